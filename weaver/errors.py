@@ -79,14 +79,18 @@ class StateAccessError(WeaverError, AttributeError):
     """State of another component was touched through a reference."""
 
 
-class StartError(WeaverError):
-    """A component did not start; `component` is its full name. The cause is chained."""
+class ComponentError(WeaverError):
+    """A component's `main` or hook raised; `component` is its full name. The cause is chained."""
 
     def __init__(
         self, what: str, *, component: str, where: str = "", why: str = "", fix: str = ""
     ) -> None:
         super().__init__(what, where=where, why=why, fix=fix)
         self.component = component
+
+
+class StartError(ComponentError):
+    """A component did not start, so the application does not."""
 
 
 class ListenerError(WeaverError):
