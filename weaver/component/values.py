@@ -29,7 +29,8 @@ class Secret(Generic[T]):
         return "***"
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and bool(self._value == cast("Secret[Any]", other).reveal())
+        secret = cast("Secret[Any]", other)
+        return isinstance(other, Secret) and bool(self._value == secret.reveal())
 
     def __hash__(self) -> int:
         return hash((Secret, self._value))

@@ -1,0 +1,155 @@
+"""From the text of weaver.toml and the environment to one checked configuration.
+
+Decides the order of the steps: parse, locate, lay the environment over it, convert. It must not
+read files, and must not know which components exist.
+"""
+
+import re
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Any
+
+import msgspec
+
+from weaver.config.configuration import Config
+from weaver.config.convert import FAILED, Reader
+from weaver.config.locate import Path, locate
+from weaver.config.overrides import Overlay
+from weaver.config.records import is_mapping, is_table, record_of
+from weaver.config.schema import Tables
+from weaver.config.sources import Sources, fold, variables_of
+from weaver.errors import ConfigError, Problem
+
+_ONCE = "each key and table header may stand only once"
+_BACKSLASH = "write \\\\ for a backslash, or put the text in single quotes"
+_HINTS = {
+    "Invalid value": 'put text in quotes: key = "value"',
+    "Invalid statement": 'write key = "value", or a [table] header',
+    "overwrite": _ONCE,
+    "declare": _ONCE,
+    "redefine": _ONCE,
+    "mutate": _ONCE,
+    "Duplicate": _ONCE,
+    "Expected '='": 'write key = "value"; quote keys that hold other than letters, digits, _ and -',
+    "key part": "quote keys that hold other than letters, digits, _ and -",
+    "Expected newline": "one key = value per line; put text in quotes",
+    "Expected ']": "close the header with its brackets",
+    "Unclosed array": "close the list with ]",
+    "Unclosed inline": "close the inline table with }",
+    "Unterminated": "close the text with the quote it began with",
+    "Unescaped": _BACKSLASH,
+    "hex value": _BACKSLASH,
+    "Illegal character": "close the text on its line, or put it in triple quotes",
+}
+
+
+def load(
+    text: str, *, source: str = "weaver.toml", environ: Mapping[str, str] = MappingProxyType({})
+) -> Config:
+    """The configuration that `text` and the `WEAVER__...` variables of `environ` describe.
+
+    `source` is how messages call the file. Raises ConfigError with every problem in it; names of
+    components and listeners are checked later, by `Config.check_names`, and the sections of
+    components by `build_section`.
+    """
+    text = text.removeprefix("\ufeff")
+    overlay = Overlay(_parse(text, source), Tables)
+    variables = variables_of(environ)
+    sections = [variable for variable in variables if _is_section(variable.key)]
+    for variable in variables:
+        if variable not in sections:
+            overlay.add(variable, variable.key)
+    sources = Sources(source, locate(text), overlay.variables, sections)
+    return _build(overlay.tree, sources, overlay.problems)
+
+
+def load_mapping(tables: Mapping[str, Any], *, source: str) -> Config:
+    """The configuration that a mapping of the form of weaver.toml describes, as tests write it.
+
+    `source` is how messages call the mapping. A section may be an instance of the config type, and
+    a secret may stand as it is. Raises ConfigError with every problem in it.
+    """
+    tree = {key: _own(value) for key, value in tables.items()}
+    components = tree.get("components")
+    if is_table(components):
+        tree["components"] = {name: _fields(section) for name, section in components.items()}
+    return _build(tree, Sources(source, dict.fromkeys(_paths(tree), 0), {}, (), from_code=True))
+
+
+def _build(tree: dict[str, Any], sources: Sources, problems: Iterable[Problem] = ()) -> Config:
+    reader = Reader(sources)
+    tables = reader.read(tree, Tables, ())
+    found = [*problems, *reader.problems]
+    if found or tables is FAILED:
+        raise ConfigError(sorted(found, key=_line))
+    return Config(**msgspec.structs.asdict(tables), sources=sources)
+
+
+def _own(value: Any) -> Any:
+    """Any mapping as the dict that a TOML parser would give."""
+    if is_mapping(value):
+        return {str(key): _own(item) for key, item in value.items()}
+    return value
+
+
+def _fields(section: Any) -> Any:
+    """The section that an instance of a config type stands for."""
+    entries = record_of(type(section))
+    if entries is None:
+        return section
+    return {entry.key: getattr(section, entry.attribute) for entry in entries}
+
+
+def _paths(tree: dict[str, Any], above: Path = ()) -> Iterator[Path]:
+    for key, value in tree.items():
+        yield (*above, key)
+        if is_table(value):
+            yield from _paths(value, (*above, key))
+
+
+def _line(problem: Problem) -> int:
+    """For sorting: problems in the order of the file, then those of the environment."""
+    line = problem.where.rpartition(":")[2]
+    return int(line) if line.isdigit() else sys.maxsize
+
+
+def _is_section(key: str) -> bool:
+    return fold(key).startswith("components__")
+
+
+def _parse(text: str, source: str) -> dict[str, Any]:
+    import tomli  # deferred: `import weaver.config` stays light
+
+    try:
+        return tomli.loads(text)
+    except tomli.TOMLDecodeError as error:
+        reason = str(error).rpartition(" (at ")[0] or str(error)
+        line, column = _position(str(error), text)
+        raise ConfigError(
+            [
+                Problem(
+                    f"{source} is not valid TOML",
+                    where=f"{source}:{line}:{column}",
+                    why=reason[:1].lower() + reason[1:],
+                    fix=_hint(reason),
+                )
+            ]
+        ) from None  # tomli's error carries the whole text, which may hold a secret
+
+
+def _position(message: str, text: str) -> tuple[int, int]:
+    """Line and column of a parse error; the end of the text if it names none."""
+    found = re.search(r"line (\d+), column (\d+)", message)
+    if found:
+        return int(found[1]), int(found[2])
+    lines = text.split("\n")
+    return len(lines), len(lines[-1]) + 1
+
+
+def _hint(reason: str) -> str:
+    """What to do about the commonest mistakes."""
+    for sign, fix in _HINTS.items():
+        if sign in reason:
+            return fix
+    return "see https://toml.io for the format"

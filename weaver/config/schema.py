@@ -1,0 +1,181 @@
+"""The tables of weaver.toml as frozen records: every key, its type, its default, what it means.
+
+Decides what may be written and what holds when nothing is. It must not know how text becomes these
+records, nor which components exist. `weaver.toml.example` shows each key in use.
+"""
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from weaver.config.units import Duration, Percent, Size
+from weaver.config.words import Address, ManagerLost, Name, Target
+
+Count = Annotated[int, msgspec.Meta(ge=1)]
+
+
+class Table(msgspec.Struct, frozen=True):
+    """Base of all tables."""
+
+
+class AppTable(Table, frozen=True):
+    """`[app]`: the application itself."""
+
+    name: Name = Name()
+    """How the application is called in `weaver status`; default: the entry's package."""
+    entry: Target | None = None
+    """What runs: a component, or an existing ASGI/WSGI application "pkg.module:app"."""
+    timeout: Duration = Duration(30)
+    """Default deadline of a remote call."""
+    env: dict[str, str] = {}
+    """Environment variables set before the application is imported."""
+    max_message: Size = Size(64 * 1024**2)
+    """Largest value that a call may carry."""
+    tls: Literal["auto", "always"] = "auto"
+    """Mutual TLS between processes: where a connection leaves the host, or everywhere."""
+    stop_timeout: Duration = Duration(10)
+    """How long each phase of an orderly stop may take."""
+    threads: Count = 64
+    """Most worker threads for plain (not async) methods in one process."""
+
+
+class PackageTable(Table, frozen=True):
+    """`[package]`: what goes into the PEX."""
+
+    project: str = "."
+    """Folder of the project that is packaged, relative to weaver.toml."""
+    include: tuple[str, ...] = ()
+    """Patterns of further files to pack, relative to the project."""
+    exclude: tuple[str, ...] = ()
+    """Patterns of files to leave out."""
+    python: str | None = None
+    """Python versions that the PEX accepts, such as ">=3.11,<3.14"; default: the project's."""
+
+
+class ReplicaRange(Table, frozen=True, kw_only=True):
+    """`replicas = { min, max, target_load }`: scaled by load."""
+
+    min: Count = 1
+    """Fewest replicas."""
+    max: Count
+    """Most replicas."""
+    target_load: Percent = Percent(0.7)
+    """Share of a replica's capacity that scaling aims at."""
+
+    def __post_init__(self) -> None:
+        if self.min > self.max:
+            raise ValueError(f"min ({self.min}) is larger than max ({self.max})")
+
+
+class GroupTable(Table, frozen=True):
+    """`[groups.X]`: components that share a process."""
+
+    components: tuple[str, ...]
+    """Components of the group, by class name (full name where that is ambiguous)."""
+    replicas: Count | ReplicaRange = 1
+    """How many processes run the group: a number, or a range scaled by load."""
+    hosts: tuple[str, ...] = ()
+    """Where it may run, over SSH: "tag:big" or a host of the hosts file; default: anywhere."""
+    prefer: Literal["any", "local"] = "any"
+    """Which replica of another group its calls go to: any, or one on the same host if possible."""
+    preload: bool = True
+    """Import the application once and fork replicas from it; false: start each one afresh."""
+
+
+class PlacementTable(Table, frozen=True):
+    """`[placement]`: where components go that no group names."""
+
+    default: Literal["split", "together", "auto"] = "split"
+    """split: each its own group; together: all in one group; auto: from the call graph."""
+
+
+class TlsTable(Table, frozen=True):
+    """`[listeners.X] tls`: the certificate shown to users."""
+
+    cert: str
+    """File of the certificate chain (PEM), relative to weaver.toml."""
+    key: str
+    """File of the private key (PEM), relative to weaver.toml."""
+
+
+class ListenerTable(Table, frozen=True):
+    """`[listeners.X]`: a named socket that serves users."""
+
+    address: Address = Address("127.0.0.1:0")
+    """Where it listens; port 0 lets the system choose."""
+    ingress: Literal["shared", "proxy", "haproxy"] = "shared"
+    """How users reach replicas: a shared socket, our proxy, or a HAProxy you run."""
+    tls: TlsTable | None = None
+    """Serve HTTPS with this certificate; default: plain HTTP."""
+
+
+class SshTable(Table, frozen=True):
+    """`[ssh]`: deploying to machines over SSH."""
+
+    hosts: str | None = None
+    """File with one "user@host:port" per line, tags after the address, # comments."""
+    on_manager_lost: ManagerLost = ManagerLost("continue")
+    """What replicas do while no manager is reachable: "continue" or "stop after 10m"."""
+    user: str | None = None
+    """User to log in as where the hosts file names none."""
+    connect_timeout: Duration = Duration(10)
+    """How long connecting to one host may take."""
+
+
+class AbortTable(Table, frozen=True):
+    """`[rollout] abort_on`: when a new version is rolled back by itself."""
+
+    error_rate: Percent = Percent(0.01)
+    """Share of failed requests beyond that of the old version."""
+    p99_factor: Annotated[float, msgspec.Meta(ge=1)] = 2.0
+    """How many times slower than the old version the 99th percentile may be."""
+
+
+class RolloutTable(Table, frozen=True):
+    """`[rollout]`: how traffic moves from one version to the next."""
+
+    steps: tuple[Percent, ...] = (Percent(0.05), Percent(0.25), Percent(0.5), Percent(1))
+    """Traffic share of the new version, step by step; the last is "100%"."""
+    pause: Duration = Duration(30)
+    """How long each step is watched before the next."""
+    abort_on: AbortTable = AbortTable()
+    """When a new version is rolled back by itself."""
+    keep_versions: Count = 3
+    """How many past versions stay on disk for a rollback."""
+    keep_warm: Duration = Duration(600)
+    """How long the old version keeps running after the last step, for an instant rollback."""
+    max_versions: Annotated[int, msgspec.Meta(ge=2)] = 2
+    """How many versions may run at once."""
+    before: str | None = None
+    """Command run before the first step, such as a migration; its failure stops the rollout."""
+    after: str | None = None
+    """Command run after the last step."""
+
+    def __post_init__(self) -> None:
+        if not self.steps or self.steps[-1] < 1:
+            raise ValueError('the last of `steps` must be "100%"')
+        if any(step <= 0 for step in self.steps):
+            raise ValueError("each of `steps` must be above 0%")
+        if any(b <= a for a, b in zip(self.steps, self.steps[1:], strict=False)):
+            raise ValueError("each of `steps` must be larger than the one before")
+
+
+class Tables(Table, frozen=True):
+    """A whole weaver.toml; an empty one is valid."""
+
+    app: AppTable = AppTable()
+    """The application itself."""
+    package: PackageTable = PackageTable()
+    """What goes into the PEX."""
+    groups: dict[str, GroupTable] = {}
+    """Placement groups, by name."""
+    placement: PlacementTable = PlacementTable()
+    """Where components go that no group names."""
+    listeners: dict[str, ListenerTable] = {}
+    """Sockets that serve users, by name."""
+    components: dict[str, dict[str, Any]] = {}
+    """Config sections of components, by class name (full name where that is ambiguous)."""
+    ssh: SshTable = SshTable()
+    """Deploying to machines over SSH."""
+    rollout: RolloutTable = RolloutTable()
+    """How traffic moves from one version to the next."""
