@@ -1,0 +1,1 @@
+"""The `weaver` command: parse, call, print."""

@@ -1,0 +1,35 @@
+"""`weaver version`."""
+
+import json
+import platform
+from importlib import metadata
+
+import click
+
+from weaver.cli.target import json_option
+
+
+def weaver_version() -> str:
+    """The version of the installed distribution."""
+    try:
+        return metadata.version("weaver-runtime")
+    except metadata.PackageNotFoundError:  # run from a source tree that is not installed
+        return "unknown"
+
+
+@click.command("version")
+@json_option
+def command(*, as_json: bool) -> None:
+    """Show the versions of weaver, Python and the platform."""
+    found = {
+        "weaver": weaver_version(),
+        "python": platform.python_version(),
+        "implementation": platform.python_implementation(),
+        "platform": platform.platform(),
+    }
+    if as_json:
+        click.echo(json.dumps(found))
+        return
+    click.echo(f"weaver    {found['weaver']}")
+    click.echo(f"Python    {found['python']} ({found['implementation']})")
+    click.echo(f"platform  {found['platform']}")

@@ -1,0 +1,1 @@
+"""The runtime inside an application process: hosts components, serves their listeners."""
