@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from weaver.component import annotations
 from weaver.component.annotations import Unresolved
+from weaver.component.methods import method_names
 from weaver.component.model import Field, Role
 from weaver.component.registry import Declaration, declaration_of
 from weaver.component.values import Listener, Secret
@@ -64,6 +65,27 @@ def fields_of(
                 continue
             config = name
         yield Field(name, role, inner)
+
+
+def notes_of(declaration: Declaration) -> Iterator[Problem]:
+    """Fields that look like references but are state: probably a forgotten @weaver.component."""
+    if not declaration.generated_init:
+        return
+    scope = annotations.scope_of(declaration)
+    for name, annotation, module, _ in _annotated_fields(declaration):
+        type_ = annotations.resolve(annotation, module=module, scope=scope)
+        if _role(type_)[0] != "state" or not isinstance(type_, type):
+            continue
+        top = type_.__module__.partition(".")[0]
+        if top in sys.stdlib_module_names - {"__main__"} or not method_names(type_):
+            continue
+        yield Problem(
+            f"{declaration.short_name}.{name}: {type_.__name__} is not a component, so the runtime "
+            "leaves the field unset",
+            where=declaration.where,
+            fix=f"if it is to be a reference, write @weaver.component above {type_.__name__}; "
+            "if it is state, give it a default or set it in `start`",
+        )
 
 
 def _annotated_fields(declaration: Declaration) -> Iterator[tuple[str, Any, str, bool]]:

@@ -1,0 +1,124 @@
+"""References for code that is no component: web handlers, scripts, tests."""
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+from weaver.application.background import run_in_background
+from weaver.component import registry
+from weaver.component.graph import unknown_component
+from weaver.errors import UsageError
+from weaver.proclet import paths
+from weaver.proclet.current import Running, running
+from weaver.proclet.deployment import Deployment
+from weaver.proclet.reference import Options, with_options
+
+T = TypeVar("T")
+
+
+def get(component: Callable[..., T]) -> T:
+    """A reference to a component of the running application, for code that is no component.
+
+    Raises UsageError when no application runs here, or when it has no such component.
+    """
+    current = running()
+    if current is None:
+        raise UsageError(
+            "no application runs in this process",
+            why="weaver.get needs one to take the reference from",
+            fix="run it with weaver.run or weaver_app, or use weaver.use, which also works before "
+            "the start",
+        )
+    return current.get(component)
+
+
+def use(component: Callable[..., T]) -> T:
+    """A reference that may be taken at import time, before any application runs.
+
+    It finds the application at its first call. Where none runs (a web server started the process),
+    one is started here, in a thread of its own, with the components declared so far. Calling the
+    reference gives a plain one, so it can serve as a dependency of a web framework.
+    """
+    reference: T = _lazy_class(component)()
+    return reference
+
+
+def wait(awaitable: Awaitable[T]) -> T:
+    """Wait in plain code for a call to a component; returns its result or raises its error.
+
+    Raises UsageError on an event loop's thread, which it would block: use `await` there.
+    """
+    if asyncio._get_running_loop() is not None:  # noqa: SLF001
+        if inspect.iscoroutine(awaitable):
+            awaitable.close()
+        raise UsageError(
+            "weaver.wait was called on an event loop's thread",
+            why="it would block every other task, including the one it waits for",
+            fix="write `await` instead",
+        )
+
+    async def awaited() -> T:
+        return await awaitable
+
+    result: T = paths.run_from_thread(awaited(), _current_or_fallback().loop)
+    return result
+
+
+def deployment() -> Deployment:
+    """Which deployment this code runs in. Raises UsageError when no application runs here."""
+    current = running()
+    if current is None:
+        raise UsageError(
+            "no application runs in this process, so there is no deployment",
+            fix="call weaver.deployment() from a component, or after the start",
+        )
+    return current.deployment
+
+
+def options(reference: T, *, timeout: float | None = None, retry: bool = True) -> T:
+    """The same reference with per-call options: `weaver.options(cart, timeout=0.1).get("u")`.
+
+    `timeout` is in seconds and binds local calls too; a call that takes longer raises
+    DeadlineExceeded. `retry=False` forbids the runtime every retry. An object that is no
+    reference, such as a fake in a unit test, is returned as it is.
+    """
+    if timeout is not None and not timeout > 0:
+        raise UsageError(
+            f"options(timeout={timeout!r}): a timeout is a positive number of seconds",
+            fix="leave it out for the deadline that applies anyway",
+        )
+    return with_options(reference, Options(timeout=timeout, retry=retry))
+
+
+def _current_or_fallback() -> Running:
+    return running() or run_in_background()
+
+
+def _lazy_class(component: Any) -> type[Any]:
+    if registry.declaration_of(component) is None and not isinstance(component, type):
+        problem = unknown_component(component)
+        raise UsageError(problem.what, why=problem.why, fix=problem.fix)
+
+    def real() -> Any:
+        return _current_or_fallback().get(component)
+
+    def describe(_self: object) -> str:
+        return f"<reference to {registry.full_name(component)}, when it runs>"
+
+    def find(_self: object, name: str) -> Any:
+        return getattr(real(), name)
+
+    return type(
+        f"{component.__name__}Use",
+        (),
+        {
+            "__slots__": ("__weakref__",),
+            "__class__": property(lambda _self: component),
+            "__getattr__": find,
+            "__call__": lambda _self: real(),
+            "__repr__": describe,
+            "_weaver_binding": property(lambda _self: real()._weaver_binding),  # noqa: SLF001
+            "_weaver_variants": property(lambda _self: real()._weaver_variants),  # noqa: SLF001
+        },
+    )

@@ -1,0 +1,150 @@
+"""Run an application in this process, from its first import to its exit code."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from weaver.application.target import Target, config_from
+from weaver.component import registry
+from weaver.component.graph import unknown_component
+from weaver.deployers.in_process import InProcess
+from weaver.errors import ConfigError, DefinitionError, UsageError, WeaverError
+from weaver.proclet.definition import Definition, define
+
+log = logging.getLogger("weaver")
+
+EXIT_INTERRUPTED = 130
+
+
+def run(entry: type[Any], *, strict_copies: bool = False) -> None:
+    """Run the application whose entry is this component, in this process; returns when it ended.
+
+    Reads ./weaver.toml if there is one. The entry's `main` is run; its return, SIGTERM or Ctrl-C
+    end the application in order. An error ends the process with exit code 1 (2 for a wrong
+    definition or configuration) and a message; with WEAVER_DEBUG=1 it is raised instead.
+    """
+    try:
+        if registry.declaration_of(entry) is None:
+            problem = unknown_component(entry)
+            raise UsageError(problem.what, why=problem.why, fix=problem.fix)
+        config = config_from(None)
+        for name, value in config.app.env.items():
+            os.environ.setdefault(name, value)
+        target = Target(entry, config, Path.cwd(), config.app.name or entry.__name__.lower())
+        code = run_application(target, strict_copies=strict_copies)
+    except WeaverError as error:
+        if os.environ.get("WEAVER_DEBUG"):
+            raise
+        print(f"error: {error}", file=sys.stderr)  # noqa: T201 # the command line of `python app.py`
+        wrong = isinstance(error, (ConfigError, DefinitionError, UsageError))
+        raise SystemExit(2 if wrong else 1) from None
+    if code:
+        raise SystemExit(code)
+
+
+def run_target(target: Target, *, strict_copies: bool = False) -> int:
+    """Run a loaded target until it ends; returns the exit code. Raises WeaverError."""
+    return run_application(target, strict_copies=strict_copies)
+
+
+def run_application(target: Target, *, strict_copies: bool) -> int:
+    """Define and run; 0 when `main` returned or a stop was asked for, 130 for a second Ctrl-C."""
+    _log_to_stderr()
+    definition = define(target.roots)
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        try:
+            runner.run(_serve(definition, target, strict_copies))
+        except asyncio.CancelledError:
+            return EXIT_INTERRUPTED
+    return 0
+
+
+async def _serve(definition: Definition, target: Target, strict_copies: bool) -> None:
+    application = InProcess(
+        definition,
+        target.config,
+        entry=target.entry_name,
+        strict_copies=strict_copies,
+        app=target.name,
+        folder=target.project,
+    )
+    task = asyncio.current_task()
+    assert task is not None
+    with _signals(application.request_stop, task.cancel) as stop_asked:
+        starting = asyncio.ensure_future(application.start())
+        asked = asyncio.ensure_future(stop_asked.wait())
+        try:
+            await asyncio.wait((starting, asked), return_when=asyncio.FIRST_COMPLETED)
+            if not starting.done():
+                log.info("stopping before the start was complete")
+                starting.cancel()
+                await asyncio.wait((starting,))
+                return
+            starting.result()
+        finally:
+            asked.cancel()
+            starting.cancel()
+        for listener, address in application.listeners.items():
+            log.info("listener %s: %s", listener, _url(address))
+        try:
+            await application.run_main()
+        finally:
+            await application.stop()
+
+
+@contextlib.contextmanager
+def _signals(first: Callable[[], None], second: Callable[[], Any]) -> Any:
+    """SIGTERM and the first Ctrl-C ask for an orderly stop; the next one ends at once."""
+    loop = asyncio.get_running_loop()
+    asked = asyncio.Event()
+
+    def on_signal(name: str) -> None:
+        if asked.is_set():
+            log.warning("%s again: ending at once", name)
+            second()
+            return
+        asked.set()
+        log.info("%s: stopping; press Ctrl-C again to end at once", name)
+        first()
+
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    for number in numbers:
+        with contextlib.suppress(RuntimeError, ValueError, NotImplementedError):
+            loop.add_signal_handler(number, on_signal, number.name)
+    try:
+        yield asked
+    finally:
+        for number in numbers:
+            with contextlib.suppress(RuntimeError, ValueError, NotImplementedError):
+                loop.remove_signal_handler(number)
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """The loop of uvloop where it is installed: half the CPU per request of the standard loop."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
+
+
+def _url(address: str) -> str:
+    return address if address.startswith("unix:") else f"http://{address}"
+
+
+def _log_to_stderr() -> None:
+    """Show the log unless the application has set up logging itself."""
+    root = logging.getLogger()
+    if not root.handlers:
+        logging.basicConfig(
+            level=logging.INFO,
+            stream=sys.stderr,
+            format="%(asctime)s %(levelname).1s %(name)s: %(message)s",
+            datefmt="%H:%M:%S",
+        )

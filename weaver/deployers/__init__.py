@@ -1,0 +1,1 @@
+"""Deployers: each runs applications in one kind of environment. They do not know each other."""

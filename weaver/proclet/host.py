@@ -1,0 +1,252 @@
+"""Hosts the components of one process: creates them, joins them, starts and stops them in order.
+
+It decides nothing about placement: `Placement` says through what a call to a component goes.
+"""
+
+import asyncio
+import dataclasses
+import logging
+import traceback
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from weaver.component.model import Component, Method
+from weaver.errors import ComponentError, StartError, WeaverError
+from weaver.proclet import context, paths
+from weaver.proclet.definition import Definition
+from weaver.proclet.forwarding import Edge, forward
+from weaver.proclet.patience import patiently
+from weaver.proclet.reference import DEFAULT_OPTIONS, Binding, Options, bind, make_reference
+from weaver.proclet.starting import Starting
+from weaver.rpc.methods import MethodCodec
+
+log = logging.getLogger("weaver")
+
+OUTSIDE = ""
+"""The caller's name in references held by code that is no component."""
+
+
+class Placement(Protocol):
+    """Through what calls to components go."""
+
+    def target(self, codec: MethodCodec, instance: Any, options: Options) -> paths.Target:
+        """The function that performs a call of one method of a started component."""
+        ...
+
+    async def aclose(self) -> None:
+        """Give back what calls went through."""
+        ...
+
+
+class Host:
+    """The components of one application in this process, on the running event loop."""
+
+    def __init__(
+        self,
+        definition: Definition,
+        values: Mapping[tuple[str, str], Any],
+        placement: Placement,
+        *,
+        stop_timeout: float,
+    ) -> None:
+        self._definition = definition
+        self._graph = definition.graph
+        self._values = values
+        self._placement = placement
+        self._stop_timeout = stop_timeout
+        self._loop = asyncio.get_running_loop()
+        self._codecs = {name: definition.table.of(name) for name in self._graph.components}
+        self._references: dict[str, list[Any]] = {name: [] for name in self._graph.components}
+        self._starting = Starting({c.full_name: c.where for c in self._graph.components.values()})
+        self._started: list[str] = []
+        self.instances: dict[str, Any] = {}
+        self.edges: dict[tuple[str, str, str], Edge] = {}
+
+    # --- references ---
+
+    def reference(self, callee: str, *, caller: str = OUTSIDE) -> Any:
+        """A new reference to a component, for another one or for code outside."""
+        component = self._graph.components[callee]
+
+        def invoke(options: Options) -> dict[str, Callable[..., Any]]:
+            return {
+                m.name: self._function(caller, component, m, options) for m in component.methods
+            }
+
+        reference = make_reference(Binding(caller, component, invoke))
+        if not self._starting.has_started(callee):
+            self._references[callee].append(reference)
+        return reference
+
+    def _function(
+        self, caller: str, component: Component, method: Method, options: Options
+    ) -> Callable[..., Any]:
+        name = component.full_name
+        codec = self._codecs[name][method.name]
+        key = (caller, name, method.name)
+        edge = self.edges.get(key) or self.edges.setdefault(key, Edge(*key))
+
+        def direct() -> Callable[..., Any]:
+            return self._placement.target(codec, self.instances[name], options)
+
+        lasting = self._starting.has_started(name) and options == DEFAULT_OPTIONS
+        if self._starting.has_started(name):
+            target = direct()
+        else:
+
+            async def ready() -> None:
+                await self._starting.wait(caller, name)
+
+            target = paths.gated(method, ready, self._loop, direct)
+        if options.timeout is not None:
+            target = paths.limited(method, codec.label, options.timeout, target)
+        if caller == OUTSIDE:
+            target = paths.hopping(method, self._loop, target)
+        return forward(component, method, edge, target, lasting=lasting)
+
+    # --- start ---
+
+    async def start(self) -> None:
+        """Create all components, then start them, each after those it refers to.
+
+        Raises StartError naming the component, with the cause chained; those already started have
+        then been stopped again.
+        """
+        try:
+            for component in self._graph.components.values():
+                self.instances[component.full_name] = self._create(component)
+            begun: set[str] = set()
+            for name in self._graph.components:
+                if name not in begun:
+                    together = self._graph.cycle_of(name) or (name,)
+                    begun.update(together)
+                    await self._start_together(together)
+        except BaseException as error:
+            self._starting.fail(error)
+            await self.stop()
+            raise
+
+    async def _start_together(self, names: tuple[str, ...]) -> None:
+        tasks = [
+            self._loop.create_task(self._start_one(name), name=f"start {name}") for name in names
+        ]
+        for name, task in zip(names, tasks, strict=True):
+            self._starting.begin(name, task)
+        failed = self._starting.failed
+        try:
+            pending: set[asyncio.Future[Any]] = set(tasks)
+            while pending and not failed.done():
+                done, pending = await asyncio.wait(
+                    pending | {failed}, return_when=asyncio.FIRST_COMPLETED
+                )
+                pending.discard(failed)
+                for ended in done:
+                    ended.result()
+            if failed.done():
+                failed.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+
+    async def _start_one(self, name: str) -> None:
+        component = self._graph.components[name]
+        if "start" in component.hooks:
+            context.starting.set(name)
+            try:
+                await patiently(self.instances[name].start(), f"{component.short_name}.start")
+            except Exception as error:
+                raise component_error(component, "start", error) from error
+            finally:
+                context.starting.set("")
+        self._started.append(name)
+        self._starting.finish(name)
+        for reference in self._references.pop(name, ()):
+            bind(reference)
+
+    # --- creation ---
+
+    def _create(self, component: Component) -> Any:
+        fake = self._definition.fakes.get(component.full_name)
+        if fake is not None:
+            return fake
+        given = {
+            field.name: self._reference_for(component, field.name)
+            if field.role == "reference"
+            else self._values[component.full_name, field.name]
+            for field in component.fields
+        }
+        try:
+            if component.generated_init:
+                return _without_init(component.cls, given)
+            return component.cls(**given)
+        except Exception as error:
+            raise component_error(component, "__init__", error) from error
+
+    def _reference_for(self, component: Component, field: str) -> Any:
+        target = self._graph.references[component.full_name, field]
+        return self.reference(target, caller=component.full_name)
+
+    # --- stop ---
+
+    async def stop(self) -> None:
+        """Stop started components, callers before those they refer to.
+
+        Each `stop` has `stop_timeout` seconds; errors and overruns are logged, and the rest go on.
+        """
+        while self._started:
+            component = self._graph.components[self._started.pop()]
+            if "stop" not in component.hooks:
+                continue
+            instance = self.instances[component.full_name]
+            try:
+                async with asyncio.timeout(self._stop_timeout):
+                    await patiently(instance.stop(), f"{component.short_name}.stop")
+            except TimeoutError:
+                log.error(  # noqa: TRY400 # the traceback would show asyncio only
+                    "%s.stop did not end within %g s; it was cancelled",
+                    component.short_name,
+                    self._stop_timeout,
+                )
+            except Exception:
+                log.exception("%s.stop failed", component.short_name)
+
+
+def component_error(
+    component: Component, step: str, error: Exception, kind: type[ComponentError] = StartError
+) -> ComponentError:
+    """The error for an exception of a component's own code, pointing at the line that raised."""
+    if isinstance(error, ComponentError):
+        return error
+    frames = traceback.extract_tb(error.__traceback__)
+    own_file = component.where.rpartition(":")[0]
+    own = [f for f in frames if f.filename == own_file] or frames
+    return kind(
+        f"{component.short_name}.{step} failed: {type(error).__name__}: {_first_line(error)}",
+        component=component.full_name,
+        where=f"{own[-1].filename}:{own[-1].lineno}" if own else component.where,
+        why=error.why if isinstance(error, WeaverError) else "",
+        fix=(error.fix if isinstance(error, WeaverError) else "")
+        or f"mend {component.short_name}.{step}; --debug shows the whole traceback",
+    )
+
+
+def _first_line(error: Exception) -> str:
+    text = error.what if isinstance(error, WeaverError) else str(error)
+    return text.partition("\n")[0]
+
+
+def _without_init(cls: type[Any], given: Mapping[str, Any]) -> Any:
+    """An instance with fields set by the runtime: fields without a value are state, set later."""
+    instance: Any = object.__new__(cls)
+    for field in dataclasses.fields(cls):
+        if field.name in given:
+            object.__setattr__(instance, field.name, given[field.name])
+        elif field.default is not dataclasses.MISSING:
+            object.__setattr__(instance, field.name, field.default)
+        elif field.default_factory is not dataclasses.MISSING:
+            object.__setattr__(instance, field.name, field.default_factory())
+    post_init = getattr(instance, "__post_init__", None)
+    if post_init is not None:
+        post_init()
+    return instance

@@ -1,0 +1,132 @@
+"""What the runtime gives to components besides references: config, secrets, listeners.
+
+All problems of all components are found in one pass, before any of them is created.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from weaver.component.graph import Graph
+from weaver.component.model import Component
+from weaver.component.values import Secret
+from weaver.config.configuration import Config
+from weaver.config.section import build_section, check_section, secret_value
+from weaver.errors import ConfigError, Problem
+from weaver.proclet.listeners import BoundListener
+from weaver.transport.listening import bind
+
+NO_ADDRESS = "127.0.0.1:0"
+"""A listener without `[listeners.NAME]` gets a free port of this host."""
+
+
+class Injection:
+    """Builds what fields ask for; `folder` is that of weaver.toml. `close()` frees addresses."""
+
+    def __init__(
+        self,
+        graph: Graph,
+        config: Config,
+        *,
+        folder: Path | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        self._folder = folder or Path()
+        self._graph = graph
+        self._config = config
+        self._environ = os.environ if environ is None else environ
+        self.listeners: dict[str, BoundListener] = {}
+
+    def values(self) -> dict[tuple[str, str], Any]:
+        """The value of each config, secret and listener field, by (component, field name).
+
+        Raises ConfigError with all problems at once, ListenerError for an address in use.
+        """
+        values, problems = self._configured_values()
+        if problems:
+            raise ConfigError(problems)
+        try:
+            for component in self._graph.components.values():
+                for field in component.fields_of("listener"):
+                    values[component.full_name, field.name] = self._listener(component, field.name)
+        except BaseException:
+            self.close()
+            raise
+        return values
+
+    def problems(self) -> list[Problem]:
+        """What is wrong with the configuration of these components; binds nothing."""
+        return self._configured_values()[1]
+
+    def _configured_values(self) -> tuple[dict[tuple[str, str], Any], list[Problem]]:
+        values: dict[tuple[str, str], Any] = {}
+        problems: list[Problem] = []
+        try:
+            self._check_names()
+        except ConfigError as error:
+            problems += error.problems
+        for component in self._graph.components.values():
+            found, faults = self._section(component)
+            values |= {(component.full_name, name): value for name, value in found.items()}
+            problems += [p for p in faults if str(p) not in map(str, problems)]
+        return values, problems
+
+    def _section(self, component: Component) -> tuple[dict[str, Any], list[Problem]]:
+        """The config and secrets of one component by field name, and what is wrong with them."""
+        common: Any = {
+            "component": component.full_name,
+            "short": component.short_name,
+            "environ": self._environ,
+            "read_file": self._read_file,
+        }
+        secrets = component.fields_of("secret")
+        values: dict[str, Any] = {}
+        problems: list[Problem] = []
+        try:
+            others = [field.name for field in secrets]
+            config = component.fields_of("config")
+            if config:
+                type_: Any = config[0].type
+                values[config[0].name] = build_section(
+                    self._config, type_=type_, secrets=others, **common
+                )
+            else:
+                check_section(
+                    self._config,
+                    component=component.full_name,
+                    short=component.short_name,
+                    secrets=others,
+                )
+        except ConfigError as error:
+            problems += error.problems
+        for field in secrets:
+            try:
+                value = secret_value(self._config, field=field.name, type_=field.type, **common)
+                values[field.name] = Secret(value)
+            except ConfigError as error:
+                problems += error.problems
+        return values, problems
+
+    def close(self) -> None:
+        """Give all addresses back."""
+        for listener in self.listeners.values():
+            listener.close()
+
+    def _check_names(self) -> None:
+        components = self._graph.components.values()
+        self._config.check_names(
+            {c.full_name: c.short_name for c in components},
+            [f.name for c in components for f in c.fields_of("listener")],
+        )
+
+    def _listener(self, component: Component, name: str) -> BoundListener:
+        address = self._config.listener(name).address or NO_ADDRESS
+        listener = BoundListener(
+            name, bind(address), component=component.short_name, grace=self._config.app.stop_timeout
+        )
+        self.listeners[name] = listener
+        return listener
+
+    def _read_file(self, name: str) -> str:
+        return (self._folder / name).read_text(encoding="utf-8")

@@ -1,0 +1,63 @@
+"""Calls that leave this process and come back: codec, connection and dispatcher over memory.
+
+What the runner `rpc` uses: everything of a remote call but the socket.
+"""
+
+import asyncio
+from typing import Any
+
+from weaver.proclet import paths
+from weaver.proclet.channel import Channel, Write
+from weaver.proclet.dispatcher import Dispatcher
+from weaver.proclet.reference import Options
+from weaver.proclet.remote import remote
+from weaver.proclet.threads import Workers
+from weaver.rpc.connection import Connection
+from weaver.rpc.handshake import Hello
+from weaver.rpc.limits import Limits
+from weaver.rpc.methods import MethodCodec, MethodTable
+
+
+class LoopbackPlacement:
+    """Every component is here, and every call goes through a pair of connections."""
+
+    def __init__(
+        self,
+        table: MethodTable,
+        workers: Workers,
+        *,
+        deployment: str,
+        timeout: float,
+        max_message: int,
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._instances: dict[str, Any] = {}
+        hello = Hello(deployment=deployment, build="unbuilt", methods=table.hash)
+        limits = Limits(max_message=max_message, max_reassembly=max(2 * max_message, 2**27))
+        dispatcher = Dispatcher(table, self._instances.__getitem__, workers)
+        ends: list[Channel] = []
+
+        def writer(peer: int) -> Write:
+            def write(data: Any) -> None:
+                self._loop.call_soon(ends[peer].receive, b"".join(data))
+
+            return write
+
+        for peer, own in ((1, None), (0, dispatcher)):
+            connection = Connection(hello, limits)
+            ends.append(Channel(connection, writer(peer), dispatcher=own, timeout=timeout))
+        self._caller, self._callee = ends
+
+    def target(self, codec: MethodCodec, instance: Any, options: Options) -> paths.Target:
+        """A function that encodes, sends, waits and decodes."""
+        del options  # there is no other replica to try
+        self._instances[codec.component] = instance
+        return remote(codec, lambda: self._caller, self._loop)
+
+    async def aclose(self) -> None:
+        """Fail calls in flight and wait until cancelled handlers have ended."""
+        running = self._callee.running
+        self._caller.close()
+        self._callee.close()
+        if running:
+            await asyncio.wait(running, timeout=5.0)

@@ -1,0 +1,245 @@
+"""The calls that this process makes on one connection: from sending to the answer.
+
+It enforces their deadlines, and turns cancellation of the caller into that of the call. Bytes and
+incoming calls are the business of `channel.py`.
+"""
+
+import asyncio
+import collections
+import math
+from collections.abc import AsyncIterator, Callable
+from typing import Final
+
+from weaver.errors import CodecError, DeadlineExceeded
+from weaver.proclet import context
+from weaver.proclet.deadlines import Deadlines
+from weaver.proclet.patience import patiently
+from weaver.rpc import events
+from weaver.rpc.codec import decode_exception
+from weaver.rpc.connection import Connection
+from weaver.rpc.events import Outcome, call_error
+from weaver.rpc.methods import MethodCodec
+
+WINDOW: Final = 32
+"""Items of a stream that may be ahead of its reader."""
+
+
+class Outgoing:
+    """Calls over one connection. `timeout` is the deadline of calls without one, in seconds.
+
+    `flush` is called whenever there is something to write.
+    """
+
+    def __init__(
+        self, connection: Connection, flush: Callable[[], None], *, timeout: float
+    ) -> None:
+        self._connection = connection
+        self._flush = flush
+        self._timeout = timeout
+        self._loop = asyncio.get_running_loop()
+        self._unary: dict[int, _Unary] = {}
+        self._streams: dict[int, _Stream] = {}
+        self._room: list[asyncio.Future[None]] = []
+        self._deadlines = Deadlines(self._loop, self._expire)
+
+    async def call(self, codec: MethodCodec, body: bytes) -> bytes:
+        """The encoded result of a call.
+
+        Raises what the method raised, DeadlineExceeded, Overloaded or ConnectionLost. Cancelling
+        it cancels the call at the callee.
+        """
+        when = min(context.deadline.get(), self._loop.time() + self._timeout)
+        call = await self._send(codec, body, when, credit=0)
+        unary = self._unary[call] = _Unary(self._loop.create_future(), codec, when)
+        self._deadlines.add(call, when)
+        try:
+            return await unary.future
+        except asyncio.CancelledError:
+            if self._unary.pop(call, None) is not None:
+                self._connection.send_cancel(call)
+                self._flush()
+            raise
+
+    async def stream(self, codec: MethodCodec, body: bytes) -> AsyncIterator[bytes]:
+        """The encoded items of a streaming call, as they come; the reader sets the pace.
+
+        A stream has the deadline of its context, and no default one. Closing it closes the callee.
+        """
+        when = context.deadline.get()
+        call = await self._send(codec, body, when, credit=WINDOW)
+        stream = self._streams[call] = _Stream(codec, when, self._loop)
+        if when != context.NEVER:
+            self._deadlines.add(call, when)
+        taken = 0
+        try:
+            while (item := await stream.next()) is not None:
+                yield item
+                taken += 1
+                if taken == WINDOW // 2:
+                    self._connection.send_credit(call, taken)
+                    self._flush()
+                    taken = 0
+        finally:
+            del self._streams[call]
+            if not stream.ended:
+                self._connection.send_cancel(call)
+                self._flush()
+
+    def close(self) -> None:
+        """Forget deadlines; the connection has reported every call as failed before."""
+        self._deadlines.close()
+        self.make_room()
+
+    # --- sending ---
+
+    async def _send(self, codec: MethodCodec, body: bytes, when: float, *, credit: int) -> int:
+        if not self._connection.writable:
+            await self._wait_for_room(codec, when)
+        remaining = 0
+        if when != context.NEVER:
+            remaining = math.ceil((when - self._loop.time()) * 1000)
+            if remaining <= 0:
+                raise DeadlineExceeded(
+                    f"{codec.label} was not called: the deadline had passed",
+                    executed="no",
+                    why="the caller's own deadline binds the calls it makes",
+                )
+        try:
+            call = self._connection.send_request(
+                codec.index,
+                body,
+                deadline_ms=min(remaining, 0xFFFFFFFF),
+                metadata=context.metadata(),
+                credit=credit,
+            )
+        except CodecError as error:
+            what = f"{codec.label}: {error.what}"
+            raise CodecError(what, why=error.why, fix=error.fix) from None
+        self._flush()
+        return call
+
+    async def _wait_for_room(self, codec: MethodCodec, when: float) -> None:
+        while not self._connection.writable:
+            future: asyncio.Future[None] = self._loop.create_future()
+            self._room.append(future)
+            timeout = None if when == context.NEVER else when - self._loop.time()
+            waited = asyncio.wait((future,), timeout=timeout)
+            done, _ = await patiently(waited, f"{codec.label}: room on a congested connection")
+            if not done:
+                raise DeadlineExceeded(
+                    f"{codec.label} was not called within its deadline",
+                    executed="no",
+                    why="the connection to the callee is congested by large values",
+                )
+
+    def make_room(self) -> None:
+        """Let callers go on that wait because too much is queued."""
+        room, self._room = self._room, []
+        for future in room:
+            if not future.done():
+                future.set_result(None)
+
+    # --- what comes back ---
+
+    def replied(self, event: events.Reply) -> None:
+        """The result of a call."""
+        unary = self._unary.pop(event.call, None)
+        if unary is not None and not unary.future.done():
+            unary.future.set_result(event.body)
+
+    def item(self, event: events.Item) -> None:
+        """One item of a stream."""
+        stream = self._streams.get(event.call)
+        if stream is not None:
+            stream.add(event.body)
+
+    def ended(self, event: events.End) -> None:
+        """The end of a stream."""
+        stream = self._streams.get(event.call)
+        if stream is not None:
+            stream.end(None)
+
+    def failed(self, event: events.Failed) -> None:
+        """A call that ended without a result."""
+        unary = self._unary.pop(event.call, None)
+        stream = self._streams.get(event.call)
+        waiting = unary or stream
+        if waiting is None:
+            return
+        label = waiting.codec.label
+        if event.outcome is Outcome.APPLICATION:
+            error = decode_exception(event.body, where=label)
+        else:
+            error = call_error(event.outcome, event.body, where=label)
+        waiting.end(error)
+
+    def _expire(self, call: int) -> None:
+        waiting = self._unary.get(call) or self._streams.get(call)
+        if waiting is None or waiting.when > self._loop.time() or waiting.ended:
+            return  # answered meanwhile; the number may belong to a later call
+        self._unary.pop(call, None)
+        self._connection.send_cancel(call)
+        self._flush()
+        waiting.end(
+            DeadlineExceeded(
+                f"{waiting.codec.label} did not answer within its deadline",
+                why="the callee is slow, waits for something itself, or is overloaded",
+                fix="allow more with weaver.options(reference, timeout=…) or `[app] timeout`",
+            )
+        )
+
+
+class _Unary:
+    """A call whose result has not come."""
+
+    __slots__ = ("codec", "future", "when")
+
+    def __init__(self, future: asyncio.Future[bytes], codec: MethodCodec, when: float) -> None:
+        self.future = future
+        self.codec = codec
+        self.when = when
+
+    @property
+    def ended(self) -> bool:
+        return self.future.done()
+
+    def end(self, error: BaseException) -> None:
+        if not self.future.done():
+            self.future.set_exception(error)
+
+
+class _Stream:
+    """Items that have come and were not taken, at most a window of them."""
+
+    def __init__(self, codec: MethodCodec, when: float, loop: asyncio.AbstractEventLoop) -> None:
+        self.codec = codec
+        self.when = when
+        self.ended = False
+        self._loop = loop
+        self._items: collections.deque[bytes] = collections.deque()
+        self._error: BaseException | None = None
+        self._waiter: asyncio.Future[None] | None = None
+
+    def add(self, item: bytes) -> None:
+        self._items.append(item)
+        self._wake()
+
+    def end(self, error: BaseException | None) -> None:
+        self.ended = True
+        self._error = error
+        self._wake()
+
+    async def next(self) -> bytes | None:
+        """The next item, or None at the end; raises the error that ended the stream."""
+        while not self._items:
+            if self._error is not None:
+                raise self._error
+            if self.ended:
+                return None
+            self._waiter = self._loop.create_future()
+            await self._waiter
+        return self._items.popleft()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)

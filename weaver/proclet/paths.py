@@ -1,0 +1,206 @@
+"""What stands between a reference and the callee's method: one wrapper per concern.
+
+Each takes the next function and returns one of the same kind (async, plain or stream). A co-located
+call of a started component has none of them.
+"""
+
+import asyncio
+import concurrent.futures
+import contextlib
+import contextvars
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final
+
+from weaver.component.model import Method
+from weaver.errors import DeadlineExceeded
+from weaver.proclet import context
+from weaver.proclet.threads import waiting
+from weaver.rpc.methods import MethodCodec
+
+Target = Callable[..., Any]
+
+
+def copying(method: Method, codec: MethodCodec, target: Target) -> Target:
+    """Arguments and results as they would arrive in another process: copies, type-checked."""
+    if method.kind == "stream":
+
+        async def stream(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+            args, kwargs = codec.copy_arguments(args, kwargs)
+            async for item in closing(target(*args, **kwargs)):
+                yield codec.copy_result(item)
+
+        return stream
+    if method.kind == "plain":
+
+        def plain(*args: Any, **kwargs: Any) -> Any:
+            args, kwargs = codec.copy_arguments(args, kwargs)
+            return codec.copy_result(target(*args, **kwargs))
+
+        return plain
+
+    async def call(*args: Any, **kwargs: Any) -> Any:
+        args, kwargs = codec.copy_arguments(args, kwargs)
+        return codec.copy_result(await target(*args, **kwargs))
+
+    return call
+
+
+def gated(
+    method: Method, ready: Callable[[], Awaitable[None]], loop: asyncio.AbstractEventLoop,
+    target: Callable[[], Target],
+) -> Target:  # fmt: skip
+    """Wait until the callee has started. `target` is asked afterwards, when it is known."""
+    if method.kind == "stream":
+
+        async def stream(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+            await ready()
+            async for item in closing(target()(*args, **kwargs)):
+                yield item
+
+        return stream
+    if method.kind == "plain":
+
+        def plain(*args: Any, **kwargs: Any) -> Any:
+            run_from_thread(ready(), loop)
+            return target()(*args, **kwargs)
+
+        return plain
+
+    async def call(*args: Any, **kwargs: Any) -> Any:
+        await ready()
+        return await target()(*args, **kwargs)
+
+    return call
+
+
+def limited(method: Method, label: str, seconds: float, target: Target) -> Target:
+    """Give a call a deadline of its own: `options(timeout=)`."""
+
+    def exceeded() -> DeadlineExceeded:
+        return DeadlineExceeded(
+            f"{label} did not answer within {seconds:g} s",
+            why="the call was made with options(timeout=…)",
+            fix="allow more time, or find out what the method waits for",
+        )
+
+    async def call(*args: Any, **kwargs: Any) -> Any:
+        when = asyncio.get_running_loop().time() + seconds
+        async with _until(when, exceeded):
+            return await target(*args, **kwargs)
+
+    async def stream(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+        when = asyncio.get_running_loop().time() + seconds
+        async with Closing(target(*args, **kwargs)) as items:
+            while True:
+                async with _until(when, exceeded):
+                    item = await anext(items, _END)
+                if item is _END:
+                    return
+                yield item
+
+    def plain(*args: Any, **kwargs: Any) -> Any:
+        # A thread cannot be interrupted: the caller returns in time, the method runs to its end.
+        pool = ThreadPoolExecutor(1, thread_name_prefix="weaver-limited")
+        with context.limited_to(time.monotonic() + seconds):
+            future = pool.submit(contextvars.copy_context().run, target, *args, **kwargs)
+        pool.shutdown(wait=False)
+        with waiting():
+            done, _ = concurrent.futures.wait([future], seconds)
+        if not done:
+            raise exceeded()
+        return future.result()
+
+    return {"async": call, "stream": stream, "plain": plain}[method.kind]
+
+
+@contextlib.asynccontextmanager
+async def _until(when: float, exceeded: Callable[[], DeadlineExceeded]) -> AsyncGenerator[None]:
+    """A timeout that travels, and ends in DeadlineExceeded."""
+    timeout = asyncio.timeout_at(when)
+    try:
+        async with timeout:
+            with context.limited_to(when):
+                yield
+    except TimeoutError as error:
+        if timeout.expired() and not isinstance(error, DeadlineExceeded):
+            raise exceeded() from None
+        raise
+
+
+def hopping(method: Method, loop: asyncio.AbstractEventLoop, target: Target) -> Target:
+    """For callers outside the application: they may run on another event loop."""
+    if method.kind == "plain":
+        return target
+    if method.kind == "stream":
+
+        async def stream(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+            items = target(*args, **kwargs)
+            here = asyncio.get_running_loop() is loop
+            try:
+                while True:
+                    step = _next(items)
+                    item = await (step if here else _hop(step, loop))
+                    if item is _END:
+                        return
+                    yield item
+            finally:
+                close = items.aclose()
+                await (close if here else _hop(close, loop))
+
+        return stream
+
+    async def call(*args: Any, **kwargs: Any) -> Any:
+        coroutine = target(*args, **kwargs)
+        if asyncio.get_running_loop() is loop:
+            return await coroutine
+        return await _hop(coroutine, loop)
+
+    return call
+
+
+_END: Final = object()
+
+
+async def _next(items: AsyncIterator[Any]) -> Any:
+    return await anext(items, _END)
+
+
+async def _hop(coroutine: Any, loop: asyncio.AbstractEventLoop) -> Any:
+    return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(coroutine, loop))
+
+
+def run_from_thread(coroutine: Any, loop: asyncio.AbstractEventLoop) -> Any:
+    """Run a coroutine on another thread's loop and wait for it, lending out this worker's place."""
+    future = asyncio.run_coroutine_threadsafe(coroutine, loop)
+    try:
+        with waiting():
+            return future.result()
+    except BaseException:
+        future.cancel()
+        raise
+
+
+class Closing:
+    """Closes an async iterator on the way out, at once, as `break` alone would not."""
+
+    __slots__ = ("items",)
+
+    def __init__(self, items: Any) -> None:
+        self.items = items
+
+    async def __aenter__(self) -> Any:
+        return self.items
+
+    async def __aexit__(self, *_error: object) -> None:
+        close = getattr(self.items, "aclose", None)
+        if close is not None:
+            await close()
+
+
+async def closing(items: Any) -> AsyncIterator[Any]:
+    """Iterate over `items`, closing them however the iteration ends."""
+    async with Closing(items):
+        async for item in items:
+            yield item

@@ -1,0 +1,31 @@
+"""Calls through a channel: what a reference does when its callee is elsewhere."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+from weaver.proclet import paths
+from weaver.proclet.channel import Channel
+from weaver.rpc.methods import MethodCodec
+
+
+def remote(
+    codec: MethodCodec, channel: Callable[[], Channel], loop: asyncio.AbstractEventLoop
+) -> paths.Target:
+    """The function that performs a call of one method over the channel it asks for each time."""
+    encode = codec.arguments.encode
+    decode = codec.result.decode
+
+    async def call(*args: Any, **kwargs: Any) -> Any:
+        return decode(await channel().calls.call(codec, encode(args, kwargs)))
+
+    async def stream(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+        async with paths.Closing(channel().calls.stream(codec, encode(args, kwargs))) as items:
+            async for item in items:
+                yield decode(item)
+
+    def plain(*args: Any, **kwargs: Any) -> Any:
+        body = encode(args, kwargs)
+        return decode(paths.run_from_thread(channel().calls.call(codec, body), loop))
+
+    return {"async": call, "stream": stream, "plain": plain}[codec.method.kind]

@@ -1,0 +1,1 @@
+"""Calls between processes as bytes: codec, connection state machine, method table. Pure."""

@@ -1,0 +1,84 @@
+"""How one type travels: what msgspec sees of it, and the source that converts both ways.
+
+A type that msgspec encodes and decodes exactly has no source at all. The others give an expression,
+so that a whole method's values are converted by one generated function: calling a function per
+value would cost as much again as the conversion.
+"""
+
+import dataclasses
+import itertools
+from collections.abc import Callable, Iterable
+from typing import Any
+
+Source = Callable[[str], str]
+"""Given the name of a variable, the source of an expression over it."""
+
+Parts = Callable[[Any], Iterable[tuple[str, "Plan", Any]]]
+"""The parts of a value, each with its place ("`.name`", "[3]"), plan and value."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class Plan:
+    """How values of one type travel.
+
+    `wire` is the type msgspec decodes; `kinds` are the families it may take (msgspec counts bytes
+    as "str"), which decide
+    whether a union needs a tag. `classes` are the exact classes of the values. `fault` says why a
+    value does not fit, looking at it alone; `parts` gives what it is made of; `names` are the names
+    of positional parts. `records` are the record classes that msgspec takes as they are.
+    """
+
+    shown: str
+    wire: Any
+    kinds: frozenset[str]
+    classes: tuple[type[Any], ...] = ()
+    lower: Source | None = None
+    lift: Source | None = None
+    fault: Callable[[Any], str] | None = None
+    parts: Parts | None = None
+    inner: Callable[[str], tuple[str, "Plan"]] | None = None
+    records: tuple[type[Any], ...] = ()
+
+    @property
+    def native(self) -> bool:
+        """Whether msgspec does it all."""
+        return self.lower is None and self.lift is None
+
+
+class Unsupported(Exception):  # noqa: N818 # a finding, turned into a Problem or UnsupportedType
+    """A type that cannot travel, with the reason and the fix."""
+
+    def __init__(self, reason: str, fix: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.fix = fix
+
+
+class Workshop:
+    """The names that the generated functions of one codec use."""
+
+    def __init__(self) -> None:
+        self.names: dict[str, Any] = {}
+        self._numbers = itertools.count()
+        self.building: dict[Any, str] = {}
+
+    def constant(self, value: Any) -> str:
+        """A name for an object in generated source."""
+        name = f"c{next(self._numbers)}"
+        self.names[name] = value
+        return name
+
+    def variable(self) -> str:
+        """A fresh local name."""
+        return f"v{next(self._numbers)}"
+
+    def function(self, source: Source | None) -> Callable[[Any], Any] | None:
+        """A function of one value from its source, or None for the identity."""
+        if source is None:
+            return None
+        variable = self.variable()
+        text = f"def convert({variable}):\n    return {source(variable)}\n"
+        # The source holds generated names, attribute names of classes and brackets only.
+        exec(compile(text, "<weaver codec>", "exec"), self.names)  # noqa: S102
+        function: Callable[[Any], Any] = self.names["convert"]
+        return function

@@ -1,0 +1,317 @@
+"""Records: dataclasses, attrs classes, msgspec Structs, pydantic models, NamedTuple, TypedDict.
+
+They travel as arrays of their fields, without names. Rebuilding calls the plain constructor of a
+class whose constructor only assigns; of any other class it sets the fields and runs neither
+`__init__` nor `__post_init__`, because the sender has run them. An instance of a subclass is
+refused, never sliced.
+"""
+
+import dataclasses
+import sys
+import typing
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+
+from weaver.rpc.codec.plan import Plan, Unsupported, Workshop
+from weaver.rpc.codec.scalars import refuse_class
+from weaver.rpc.codec.wire import WireDecoder, encode_wire
+
+Build = Callable[[Any], Plan]
+
+
+def record_plan(annotation: Any, workshop: Workshop, build: Build) -> Plan | None:
+    """The plan of a record class, generic or not, or None if it is something else."""
+    cls = typing.get_origin(annotation) or annotation
+    if not isinstance(cls, type):
+        return None
+    if typing.is_typeddict(cls):
+        return _typed_dict(cls, workshop, build)
+    fields = _fields(cls, annotation)
+    if fields is None:
+        return None
+    if annotation in workshop.building:
+        return _recursive(cls, workshop.building[annotation], workshop)
+    name = workshop.building[annotation] = f"recursive{len(workshop.building)}"
+    plans = [(field, build(type_)) for field, type_ in fields]
+    plan = _positional(cls, plans, workshop)
+    _finish_recursion(name, plan, workshop)
+    del workshop.building[annotation]
+    if issubclass(cls, msgspec.Struct) and _is_native_struct(cls, plans):
+        return dataclasses.replace(
+            plan, wire=annotation, lower=None, lift=None, records=(cls, *plan.records)
+        )
+    return plan
+
+
+def _fields(cls: type[Any], annotation: Any) -> list[tuple[str, Any]] | None:
+    """The fields with their resolved types, or None for a class that is no record."""
+    if dataclasses.is_dataclass(cls):
+        names = [f.name for f in dataclasses.fields(cls)]
+    elif issubclass(cls, msgspec.Struct):
+        names = list(cls.__struct_fields__)
+    elif hasattr(cls, "__attrs_attrs__"):
+        names = [a.name for a in cls.__attrs_attrs__]
+    elif issubclass(cls, tuple) and hasattr(cls, "_fields"):
+        names = list(cls._fields)  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownArgumentType]
+    elif _is_pydantic(cls):
+        names = list(cls.__pydantic_fields__)
+    else:
+        return None
+    try:
+        hints = typing.get_type_hints(cls, include_extras=True)
+    except Exception as error:
+        raise Unsupported(
+            f"the annotations of {cls.__name__} cannot be resolved: {error}",
+            "import the names they use at run time, outside `if TYPE_CHECKING`",
+        ) from error
+    given = _type_arguments(cls, annotation)
+    missing = [name for name in names if name not in hints]
+    if missing:
+        raise Unsupported(f"{cls.__name__}.{missing[0]} has no annotation", "write its type")
+    return [(name, _substituted(hints[name], given)) for name in names]
+
+
+def _is_pydantic(cls: type[Any]) -> bool:
+    pydantic = sys.modules.get("pydantic")
+    return pydantic is not None and issubclass(cls, pydantic.BaseModel)
+
+
+def _type_arguments(cls: type[Any], annotation: Any) -> dict[Any, Any]:
+    """What the type variables of a generic class stand for, those of its bases included."""
+    given = dict(zip(getattr(cls, "__parameters__", ()), typing.get_args(annotation), strict=False))
+    for base in getattr(cls, "__orig_bases__", ()):
+        origin = typing.get_origin(base)
+        if isinstance(origin, type) and origin is not typing.Generic:
+            args = tuple(_substituted(a, given) for a in typing.get_args(base))
+            for variable, arg in zip(getattr(origin, "__parameters__", ()), args, strict=False):
+                given.setdefault(variable, arg)
+    return given
+
+
+def _substituted(type_: Any, given: dict[Any, Any]) -> Any:
+    if isinstance(type_, typing.TypeVar):
+        return given.get(type_, type_)
+    parameters = getattr(type_, "__parameters__", ())
+    if parameters and not isinstance(type_, type):
+        return type_[tuple(given.get(p, p) for p in parameters)]
+    return type_
+
+
+# --- positional form ---
+
+
+def _positional(cls: type[Any], fields: Sequence[tuple[str, Plan]], workshop: Workshop) -> Plan:
+    exact, refuse = workshop.constant(cls), workshop.constant(refuse_class)
+    names = [name for name, _ in fields]
+    plans = dict(fields)
+    variables = [workshop.variable() for _ in fields]
+
+    def lower(v: str) -> str:
+        values = "".join(
+            f"{_lowered(plan, f'{v}.{name}', variable)}, "
+            for (name, plan), variable in zip(fields, variables, strict=True)
+        )
+        return f"(({values}) if {v}.__class__ is {exact} else {refuse}({v}))"
+
+    make = _maker(cls, names, workshop)
+
+    def lift(v: str) -> str:
+        values = [
+            variable if plan.lift is None else plan.lift(variable)
+            for (_, plan), variable in zip(fields, variables, strict=True)
+        ]
+        if not fields:
+            return make([])
+        unpack = ", ".join(variables) + ","
+        return f"[{make(values)} for {unpack} in ({v},)][0]"
+
+    wires: Any = tuple(plan.wire for plan in plans.values())
+    pair: Any = tuple
+    return Plan(
+        cls.__name__,
+        pair[wires] if wires else pair[()],
+        frozenset({"array"}),
+        (cls,),
+        lower=lower,
+        lift=lift,
+        fault=lambda v: _class_fault(cls, v, names),
+        parts=lambda v: ((f".{name}", plan, getattr(v, name)) for name, plan in fields),
+        inner=lambda token: (
+            (f".{names[int(token)]}", fields[int(token)][1])
+            if token.isdigit()
+            else (f".{token}", plans[token])
+        ),
+    )
+
+
+def _lowered(plan: Plan, attribute: str, variable: str) -> str:
+    if plan.lower is None:
+        return attribute
+    return f"[{plan.lower(variable)} for {variable} in ({attribute},)][0]"
+
+
+def _class_fault(cls: type[Any], value: Any, names: Sequence[str]) -> str:
+    if type(value) is cls:
+        missing = [name for name in names if not hasattr(value, name)]
+        return f"has no value for its field `{missing[0]}`" if missing else ""
+    found = type(value).__name__
+    if isinstance(value, cls):
+        return (
+            f"is `{found}`, a subclass of `{cls.__name__}` that the annotation does not name; "
+            "it would lose what it adds"
+        )
+    return f"is `{found}`, expected `{cls.__name__}`"
+
+
+def _maker(cls: type[Any], names: Sequence[str], workshop: Workshop) -> Callable[[list[str]], str]:
+    """Source that builds an instance from the sources of its field values."""
+    made = workshop.constant(cls)
+    if _only_assigns(cls):
+        by_name = _keyword_fields(cls)
+        return lambda values: (
+            f"{made}("
+            + ", ".join(
+                f"{n}={v}" if n in by_name else v for n, v in zip(names, values, strict=True)
+            )
+            + ")"
+        )
+    if _is_pydantic(cls):
+        build = workshop.constant(lambda *values: _pydantic(cls, names, values))
+    else:
+        build = workshop.constant(lambda *values: _without_init(cls, names, values))
+    return lambda values: f"{build}({', '.join(values)})"
+
+
+def _only_assigns(cls: type[Any]) -> bool:
+    if issubclass(cls, tuple):
+        return cls.__new__.__module__ == f"namedtuple_{cls.__name__}"
+    if issubclass(cls, msgspec.Struct):
+        return not hasattr(cls, "__post_init__")
+    if not dataclasses.is_dataclass(cls) or hasattr(cls, "__post_init__"):
+        return False
+    code = getattr(cls.__init__, "__code__", None)
+    generated = code is not None and code.co_filename == "<string>"
+    return (
+        generated
+        and all(field.init for field in dataclasses.fields(cls))
+        and not any("InitVar" in str(a) for a in getattr(cls, "__annotations__", {}).values())
+    )
+
+
+def _keyword_fields(cls: type[Any]) -> set[str]:
+    if issubclass(cls, msgspec.Struct):
+        return set(cls.__struct_fields__)
+    if dataclasses.is_dataclass(cls):
+        return {field.name for field in dataclasses.fields(cls) if field.kw_only}
+    return set()
+
+
+def _without_init(cls: type[Any], names: Sequence[str], values: Sequence[Any]) -> Any:
+    made: Any = cls.__new__(cls)  # pyright: ignore[reportUnknownVariableType]
+    setter: Any = (
+        msgspec.structs.force_setattr if issubclass(cls, msgspec.Struct) else object.__setattr__
+    )
+    for name, value in zip(names, values, strict=True):
+        setter(made, name, value)
+    return made
+
+
+def _pydantic(cls: Any, names: Sequence[str], values: Sequence[Any]) -> Any:
+    made = cls.__new__(cls)
+    object.__setattr__(made, "__dict__", dict(zip(names, values, strict=True)))
+    object.__setattr__(made, "__pydantic_fields_set__", set(names))
+    object.__setattr__(made, "__pydantic_extra__", None)
+    object.__setattr__(made, "__pydantic_private__", None)
+    return made
+
+
+def _is_native_struct(cls: Any, fields: Sequence[tuple[str, Plan]]) -> bool:
+    config = cls.__struct_config__
+    return bool(
+        config.array_like
+        and config.tag is None
+        and not hasattr(cls, "__post_init__")
+        and all(plan.native for _, plan in fields)
+    )
+
+
+# --- recursion: the inner occurrence is encoded by itself ---
+
+
+def _recursive(cls: type[Any], name: str, workshop: Workshop) -> Plan:
+    workshop.names.setdefault(f"{name}_used", True)
+    return Plan(
+        cls.__name__,
+        bytes,
+        frozenset({"str"}),
+        (cls,),
+        lower=lambda v: f"{name}_encode({v})",
+        lift=lambda v: f"{name}_decode({v})",
+        fault=lambda v: _class_fault(cls, v, ()),
+        parts=lambda v: workshop.names[f"{name}_parts"](v),
+    )
+
+
+def _finish_recursion(name: str, plan: Plan, workshop: Workshop) -> None:
+    if f"{name}_used" not in workshop.names:
+        return
+    lower, lift = workshop.function(plan.lower), workshop.function(plan.lift)
+    assert lower is not None
+    assert lift is not None
+    decode = WireDecoder(plan.wire).decode
+    workshop.names[f"{name}_encode"] = lambda v: encode_wire(lower(v))
+    workshop.names[f"{name}_decode"] = lambda data: lift(decode(data))
+    workshop.names[f"{name}_parts"] = plan.parts
+
+
+# --- TypedDict keeps its keys: some may be absent ---
+
+
+def _typed_dict(cls: Any, workshop: Workshop, build: Build) -> Plan:
+    hints = typing.get_type_hints(cls)
+    plans = {name: build(type_) for name, type_ in hints.items()}
+    wires = {
+        name: plan.wire if name in cls.__required_keys__ else typing.NotRequired[plan.wire]
+        for name, plan in plans.items()
+    }
+    make_typed_dict: Any = typing.TypedDict
+    wire = make_typed_dict(cls.__name__, wires)
+    conversions = {
+        name: (workshop.function(plan.lower), workshop.function(plan.lift))
+        for name, plan in plans.items()
+    }
+
+    def convert(value: dict[str, Any], side: int) -> dict[str, Any]:
+        unknown = value.keys() - plans.keys()
+        if unknown:
+            raise TypeError(f"unknown key {sorted(unknown)[0]!r}")
+        out: dict[str, Any] = {}
+        for name, part in value.items():
+            function = conversions[name][side]
+            out[name] = part if function is None else function(part)
+        return out
+
+    def fault(value: Any) -> str:
+        if not isinstance(value, dict):
+            return f"is `{type(value).__name__}`, expected `{cls.__name__}`"
+        given: set[Any] = set(value)  # pyright: ignore[reportUnknownArgumentType]
+        missing = sorted(cls.__required_keys__ - given)
+        unknown = sorted(map(str, given - plans.keys()))
+        if missing:
+            return f"lacks the key `{missing[0]}` of `{cls.__name__}`"
+        return f"has the key `{unknown[0]}`, which `{cls.__name__}` does not" if unknown else ""
+
+    name = workshop.constant(convert)
+    return Plan(
+        cls.__name__,
+        wire,
+        frozenset({"map"}),
+        (dict,),
+        lower=lambda v: f"{name}({v}, 0)",
+        lift=lambda v: f"{name}({v}, 1)",
+        fault=fault,
+        parts=lambda v: ((f"[{n!r}]", plans[n], part) for n, part in v.items() if n in plans),
+        inner=lambda token: (f".{token}", plans[token]),
+    )

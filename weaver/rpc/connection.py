@@ -1,0 +1,367 @@
+"""One connection between two proclets, without the socket: bytes in, events out, and bytes to send.
+
+It is symmetrical: both sides may call. It decides who may talk (handshake), how a connection is
+drained and how it ends; `caller` and `callee` keep the calls of the two directions, `outbox` what
+waits to be written. It must not know sockets, event loops or clocks: deadlines travel as the time
+that remains, and whoever drives the connection lets them expire.
+
+NEW: our hello is queued, the peer's has not come. Requests may be queued behind our hello; nothing
+of the peer is executed. Only a hello or a refusal is accepted. A hello of another deployment, build
+or method table ends the connection: both sides report the same sentence.
+
+OPEN: everything but a hello is accepted. When the peer announces that it drains, `send_request`
+raises and `PeerDraining` tells the driver; when our last call has ended, we confirm.
+
+DRAINING: `drain()` was called. New requests of the peer are answered "draining, not executed";
+calls in flight go on in both directions. When the peer confirms that it has none left and will make
+none, `Drained` is reported; the driver then closes when its own calls are done.
+
+CLOSED: `close`, `eof`, `fail`, or a fault of the peer. Every call in flight has been reported as
+failed, every received call as cancelled, `Closed` was the last event. Bytes that come are ignored;
+a last refusal may be left to send, which tells the peer what it did wrong.
+
+What the driver owes, after every call of a method: write what `data_to_send` returns, again and
+again, while the transport takes more; act on the events, in order. It never stops reading because
+it cannot write (two such sides would wait for each other for ever): the limits shed calls instead.
+It lets callers and producers wait while `writable` is false, ends calls whose deadline has passed
+(`send_cancel` where they were made, `send_error` where they run), and closes the transport when the
+state is CLOSED and nothing is queued.
+
+=========  ==========================================  ==================
+state      frames accepted                             next state
+=========  ==========================================  ==================
+NEW        hello, refusal                              OPEN, CLOSED
+OPEN       all but hello                               DRAINING, CLOSED
+DRAINING   all but hello                               CLOSED
+CLOSED     none (ignored)
+=========  ==========================================  ==================
+"""
+
+from collections.abc import Callable
+from enum import Enum
+from functools import partial
+from typing import Final
+
+import msgspec
+
+from weaver import frames
+from weaver.errors import ProtocolError
+from weaver.frames import FrameDecoder
+from weaver.rpc.callee import Callee
+from weaver.rpc.caller import Caller
+from weaver.rpc.events import Closed, Drained, Event, Opened, Outcome, PeerDraining, Pong
+from weaver.rpc.handshake import (
+    MAGIC,
+    VERSION,
+    Hello,
+    check_hello,
+    decode_hello,
+    encode_hello,
+)
+from weaver.rpc.limits import Limits
+from weaver.rpc.outbox import Body, Outbox
+from weaver.rpc.reassembly import Reassembly
+
+Handler = Callable[[int, int, int, bytes, list[Event]], None]
+"""(flags, method, call, payload, events): acts on one frame and appends what happened."""
+
+_AT_HANDSHAKE: Final = 1
+"""In the place of the method of a refusal: the refusing side has executed nothing."""
+
+
+class _Ended(Exception):  # noqa: N818 - not an error: it leaves the loop over the frames
+    """The frame at hand has ended the connection."""
+
+
+class State(Enum):
+    """Where a connection is in its life; the module's docstring has a paragraph for each."""
+
+    NEW = "new"
+    OPEN = "open"
+    DRAINING = "draining"
+    CLOSED = "closed"
+
+
+class Statistics(msgspec.Struct, frozen=True, kw_only=True):
+    """A snapshot. Calls are counts; queued, reserved, received and sent are bytes."""
+
+    state: State
+    outgoing: int
+    incoming: int
+    made: int
+    taken: int
+    refused: int
+    queued: int
+    reserved: int
+    received: int
+    sent: int
+
+
+class Connection:
+    """The state of one connection; drive it with `receive` and `data_to_send`.
+
+    After every call of a method the driver writes what `data_to_send` returns. Events come in the
+    order in which they happened. Not thread-safe. The `send_*` methods are those of
+    `weaver.rpc.caller.Caller` and `weaver.rpc.callee.Callee`.
+    """
+
+    __slots__ = (
+        "_ack_due", "_callee", "_caller", "_decoder", "_hello", "_outbox", "_partials",
+        "_received", "_sent", "_state", "_table", "has_credit", "peer", "send_credit", "send_end",
+        "send_error", "send_item", "send_reply", "send_request",
+    )  # fmt: skip
+
+    def __init__(self, hello: Hello, limits: Limits | None = None) -> None:
+        limits = limits or Limits()
+        self._hello = hello
+        self._state = State.NEW
+        self._decoder = FrameDecoder()
+        self._outbox = Outbox(limits)
+        self._partials = Reassembly(limits.max_message, limits.max_reassembly)
+        self._caller = Caller(limits, self._outbox, self._partials)
+        self._callee = Callee(limits, self._outbox, self._partials)
+        self._ack_due = False
+        self._received = 0
+        self._sent = 0
+        self.peer: Hello | None = None
+        # Bound here, not wrapped: a method that only forwards would cost 2 % of a small call.
+        self.send_request = self._caller.send_request
+        self.send_credit = self._caller.send_credit
+        self.send_reply = self._callee.send_reply
+        self.send_error = self._callee.send_error
+        self.send_item = self._callee.send_item
+        self.send_end = self._callee.send_end
+        self.has_credit = self._callee.has_credit
+        self._table = self._new_table()
+        self._outbox.put_control(frames.HELLO, MAGIC, VERSION, encode_hello(hello))
+
+    def __repr__(self) -> str:
+        peer = f" to {self.peer.replica or 'a peer'}" if self.peer else ""
+        return (
+            f"<Connection{peer} {self._state.value}, {len(self._caller.calls)} calls out,"
+            f" {len(self._callee.calls)} in, {self._outbox.queued} bytes queued>"
+        )
+
+    @property
+    def state(self) -> State:
+        """NEW, OPEN, DRAINING or CLOSED."""
+        return self._state
+
+    @property
+    def outgoing(self) -> int:
+        """Calls that this side has made and that are in flight, cancelled ones included."""
+        return len(self._caller.calls)
+
+    @property
+    def incoming(self) -> int:
+        """Calls of the peer that are in flight."""
+        return len(self._callee.calls)
+
+    @property
+    def writable(self) -> bool:
+        """Whether callers and producers of items may go on, or had better wait for the writer."""
+        return self._outbox.writable
+
+    @property
+    def queued(self) -> int:
+        """Bytes that `data_to_send` has not handed over yet."""
+        return self._outbox.queued
+
+    def statistics(self) -> Statistics:
+        """What this connection has done and holds."""
+        return Statistics(
+            state=self._state,
+            outgoing=self.outgoing,
+            incoming=self.incoming,
+            made=self._caller.made,
+            taken=self._callee.taken,
+            refused=self._callee.refused,
+            queued=self.queued,
+            reserved=self._partials.reserved,
+            received=self._received,
+            sent=self._sent,
+        )
+
+    def receive(self, data: bytes | bytearray | memoryview) -> list[Event]:
+        """What these bytes of the peer make happen, however they are cut.
+
+        Never raises for what the peer does: a fault closes the connection, and the last event is
+        `Closed` with the ProtocolError.
+        """
+        events: list[Event] = []
+        if self._state is State.CLOSED:
+            return events
+        if not isinstance(data, bytes):
+            data = bytes(data)  # the owner of a buffer may use it again
+        self._received += len(data)
+        try:
+            for kind, flags, method, call, payload in self._decoder.frames(data):
+                self._table[kind](flags, method, call, payload, events)
+            if self._ack_due:
+                self._acknowledge_drain()
+        except ProtocolError as error:
+            self._refuse(error, events)
+        except _Ended:
+            pass
+        return events
+
+    def data_to_send(self, chunks: int = 1) -> list[Body]:
+        """Buffers to write now, in order: all small frames, then `chunks` pieces of large bodies.
+
+        Call it again, while the writer takes more, until it returns nothing. What it returned
+        counts as sent.
+        """
+        buffers = self._outbox.take(chunks)
+        for buffer in buffers:
+            self._sent += len(buffer)
+        return buffers
+
+    def send_cancel(self, call: int) -> None:
+        """Give a call up: no event follows for it. Nothing if the call is over already."""
+        self._caller.send_cancel(call)
+        if self._ack_due:
+            self._acknowledge_drain()
+
+    def ping(self, token: int = 0) -> None:
+        """Ask the peer for a sign of life; `Pong(token)` follows. `token` is 32 bits."""
+        if self._state is not State.CLOSED:
+            self._outbox.put_control(frames.PING, token)
+
+    def drain(self) -> None:
+        """Take no new calls of the peer; `Drained` follows when it has none left. Idempotent."""
+        if self._callee.draining or self._state is State.CLOSED:
+            return
+        self._callee.draining = True
+        self._outbox.put_control(frames.DRAIN, 0)
+        if self._state is State.OPEN:
+            self._state = State.DRAINING
+
+    def close(self, why: str = "this side closed the connection") -> list[Event]:
+        """End at once; what is queued and not yet taken is dropped. Events: every call fails."""
+        return self._end(why)
+
+    def eof(self) -> list[Event]:
+        """The peer closed the connection. Events: every call fails."""
+        return self._end("the peer closed the connection")
+
+    def fail(self, why: str) -> list[Event]:
+        """The transport failed, for the reason `why`. Events: every call fails."""
+        return self._end(why)
+
+    def _end(
+        self, why: str, error: ProtocolError | None = None, outcome: Outcome = Outcome.LOST
+    ) -> list[Event]:
+        events: list[Event] = []
+        if self._state is State.CLOSED:
+            return events
+        self._state = State.CLOSED
+        self._caller.lose_all(outcome, why, events)
+        self._callee.lose_all(events)
+        self._caller.refuse_new(Outcome.UNSENT, why)
+        self._outbox.clear()
+        self._partials.clear()
+        self._table.clear()  # it refers to this object: a closed connection is freed at once
+        self._ack_due = False
+        events.append(Closed(why, error))
+        return events
+
+    def _refuse(
+        self, error: ProtocolError, events: list[Event], outcome: Outcome = Outcome.LOST
+    ) -> None:
+        """The peer broke the protocol: fail everything here, and tell the peer why."""
+        at_handshake = _AT_HANDSHAKE if self._state is State.NEW else 0
+        events += self._end(str(error), error, outcome)
+        body = msgspec.msgpack.encode((error.what, error.why, error.fix))
+        self._outbox.put_control(frames.REFUSAL, 0, at_handshake, body)
+
+    def _on_hello(
+        self, _flags: int, method: int, call: int, payload: bytes, events: list[Event]
+    ) -> None:
+        peer = decode_hello(payload, call, method)
+        try:
+            check_hello(self._hello, peer)
+        except ProtocolError as error:  # the peer compares the same values: it executes nothing
+            self._refuse(error, events, Outcome.REFUSED)
+            raise _Ended from error
+        self.peer = peer
+        self._state = State.DRAINING if self._callee.draining else State.OPEN
+        self._table = self._open_table()
+        events.append(Opened(peer))
+
+    def _on_refusal(
+        self, _flags: int, method: int, _call: int, payload: bytes, events: list[Event]
+    ) -> None:
+        try:
+            what, why, fix = msgspec.msgpack.decode(payload, type=tuple[str, str, str])
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            what, why, fix = "the peer refused the connection", "", ""
+        error = ProtocolError(what, why=why, fix=fix)
+        outcome = Outcome.REFUSED if method == _AT_HANDSHAKE else Outcome.LOST
+        events += self._end(str(error), error, outcome)
+        raise _Ended from error
+
+    def _on_drain(
+        self, _flags: int, _method: int, _call: int, _payload: bytes, events: list[Event]
+    ) -> None:
+        if self._caller.refusing:
+            raise ProtocolError("the peer announced twice that it drains")
+        self._caller.refuse_new(Outcome.DRAINING, "the peer is draining; it takes no new calls")
+        self._ack_due = True
+        events.append(PeerDraining())
+
+    def _on_drained(
+        self, _flags: int, _method: int, _call: int, _payload: bytes, events: list[Event]
+    ) -> None:
+        if not self._callee.draining or self._callee.no_more or self._callee.calls:
+            raise ProtocolError("the peer announced its last call while this was not so")
+        self._callee.no_more = True
+        events.append(Drained())
+
+    def _on_ping(
+        self, _flags: int, _method: int, call: int, _payload: bytes, _events: list[Event]
+    ) -> None:
+        self._outbox.put_automatic(frames.PONG, call)
+
+    def _on_pong(
+        self, _flags: int, _method: int, call: int, _payload: bytes, events: list[Event]
+    ) -> None:
+        events.append(Pong(call))
+
+    def _unexpected(
+        self, kind: int, _flags: int, _method: int, call: int, _payload: bytes, _events: list[Event]
+    ) -> None:
+        raise ProtocolError(
+            f"the peer sent a frame of kind {frames.KIND_NAMES[kind]!r} (call {call}),"
+            f" which may not come while the connection is {self._state.value}"
+        )
+
+    def _acknowledge_drain(self) -> None:
+        if not self._caller.calls:
+            self._ack_due = False
+            self._outbox.put_control(frames.DRAINED, 0)
+
+    def _new_table(self) -> list[Handler]:
+        table: list[Handler] = [
+            partial(self._unexpected, kind) for kind in range(len(frames.KIND_NAMES))
+        ]
+        table[frames.HELLO] = self._on_hello
+        table[frames.REFUSAL] = self._on_refusal
+        return table
+
+    def _open_table(self) -> list[Handler]:
+        table = self._new_table()
+        table[frames.HELLO] = partial(self._unexpected, frames.HELLO)
+        table[frames.REQUEST] = self._callee.on_request
+        table[frames.REQUEST_PART] = self._callee.on_part
+        table[frames.CANCEL] = self._callee.on_cancel
+        table[frames.CREDIT] = self._callee.on_credit
+        table[frames.REPLY] = self._caller.on_reply
+        table[frames.ERROR] = self._caller.on_error
+        table[frames.ITEM] = self._caller.on_item
+        table[frames.END] = self._caller.on_end
+        table[frames.RESULT_PART] = self._caller.on_part
+        table[frames.DRAIN] = self._on_drain
+        table[frames.DRAINED] = self._on_drained
+        table[frames.PING] = self._on_ping
+        table[frames.PONG] = self._on_pong
+        return table

@@ -1,0 +1,41 @@
+"""The pytest plugin: the fixture `weaver_app`, once for every runner.
+
+The fixture is an ordinary function, not async, so it works under pytest-asyncio in both modes and
+under anyio. `@pytest.mark.weaver_runners("local")` limits a test to some runners.
+"""
+
+import functools
+from typing import Any, Literal
+
+import pytest
+
+NAMES = ("local", "rpc")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the marker."""
+    config.addinivalue_line(
+        "markers", "weaver_runners(*names): run this test under these weaver runners only"
+    )
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run each test that asks for an application once per runner."""
+    if "weaver_runner" not in metafunc.fixturenames:
+        return
+    marker = metafunc.definition.get_closest_marker("weaver_runners")
+    names = marker.args if marker else NAMES
+    unknown = [name for name in names if name not in NAMES]
+    if unknown:
+        raise pytest.UsageError(
+            f"weaver_runners: there is no runner {unknown[0]!r}; runners are {', '.join(NAMES)}"
+        )
+    metafunc.parametrize("weaver_runner", names, scope="function")
+
+
+@pytest.fixture
+def weaver_app(weaver_runner: Literal["local", "rpc"]) -> Any:
+    """Make an application under test; see `weaver.testing.weaver_app`."""
+    from weaver.testing.app import weaver_app as make
+
+    return functools.partial(make, runner=weaver_runner)
