@@ -83,7 +83,10 @@ class State(Enum):
 
 
 class Statistics(msgspec.Struct, frozen=True, kw_only=True):
-    """A snapshot. Calls are counts; queued, reserved, received and sent are bytes."""
+    """A snapshot. Queued, reserved, received and sent are bytes; the others are counts.
+
+    `partial` are the large bodies of which a part has come, `reserved` what they will need.
+    """
 
     state: State
     outgoing: int
@@ -92,6 +95,7 @@ class Statistics(msgspec.Struct, frozen=True, kw_only=True):
     taken: int
     refused: int
     queued: int
+    partial: int
     reserved: int
     received: int
     sent: int
@@ -177,6 +181,7 @@ class Connection:
             taken=self._callee.taken,
             refused=self._callee.refused,
             queued=self.queued,
+            partial=len(self._partials),
             reserved=self._partials.reserved,
             received=self._received,
             sent=self._sent,

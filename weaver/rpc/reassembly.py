@@ -62,6 +62,9 @@ class Reassembly:
         self._max_reserved = max_reserved
         self.reserved = 0
 
+    def __len__(self) -> int:
+        return len(self._partials)
+
     def __contains__(self, key: object) -> bool:
         return key in self._partials
 

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from weaver.errors import ConnectionLost, ProtocolError
-from weaver.frames import HEADER, HELLO, PING, REQUEST
+from weaver.frames import HEADER, HELLO, PING, PONG, REQUEST, FrameDecoder
 from weaver.rpc.connection import Connection, State
 from weaver.rpc.events import Closed, Event, Failed, Opened, Outcome, Request
 from weaver.rpc.handshake import MAGIC, VERSION, Hello, encode_hello
@@ -118,6 +118,14 @@ def test_a_closed_connection_takes_no_requests_and_ignores_bytes() -> None:
     assert connection.receive(frame(PING)) == []
     assert connection.close() == []
     assert connection.eof() == []
+
+
+def test_a_peer_may_ask_before_this_side_has_sent_its_hello() -> None:
+    connection = Connection(FRONT)
+    events = connection.receive(frame(HELLO, MAGIC, VERSION, encode_hello(SHOP)) + frame(PING, 5))
+    assert events == [Opened(SHOP)]
+    kinds = [f[0] for b in connection.data_to_send() for f in FrameDecoder().frames(bytes(b))]
+    assert kinds == [HELLO, PONG]
 
 
 def test_the_repr_tells_peer_state_and_calls() -> None:

@@ -105,7 +105,7 @@ def test_a_request_that_does_not_fit_the_callee_is_refused_and_not_executed() ->
     assert (failed.call, failed.outcome) == (second, Outcome.OVERLOADED)
     assert [e.call for e in at_right if isinstance(e, Request)] == [first]
     assert (link.left.outgoing, link.right.incoming) == (1, 1)
-    assert link.right.statistics().reserved == 0
+    assert (link.right.statistics().partial, link.right.statistics().reserved) == (0, 0)
 
 
 def test_a_request_over_the_limit_of_the_callee_names_the_limit() -> None:
@@ -114,6 +114,7 @@ def test_a_request_over_the_limit_of_the_callee_names_the_limit() -> None:
     why = b"a request of 4.883 KiB exceeds the callee's limit of 1000 bytes"
     assert link.settle() == ([Failed(call, Outcome.REFUSED, why)], [])
     assert link.left.queued == link.right.incoming == link.left.outgoing == 0
+    assert link.right.statistics().partial == 0
 
 
 def test_a_result_that_does_not_fit_the_caller_fails_the_call_only() -> None:
@@ -124,10 +125,8 @@ def test_a_result_that_does_not_fit_the_caller_fails_the_call_only() -> None:
     link.right.send_reply(call, pattern(5000))
     link.right.send_reply(other, b"fine")
     at_left, at_right = link.settle()
-    failed = next(e for e in at_left if isinstance(e, Failed))
-    assert (failed.call, failed.outcome) == (call, Outcome.FAILED)
-    assert b"4.883 KiB" in failed.body
-    assert Reply(other, b"fine") in at_left
+    why = b"a result of 4.883 KiB is more than this side can receive now"
+    assert at_left == [Reply(other, b"fine"), Failed(call, Outcome.FAILED, why)]
     assert at_right == []
     assert (link.left.outgoing, link.right.incoming, link.right.queued) == (0, 0, 0)
 
@@ -139,8 +138,8 @@ def test_an_item_that_does_not_fit_the_caller_ends_the_stream() -> None:
     link.right.send_item(call, b"1")
     link.right.send_item(call, pattern(5000))
     at_left, at_right = link.settle()
-    assert at_left[0] == Item(call, b"1")
-    assert isinstance(at_left[1], Failed)
+    why = b"a result of 4.883 KiB is more than this side can receive now"
+    assert at_left == [Item(call, b"1"), Failed(call, Outcome.FAILED, why)]
     assert at_right == [Cancelled(call)]
     assert (link.left.outgoing, link.right.incoming, link.right.queued) == (0, 0, 0)
 
@@ -174,6 +173,7 @@ def test_cancelling_while_the_reply_is_on_its_way_frees_both_sides() -> None:
     assert link.left.statistics().reserved == 0
     assert link.settle() == ([], [])
     assert (link.left.outgoing, link.right.queued) == (0, 0)
+    assert link.left.statistics().partial == 0
     assert link.left.send_request(1, b"") == call + 1
 
 

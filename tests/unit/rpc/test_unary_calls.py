@@ -241,6 +241,14 @@ def test_a_lost_connection_fails_each_call_by_what_is_known_of_it() -> None:
     assert link.left.queued == 0
 
 
+def test_calls_with_optional_fields_that_never_left_were_not_executed() -> None:
+    link = opened()
+    link.left.send_request(1, b"", metadata=b"m")
+    link.left.send_request(1, b"", credit=1)
+    outcomes = [event.outcome for event in link.left.eof() if isinstance(event, Failed)]
+    assert outcomes == [Outcome.UNSENT, Outcome.UNSENT]
+
+
 def test_a_cut_link_ends_both_sides() -> None:
     link = opened()
     call = link.left.send_request(1, b"")

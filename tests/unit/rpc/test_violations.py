@@ -56,6 +56,12 @@ def with_ten_bytes_of_credit() -> Connection:
     return connection
 
 
+def with_large_call_unsent() -> Connection:
+    connection = opened(Limits(chunk=100))
+    assert connection.send_request(1, bytes(500)) == 1
+    return connection
+
+
 def draining() -> Connection:
     connection = opened()
     connection.drain()
@@ -83,6 +89,8 @@ VIOLATIONS: list[tuple[str, Callable[[], Connection], bytes, str]] = [
     ("outcome of the caller", with_plain_call, frame(frames.ERROR, 1, method=10), "outcome 10"),
     ("end with flags", with_stream, frame(frames.END, 1, SIZE_50, flags=LARGE), "flags 0x10"),
     ("reply to request not wholly sent", with_large_call, frame(frames.REPLY, 1), "sent wholly"),
+    ("error for a request not sent", with_large_call_unsent, frame(frames.ERROR, 1, method=2),
+     "an error for call 1, which has not been sent"),
     ("part of nothing", with_plain_call, frame(frames.RESULT_PART, 1, b"x"), "no large body"),
     ("request part of nothing", opened, frame(frames.REQUEST_PART, 1, b"x"), "no large body"),
     ("part with flags", with_plain_call,
@@ -196,6 +204,14 @@ def test_a_peer_that_provokes_answers_and_reads_none_is_cut_off() -> None:
     assert isinstance(closed, Closed)
     assert "reads none of them" in str(closed.error)
     assert connection.queued < 1000
+
+
+def test_a_peer_that_reads_its_answers_may_provoke_any_number() -> None:
+    connection = opened()
+    for _ in range(1000):
+        assert connection.receive(frame(frames.PING) * 1000) == []
+        assert sum(map(len, connection.data_to_send())) == 12_000
+    assert connection.state is State.OPEN
 
 
 def test_a_refusal_that_cannot_be_read_still_ends_the_connection() -> None:

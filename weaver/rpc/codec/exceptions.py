@@ -16,6 +16,8 @@ from weaver.rpc.codec.anything import NotPortable, decode_anything, encode_anyth
 MOST_CAUSES: Final = 50
 MOST_TEXT: Final = 64 * 1024
 """Characters of a message or traceback that travel; the rest is cut, with a mark."""
+MOST_FIELD: Final = 256 * 1024
+"""Bytes of one field that travel; a larger field is left out."""
 
 _SLOTS: Final[dict[str, tuple[str, ...]]] = {
     "OSError": ("errno", "strerror", "filename", "filename2"),
@@ -127,8 +129,9 @@ def _args(args: tuple[Any, ...], left_out: list[str]) -> bytes:
     kept: list[Any] = []
     for i, arg in enumerate(args):
         try:
-            encode_anything(arg)
-            kept.append(arg)
+            text_or_value = _cut(arg) if isinstance(arg, str) else arg
+            _bounded(text_or_value)
+            kept.append(text_or_value)
         except NotPortable:
             kept.append(_cut(repr(arg)))
             left_out.append(f"args[{i}]")
@@ -139,10 +142,17 @@ def _portable(values: dict[str, Any], left_out: list[str]) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
     for name, value in values.items():
         try:
-            found[name] = encode_anything(value)
+            found[name] = _bounded(value)
         except NotPortable:
             left_out.append(name)
     return found
+
+
+def _bounded(value: Any) -> bytes:
+    encoded = encode_anything(value)
+    if len(encoded) > MOST_FIELD:
+        raise NotPortable(f"it has {len(encoded)} bytes")
+    return encoded
 
 
 def _text(error: BaseException) -> str:

@@ -106,8 +106,10 @@ def undecodable(label: str, plan: Plan, error: BaseException) -> CodecError:
     if isinstance(error, RecursionError):
         return CodecError(f"{label} is nested too deeply")
     text, _, place = str(error).partition(" - at `")
+    kinds = re.fullmatch(r"Expected (`[^`]+`), got (`[^`]+`)", text)
+    what = f"is {kinds[2]}, expected {kinds[1]}" if kinds else f"does not match its annotation: {text}"
     return CodecError(
-        _sentence(label, _named(plan, place.rstrip("`")), f"does not match its annotation: {text}"),
+        _sentence(label, _named(plan, place.rstrip("`")), what),
         fix="give what the annotation says, or change the annotation",
     )
 

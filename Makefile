@@ -1,0 +1,118 @@
+# `make demo` runs the boutique; `make test` runs every check. Both set up what they need in .venv,
+# and do it again only when a pyproject.toml has changed. `make help` lists the rest.
+
+# The interpreter for .venv; by default the first of these that is Python 3.11 or newer.
+PYTHON ?= python3 python3.13 python3.12 python3.11 python
+VENV ?= .venv
+# Where the boutique listens; a free port is taken if this one is in use.
+PORT ?= 8080
+# Further arguments for pytest, as in: make unit ARGS="-k cart"
+ARGS ?=
+
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip -qq --disable-pip-version-check --no-input
+SOURCES := weaver tests examples bench
+
+export PIP_ROOT_USER_ACTION := ignore
+export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
+
+.PHONY: help demo test lint types layers unit bench clean
+
+help:
+	@echo "make demo     run the boutique, print its address; Ctrl-C ends it (PORT=$(PORT))"
+	@echo "make test     lint, types, layers and unit, one after the other"
+	@echo "make lint     ruff: rules and format"
+	@echo "make types    mypy and pyright, both strict"
+	@echo "make layers   import-linter: who may import whom"
+	@echo "make unit     all tests (ARGS=... for pytest)"
+	@echo "make bench    the benchmarks: ratios measured within one run"
+	@echo "make clean    remove .venv and everything that tools have written"
+
+demo: $(VENV)/.demo
+	@address=$$($(BIN)/python -c "$$FREE_ADDRESS" $(PORT)) && cd examples/boutique && \
+	WEAVER__LISTENERS__HTTP__ADDRESS=$$address exec "$(abspath $(BIN))/weaver" run
+
+# In this order on purpose: what fails fastest comes first.
+test: $(VENV)/.test
+	@$(MAKE) --no-print-directory lint
+	@$(MAKE) --no-print-directory types
+	@$(MAKE) --no-print-directory layers
+	@$(MAKE) --no-print-directory unit
+	@echo "make test: everything passed"
+
+lint: $(VENV)/.test
+	@$(BIN)/ruff check --quiet $(SOURCES)
+	@$(BIN)/ruff format --check --quiet $(SOURCES)
+	@echo "lint: ok"
+
+# pyright runs on node; where neither node nor a download of it is to be had, mypy has to do.
+types: $(VENV)/.test
+	@$(BIN)/mypy --no-error-summary --python-executable $(BIN)/python
+	@if $(BIN)/pyright --version >/dev/null 2>&1; \
+	then $(BIN)/pyright --pythonpath $(BIN)/python; \
+	else echo "types: pyright is skipped, because node is not installed and cannot be fetched"; fi
+	@echo "types: ok"
+
+layers: $(VENV)/.test
+	@$(BIN)/lint-imports --no-logo
+	@echo "layers: ok"
+
+unit: $(VENV)/.test
+	@$(BIN)/python -m pytest --quiet -n logical --maxprocesses 8 $(ARGS)
+
+bench: $(VENV)/.bench
+	@set -e; for script in $$(ls bench/*.py); do echo "== $$script"; $(BIN)/python $$script; done
+
+clean:
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build
+	@find $(SOURCES) -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@for candidate in $(PYTHON); do \
+	  if "$$candidate" -c "import sys; sys.exit(sys.version_info < (3, 11))" >/dev/null 2>&1; \
+	  then found=$$candidate; break; fi; \
+	done; \
+	if [ -z "$$found" ]; then \
+	  echo "weaver needs Python 3.11 or newer, and none of these is: $(PYTHON)" >&2; \
+	  echo "  fix: install one, or name it: make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)" >&2; \
+	  exit 1; \
+	fi; \
+	echo "Creating $(VENV) with $$("$$found" --version)"; \
+	"$$found" -m venv $(VENV) || { \
+	  rm -rf $(VENV); \
+	  echo "$$found cannot make a virtual environment; the reason stands above" >&2; \
+	  echo "  fix on Debian and Ubuntu: apt-get install python3-venv" >&2; \
+	  exit 1; \
+	}
+
+$(VENV)/.demo: pyproject.toml examples/boutique/pyproject.toml | $(BIN)/python
+	@echo "Installing weaver and the boutique into $(VENV)"
+	@$(PIP) install --editable . --editable examples/boutique
+	@touch $@
+
+# Dependency groups need a pip that knows them.
+$(VENV)/.test: pyproject.toml | $(BIN)/python
+	@echo "Installing weaver and its test tools into $(VENV)"
+	@$(PIP) install "pip>=25.1"
+	@$(PIP) install --editable . --group test
+	@touch $@
+
+$(VENV)/.bench: $(VENV)/.test
+	@echo "Installing what the benchmarks compare with into $(VENV)"
+	@$(PIP) install --group bench
+	@touch $@
+
+# Prints 127.0.0.1:PORT if it is free, else port 0, which means any free one.
+define FREE_ADDRESS
+import socket, sys
+with socket.socket() as probe:
+    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        probe.bind(("127.0.0.1", int(sys.argv[1])))
+    except OSError:
+        print(f"port {sys.argv[1]} is in use; taking a free one", file=sys.stderr)
+        print("127.0.0.1:0")
+    else:
+        print(f"127.0.0.1:{sys.argv[1]}")
+endef
+export FREE_ADDRESS

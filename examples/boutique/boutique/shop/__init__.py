@@ -1,0 +1,1 @@
+"""What the shop does, as plain functions and values: nothing here knows of components or HTTP."""

@@ -1,0 +1,104 @@
+"""What holds for every test: nothing is left behind, and generated data is the same each time.
+
+HYPOTHESIS_PROFILE=explore looks for new failures; the default profile is deterministic.
+"""
+
+import asyncio
+import contextlib
+import gc
+import os
+import threading
+import time
+from collections.abc import Generator, Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+settings.register_profile("ci", derandomize=True, deadline=None, database=None, print_blob=True)
+settings.register_profile("explore", deadline=None, print_blob=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+PATIENCE = 1.0  # seconds that threads, processes and sockets may take to go
+DESCRIPTORS = Path("/proc/self/fd")
+THREADS = Path("/proc/self/task")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _libuv_is_ready() -> None:
+    """libuv opens two pipes with its first loop and keeps them: no test is to blame for those."""
+    with contextlib.suppress(ImportError):
+        import uvloop
+
+        uvloop.new_event_loop().close()
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left_behind() -> Iterator[None]:
+    """Fail a test that leaves a thread of weaver, a child process or a descriptor behind."""
+    before = _held()
+    yield
+    left = _held() - before
+    if not left:
+        return
+    gc.collect()  # what only the collector closes is not a leak of the test
+    deadline = time.monotonic() + PATIENCE
+    while left and time.monotonic() < deadline:
+        time.sleep(0.01)
+        left = _held() - before
+    if left:
+        pytest.fail("left behind: " + ", ".join(sorted(left)), pytrace=False)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+    """Fail an async test that ends while a task which it started is still running.
+
+    The loop is idle but open at this point: closing it would cancel the task, and hide it.
+    """
+    loops = [
+        value.get_loop()
+        for value in pyfuncitem.funcargs.values()
+        if isinstance(value, asyncio.Runner)
+    ]
+    before = {task for loop in loops for task in asyncio.all_tasks(loop)}
+    result = yield
+    left = {task for loop in loops for task in asyncio.all_tasks(loop)} - before
+    if left:
+        names = ", ".join(sorted(f"{task.get_name()} ({task.get_coro()!r})" for task in left))
+        pytest.fail(f"tasks still running: {names}", pytrace=False)
+    return result
+
+
+def _held() -> set[str]:
+    return _threads() | _children() | _descriptors()
+
+
+def _threads() -> set[str]:
+    return {
+        f"thread {thread.name}"
+        for thread in threading.enumerate()
+        if thread.name.startswith("weaver-")
+    }
+
+
+def _children() -> set[str]:
+    """Child processes, also those that have ended and were not waited for; Linux only."""
+    found: set[str] = set()
+    for thread in THREADS.iterdir() if THREADS.is_dir() else ():
+        try:
+            found.update((thread / "children").read_text().split())
+        except OSError:  # the thread has ended, or this kernel does not tell
+            continue
+    return {f"child process {pid}" for pid in found}
+
+
+def _descriptors() -> set[str]:
+    """Open sockets, pipes and files with what they refer to; Linux only."""
+    found: set[str] = set()
+    for descriptor in DESCRIPTORS.iterdir() if DESCRIPTORS.is_dir() else ():
+        try:
+            found.add(f"descriptor {descriptor.name} ({descriptor.readlink()})")
+        except OSError:  # closed since, or the one that lists the folder
+            continue
+    return found
