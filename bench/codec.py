@@ -85,7 +85,10 @@ def contestants() -> dict[str, Codec]:
     dataclasses = products(Product, Money)
     bare = products(BareProduct, BareMoney)
     plain = products(PlainProduct, PlainMoney)
-    encode, decode = msgspec.msgpack.Encoder().encode, msgspec.msgpack.Decoder(list[BareProduct]).decode
+    encode, decode = (
+        msgspec.msgpack.Encoder().encode,
+        msgspec.msgpack.Decoder(list[BareProduct]).decode,
+    )
     ours = {
         "weaver: Structs, array_like": (ValueCodec(list[BareProduct], "b"), bare),
         "weaver: Structs": (ValueCodec(list[PlainProduct], "b"), plain),
@@ -125,7 +128,14 @@ def protobuf() -> Codec | None:
                              label=kinds.LABEL_REPEATED if many else kinds.LABEL_OPTIONAL)  # fmt: skip
 
     text, number, inner = kinds.TYPE_STRING, kinds.TYPE_INT64, kinds.TYPE_MESSAGE
-    add("Money", [("currency_code", text, "", False), ("units", number, "", False), ("nanos", number, "", False)])
+    add(
+        "Money",
+        [
+            ("currency_code", text, "", False),
+            ("units", number, "", False),
+            ("nanos", number, "", False),
+        ],
+    )
     add("Product", [(n, text, "", False) for n in ("id", "name", "description", "picture")]
         + [("price_usd", inner, ".bench.Money", False), ("categories", text, "", True)])  # fmt: skip
     add("Products", [("products", inner, ".bench.Product", True)])
@@ -156,7 +166,10 @@ def main() -> None:
                 decode(body)
             encoding[name].append((between - began) / REPEAT * 1e6)
             decoding[name].append((time.process_time() - between) / REPEAT * 1e6)
-    base = [a + b for a, b in zip(*(d["msgspec, bare array_like"] for d in (encoding, decoding)), strict=True)]
+    base = [
+        a + b
+        for a, b in zip(*(d["msgspec, bare array_like"] for d in (encoding, decoding)), strict=True)
+    ]
     print(f"{'us, medians of ' + str(rounds):34}  bytes  encode  decode   ratio")
     for name in codecs:
         total = [a + b for a, b in zip(encoding[name], decoding[name], strict=True)]

@@ -47,7 +47,9 @@ class Callee:
     cancelled: asyncio.Event = field(default_factory=asyncio.Event)
     began: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def echo(self, item: Item, times: int = 1, *more: int, sep: str = ",", **rest: str) -> str:
+    async def echo(
+        self, item: Item, times: int = 1, *more: int, sep: str = ",", **rest: str
+    ) -> str:
         return sep.join([item.name] * times + [str(n) for n in more] + sorted(rest.values()))
 
     async def mutate(self, item: Item) -> Item:

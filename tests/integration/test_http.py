@@ -135,7 +135,7 @@ def test_wsgi_requests_beyond_the_number_of_threads_wait(run: Run) -> None:
             async with asyncio.TaskGroup() as group:
                 answers = [group.create_task(client.get(running.url)) for _ in range(count)]
                 tasks = running.server._tasks  # pyright: ignore[reportPrivateUsage] - the server's end
-                while len(tasks) < count or len(entered) < WSGI_THREADS:  # noqa: ASYNC110 - no event tells
+                while len(tasks) < count or len(entered) < WSGI_THREADS:
                     await asyncio.sleep(0.001)
                 assert len(entered) == WSGI_THREADS
                 gate.set()

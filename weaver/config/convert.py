@@ -37,7 +37,7 @@ FAILED: Final = object()
 """Returned for a value whose problem has been recorded."""
 
 
-class SecretRefused(Exception):  # noqa: N818 - not an error of its own: it carries one
+class SecretRefused(Exception):
     """A secret that cannot be used, with the problem to report."""
 
     def __init__(self, problem: Problem) -> None:

@@ -63,7 +63,7 @@ _MSGSPEC = {
 _WRONG_TYPE = re.compile(r"Expected `[^`]*`, got |Invalid enum value")
 
 
-class Mismatch(Exception):  # noqa: N818 - not an error of its own: the caller words it
+class Mismatch(Exception):
     """The value is not of the type; `reason` says more if the type alone does not."""
 
     def __init__(self, reason: str = "") -> None:

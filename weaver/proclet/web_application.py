@@ -28,7 +28,7 @@ _log = logging.getLogger("weaver.http")
 _CLOSE = (b"connection", b"close")
 
 
-class Reported(Exception):  # noqa: N818 - it is a notice to the server, not a fault of its own
+class Reported(Exception):
     """Tells the server that a request failed and that the log has the reason."""
 
 

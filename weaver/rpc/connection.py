@@ -69,7 +69,7 @@ _AT_HANDSHAKE: Final = 1
 """In the place of the method of a refusal: the refusing side has executed nothing."""
 
 
-class _Ended(Exception):  # noqa: N818 - not an error: it leaves the loop over the frames
+class _Ended(Exception):
     """The frame at hand has ended the connection."""
 
 

@@ -57,7 +57,7 @@ async def test_out_of_file_descriptors_is_logged_and_ends_with_the_shortage(
     resource.setrlimit(resource.RLIMIT_NOFILE, (client.fileno() + 1, hard))
     try:
         acceptor.start()
-        while "cannot accept connections for now" not in caplog.text:  # noqa: ASYNC110 - no event tells
+        while "cannot accept connections for now" not in caplog.text:
             await asyncio.sleep(0)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

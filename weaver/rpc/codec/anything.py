@@ -17,7 +17,7 @@ import msgspec
 MOST_DEPTH: Final = 50
 
 
-class NotPortable(Exception):  # noqa: N818 # a finding, not an error of anybody
+class NotPortable(Exception):  # a finding, not an error of anybody
     """A value that cannot travel without an annotation."""
 
 

@@ -45,7 +45,7 @@ class Plan:
         return self.lower is None and self.lift is None
 
 
-class Unsupported(Exception):  # noqa: N818 # a finding, turned into a Problem or UnsupportedType
+class Unsupported(Exception):  # a finding, turned into a Problem or UnsupportedType
     """A type that cannot travel, with the reason and the fix."""
 
     def __init__(self, reason: str, fix: str) -> None:

@@ -2,7 +2,6 @@
 
 import collections.abc
 import typing
-from collections.abc import Callable
 from typing import Any, Final
 
 from weaver.component.registry import declaration_of

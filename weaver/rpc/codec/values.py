@@ -107,7 +107,9 @@ def undecodable(label: str, plan: Plan, error: BaseException) -> CodecError:
         return CodecError(f"{label} is nested too deeply")
     text, _, place = str(error).partition(" - at `")
     kinds = re.fullmatch(r"Expected (`[^`]+`), got (`[^`]+`)", text)
-    what = f"is {kinds[2]}, expected {kinds[1]}" if kinds else f"does not match its annotation: {text}"
+    what = (
+        f"is {kinds[2]}, expected {kinds[1]}" if kinds else f"does not match its annotation: {text}"
+    )
     return CodecError(
         _sentence(label, _named(plan, place.rstrip("`")), what),
         fix="give what the annotation says, or change the annotation",
@@ -115,7 +117,7 @@ def undecodable(label: str, plan: Plan, error: BaseException) -> CodecError:
 
 
 def _named(plan: Plan | None, place: str) -> str:
-    """msgspec's `$[2].name`, with the names of positional fields where they are known."""
+    """Msgspec's `$[2].name`, with the names of positional fields where they are known."""
     out = ""
     for token in re.findall(r"\[([^\]]*)\]|\.([A-Za-z_]\w*)", place):
         key = token[0] or token[1]

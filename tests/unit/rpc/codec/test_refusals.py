@@ -87,7 +87,9 @@ REFUSED: list[tuple[Any, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("annotation", "reason"), REFUSED, ids=[str(i) for i in range(len(REFUSED))])
+@pytest.mark.parametrize(
+    ("annotation", "reason"), REFUSED, ids=[str(i) for i in range(len(REFUSED))]
+)
 def test_types_that_cannot_travel_are_refused_with_a_fix(annotation: Any, reason: str) -> None:
     found = supported(annotation)
     assert found is not None

@@ -12,8 +12,17 @@ import zoneinfo
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import (
-    Annotated, Any, Generic, Literal, NamedTuple, NewType, NotRequired, Optional, TypedDict,
-    TypeVar, Union,
+    Annotated,
+    Any,
+    Generic,
+    Literal,
+    NamedTuple,
+    NewType,
+    NotRequired,
+    Optional,
+    TypedDict,
+    TypeVar,
+    Union,
 )  # fmt: skip
 
 import attrs
