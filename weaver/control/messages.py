@@ -1,0 +1,386 @@
+"""The control protocol: every message between manager, envelope and proclet.
+
+Tagged maps: fields are told apart by name, unknown ones are ignored and missing ones have their
+default, so that processes of different weaver versions understand each other. This file decides
+the vocabulary (section 4.3 of "Towards Modern Development of Cloud Applications" names the first
+verbs); it must not know who acts on it.
+"""
+
+import msgspec
+
+from weaver.routing import Routing
+
+
+class Message(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
+    """Base of all messages; the name of the class is its tag."""
+
+
+class Fault(msgspec.Struct, frozen=True):
+    """An error as it travels on the control plane: the four parts of every `WeaverError`."""
+
+    what: str
+    where: str = ""
+    why: str = ""
+    fix: str = ""
+    component: str = ""
+
+
+class LogRecord(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One line of an application's or the runtime's log. `time` in seconds since the epoch.
+
+    `stream` is "log", "stdout" or "stderr"; `trace` is the hexadecimal trace id or "".
+    """
+
+    time: float
+    level: str
+    message: str
+    logger: str = ""
+    component: str = ""
+    group: str = ""
+    replica: str = ""
+    version: str = ""
+    trace: str = ""
+    stream: str = "log"
+
+
+class MethodStatistics(msgspec.Struct, frozen=True):
+    """Calls of one method by one caller, since the replica started.
+
+    `histogram[i]` counts sampled calls that took less than 2**i microseconds and not less than
+    half of that; `remote` counts the calls that left the process.
+    """
+
+    caller: str
+    component: str
+    method: str
+    calls: int = 0
+    errors: int = 0
+    remote: int = 0
+    sent_bytes: int = 0
+    histogram: tuple[int, ...] = ()
+
+
+# --- what an application is, as an envelope must know it ---
+
+
+class Application(msgspec.Struct, frozen=True):
+    """What an envelope runs. `environment` may hold secrets: it travels on sockets only.
+
+    `target` is "package.module:Name"; `config` is the text of weaver.toml and `source` its path,
+    for messages; `project` is the folder of weaver.toml, and importable.
+    """
+
+    app: str
+    version: str
+    deployment: str
+    target: str
+    config: str = ""
+    source: str = "weaver.toml"
+    project: str = ""
+    environment: dict[str, str] = {}
+    strict_copies: bool = False
+    tls: bool = False
+
+
+class GroupOrder(msgspec.Struct, frozen=True):
+    """One placement group: its components by full name; `listeners` maps names to addresses."""
+
+    components: tuple[str, ...]
+    entry: str = ""
+    preload: bool = True
+    listeners: dict[str, str] = {}
+
+
+class Restarts(msgspec.Struct, frozen=True):
+    """When a replica that ended is started again. Times in seconds.
+
+    At once the first time, then after `first` doubling to `most`, with jitter; as new after
+    `healthy`. `crashes` within `window` are a crash loop.
+    """
+
+    first: float = 0.1
+    most: float = 10.0
+    healthy: float = 60.0
+    crashes: int = 5
+    window: float = 30.0
+
+
+class Heartbeats(msgspec.Struct, frozen=True):
+    """A replica is hung that sends nothing for `missed` times `every` seconds."""
+
+    every: float = 1.0
+    missed: int = 3
+
+
+# --- manager to envelope ---
+
+
+class Attach(Message, frozen=True):
+    """The first message of a manager. `seen` is the last event it has: later ones are replayed."""
+
+    deployment: str
+    epoch: int
+    seen: int = 0
+
+
+class Orders(Message, frozen=True):
+    """What shall run on the envelope's host from now on, also while no manager is connected.
+
+    `replicas` maps replica ids to groups. A replica that is not listed is drained and stopped.
+    """
+
+    number: int
+    groups: dict[str, GroupOrder] = {}
+    replicas: dict[str, str] = {}
+    restarts: Restarts = Restarts()
+    heartbeats: Heartbeats = Heartbeats()
+    stop_timeout: float = 10.0
+    application: Application | None = None
+    on_manager_lost: str = "end"
+
+
+class Relay(Message, frozen=True):
+    """An encoded message for these replicas; for all where none is named."""
+
+    message: bytes
+    replicas: tuple[str, ...] = ()
+
+
+class Restart(Message, frozen=True):
+    """Replace this incarnation of a replica: it is drained, stopped and started again."""
+
+    replica: str
+    incarnation: int
+
+
+class End(Message, frozen=True):
+    """Stop every replica in order and end. `at_once` leaves out draining."""
+
+    at_once: bool = False
+
+
+# --- envelope to manager ---
+
+
+class ReplicaState(msgspec.Struct, frozen=True):
+    """A replica as its envelope sees it; `registered` is what it said in `RegisterReplica`."""
+
+    replica: str
+    group: str
+    incarnation: int
+    pid: int
+    state: str = "starting"
+    restarts: int = 0
+    started: float = 0.0
+    registered: "RegisterReplica | None" = None
+
+
+class Attached(Message, frozen=True):
+    """The answer to `Attach`: what runs now, and the number of the newest event."""
+
+    host: str
+    pid: int
+    epoch: int
+    newest: int = 0
+    orders: int = 0
+    replicas: tuple[ReplicaState, ...] = ()
+    listeners: dict[str, str] = {}
+
+
+class Fenced(Message, frozen=True):
+    """The refusal of a manager whose epoch is older, or of another deployment."""
+
+    epoch: int
+    deployment: str
+    reason: str = ""
+
+
+class ReplicaStarted(Message, frozen=True):
+    """A process has been started for a replica. `forked` tells how."""
+
+    replica: str
+    incarnation: int
+    pid: int
+    time: float
+    forked: bool = False
+
+
+class ReplicaExited(Message, frozen=True):
+    """A replica's process has ended. `delay` is the wait until its restart, None for none.
+
+    `signal` is 0 for an exit by `code`. `lines` are its last lines of output.
+    """
+
+    replica: str
+    incarnation: int
+    code: int = 0
+    signal: int = 0
+    reason: str = ""
+    lines: tuple[str, ...] = ()
+    expected: bool = False
+    crash_loop: bool = False
+    delay: float | None = None
+
+
+class FromReplica(Message, frozen=True):
+    """What a proclet sent for the manager, encoded."""
+
+    replica: str
+    incarnation: int
+    message: bytes
+
+
+class ListenerHeld(Message, frozen=True):
+    """The envelope holds the listening socket of this name."""
+
+    name: str
+    address: str
+
+
+class EnvelopeFailed(Message, frozen=True):
+    """The envelope cannot carry out its orders: a port in use, a module that does not import."""
+
+    fault: Fault
+
+
+class Logs(Message, frozen=True):
+    """Log records, oldest first. `lost` were dropped because a buffer was full."""
+
+    records: tuple[LogRecord, ...]
+    lost: int = 0
+
+
+class Event(Message, frozen=True):
+    """An encoded message of the envelope with its number, to be replayed after a reconnection.
+
+    Numbers grow by one; 0 marks what is not kept (heartbeats, statistics).
+    """
+
+    number: int
+    message: bytes
+
+
+# --- manager, through the envelope, to proclet ---
+
+
+class Hosting(Message, frozen=True):
+    """The envelope's first message to a proclet: who it is, and where its sockets are.
+
+    `listeners` maps names to inherited file descriptors; `directory` is for its own Unix socket.
+    """
+
+    application: Application
+    replica: str
+    incarnation: int
+    group: str
+    host: str
+    directory: str
+    order: GroupOrder
+    listeners: dict[str, int] = {}
+    heartbeat: float = 1.0
+    advertise: str = ""
+
+
+class NewRouting(Message, frozen=True):
+    """The routing of the deployment; older versions are ignored."""
+
+    routing: Routing
+
+
+class Probe(Message, frozen=True):
+    """The health gate: answer with the nonce, deployment and build id."""
+
+    nonce: str
+
+
+class Drain(Message, frozen=True):
+    """Take no new calls or connections; finish those in flight."""
+
+
+class Stop(Message, frozen=True):
+    """Drain, stop components in reverse order, and exit. `grace` in seconds."""
+
+    grace: float = 10.0
+
+
+class Profile(Message, frozen=True):
+    """Sample the stacks of all threads for this many seconds."""
+
+    seconds: float = 1.0
+
+
+# --- proclet to envelope and manager ---
+
+
+class RegisterReplica(Message, frozen=True):
+    """All components of the replica have started; it takes calls at `address`."""
+
+    address: str
+    components: tuple[str, ...] = ()
+    build: str = ""
+    deployment: str = ""
+
+
+class StartComponent(Message, frozen=True):
+    """A reference needs a component that no group serves yet."""
+
+    component: str
+
+
+class Probed(Message, frozen=True):
+    """The answer to `Probe`."""
+
+    nonce: str
+    deployment: str
+    build: str
+
+
+class Heartbeat(Message, frozen=True):
+    """The proclet's loop turns. `lag` is how late it turned, in seconds."""
+
+    lag: float = 0.0
+    in_flight: int = 0
+    serving: tuple[str, ...] = ()
+
+
+class Statistics(Message, frozen=True):
+    """What the replica has measured since it started. `cpu` in seconds, `memory` in bytes."""
+
+    methods: tuple[MethodStatistics, ...] = ()
+    cpu: float = 0.0
+    memory: int = 0
+    in_flight: int = 0
+
+
+class Spans(Message, frozen=True):
+    """Finished spans of sampled traces, as JSON objects."""
+
+    spans: tuple[bytes, ...] = ()
+
+
+class Profiled(Message, frozen=True):
+    """The answer to `Profile`: collapsed stacks and how often each was seen."""
+
+    stacks: dict[str, int] = {}
+
+
+class Failed(Message, frozen=True):
+    """The replica cannot start or go on; it exits after this."""
+
+    fault: Fault
+
+
+class Ended(Message, frozen=True):
+    """The entry's `main` has returned: the application ends."""
+
+
+ToEnvelope = Attach | Orders | Relay | Restart | End | Heartbeat
+FromEnvelope = (
+    Attached | Fenced | ReplicaStarted | ReplicaExited | FromReplica | ListenerHeld
+    | EnvelopeFailed | Logs | Event | Heartbeat
+)  # fmt: skip
+ToProclet = Hosting | NewRouting | Probe | Drain | Stop | Profile
+FromProclet = (
+    RegisterReplica | StartComponent | Probed | Heartbeat | Statistics | Spans | Profiled | Failed
+    | Ended | Logs
+)  # fmt: skip
