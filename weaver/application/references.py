@@ -103,10 +103,15 @@ def _lazy_class(component: Any) -> type[Any]:
     def real() -> Any:
         return _current_or_fallback().get(component)
 
+    def call(_self: object) -> Any:
+        return real()
+
     def describe(_self: object) -> str:
         return f"<reference to {registry.full_name(component)}, when it runs>"
 
     def find(_self: object, name: str) -> Any:
+        if name.startswith("_"):  # frameworks look at a dependency long before they call it
+            raise AttributeError(name)
         return getattr(real(), name)
 
     return type(
@@ -116,7 +121,7 @@ def _lazy_class(component: Any) -> type[Any]:
             "__slots__": ("__weakref__",),
             "__class__": property(lambda _self: component),
             "__getattr__": find,
-            "__call__": lambda _self: real(),
+            "__call__": call,
             "__repr__": describe,
             "_weaver_binding": property(lambda _self: real()._weaver_binding),  # noqa: SLF001
             "_weaver_variants": property(lambda _self: real()._weaver_variants),  # noqa: SLF001
