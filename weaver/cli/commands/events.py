@@ -1,0 +1,33 @@
+"""`weaver events`."""
+
+import json
+import time
+
+import click
+
+from weaver.cli.deployment import app_argument
+from weaver.cli.target import json_option
+
+
+@click.command("events")
+@app_argument
+@click.option("-f", "--follow", is_flag=True, help="Go on with what comes.")
+@json_option
+def command(*, app: str | None, follow: bool, as_json: bool) -> None:
+    """Show what has happened to the running deployment of APP: starts, crashes, scaling."""
+    import msgspec
+
+    from weaver.control.operator import GetEvents, History
+    from weaver.deployers import registry
+    from weaver.deployers.manager_client import TIMEOUT, ask
+
+    record = registry.current(app)
+    for answer in ask(record, GetEvents(follow), timeout=None if follow else TIMEOUT):
+        if not isinstance(answer, History):
+            continue
+        for event in answer.events:
+            if as_json:
+                click.echo(json.dumps(msgspec.to_builtins(event)))
+            else:
+                clock = time.strftime("%H:%M:%S", time.localtime(event.time))
+                click.echo(f"{clock} {event.kind:<10} {event.text}")

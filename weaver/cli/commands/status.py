@@ -1,0 +1,122 @@
+"""`weaver status`."""
+
+import json
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from weaver.cli.deployment import ago, app_argument
+from weaver.cli.target import json_option
+
+if TYPE_CHECKING:
+    from weaver.control.operator import Status
+
+MOST_METHODS = 20
+
+
+@click.command("status")
+@app_argument
+@json_option
+def command(*, app: str | None, as_json: bool) -> None:
+    """Show the deployments of APP on this machine, or all: groups, replicas, methods."""
+    from weaver.deployers import registry
+    from weaver.deployers.manager_client import ask_status
+    from weaver.errors import Unreachable
+
+    running = [r for r in registry.records(app) if not r.ended]
+    if app is not None and not running:
+        registry.current(app)  # raises, and names what there is
+    found: list[Status] = []
+    for record in running:
+        try:
+            found.append(ask_status(record))
+        except Unreachable as error:
+            click.echo(f"warning: {error}", err=True)
+    if as_json:
+        click.echo(json.dumps([plain_status(status) for status in found], indent=2))
+        return
+    if not found:
+        click.echo("no deployment runs on this machine")
+    for status in found:
+        _show(status)
+
+
+def plain_status(status: "Status") -> dict[str, Any]:
+    """A deployment in the form of `weaver status --json`."""
+    import msgspec
+
+    from weaver.telemetry.histogram import quantile
+
+    plain: dict[str, Any] = msgspec.to_builtins(status.report)
+    if status.report.fault is None:
+        del plain["fault"]
+    plain["methods"] = [
+        {
+            "caller": m.caller,
+            "component": m.component,
+            "method": m.method,
+            "calls": m.calls,
+            "errors": m.errors,
+            "p50_ms": quantile(m.histogram, 0.5) * 1000,
+            "p99_ms": quantile(m.histogram, 0.99) * 1000,
+            "remote": m.remote,
+        }
+        for m in status.methods
+    ]
+    return plain
+
+
+def _show(status: "Status") -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    report, now = status.report, time.time()
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+    console.print(
+        f"[bold]{report.app}[/bold]  version {report.version[:12]}  deployment "
+        f"{report.deployment}  {report.state}  traffic {report.traffic:.0%}"
+        + (f"  since {ago(now - report.started)}" if report.started else "")
+    )
+    for listener in report.listeners:
+        console.print(f"  {listener.name}: http://{listener.address}")
+    replicas = Table("GROUP", "REPLICA", "PID", "HOST", "STATE", "RESTARTS", "AGE", box=None)
+    for group in report.groups:
+        for replica in group.replicas:
+            age = ago(now - replica.started) if replica.started else "-"
+            row = (replica.id, str(replica.pid or "-"), replica.host, replica.state)
+            replicas.add_row(group.name, *row, str(replica.restarts), age)
+        if len(group.replicas) < group.wanted:
+            replicas.add_row(group.name, f"{len(group.replicas)} of {group.wanted}")
+    console.print(replicas)
+    _show_methods(console, plain_status(status)["methods"], now - report.started)
+
+
+def _show_methods(console: Any, methods: list[dict[str, Any]], age: float) -> None:
+    from rich.table import Table
+
+    called = sorted((m for m in methods if m["calls"]), key=lambda m: -m["calls"])
+    if not called:
+        return
+    table = Table(
+        "CALLER", "METHOD", "CALLS", "RATE", "ERRORS", "P50 ms", "P99 ms", "REMOTE", box=None
+    )
+    for m in called[:MOST_METHODS]:
+        table.add_row(
+            _short(m["caller"]) or "(outside)",
+            f"{_short(m['component'])}.{m['method']}",
+            str(m["calls"]),
+            f"{m['calls'] / age:.1f}/s" if age > 0 else "-",
+            str(m["errors"]),
+            f"{m['p50_ms']:.2f}",
+            f"{m['p99_ms']:.2f}",
+            f"{m['remote'] / m['calls']:.0%}",
+        )
+    console.print(table)
+    if len(called) > MOST_METHODS:
+        console.print(f"… and {len(called) - MOST_METHODS} more methods: --json has all")
+
+
+def _short(name: str) -> str:
+    return name.rpartition(".")[2]

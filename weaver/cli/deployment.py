@@ -1,0 +1,50 @@
+"""What the commands that act on a running deployment share: which one is meant, how logs look."""
+
+import hashlib
+import json
+import time
+from typing import Any, Final
+
+import click
+
+from weaver.control.messages import LogRecord
+
+app_argument = click.argument("app", required=False)
+
+_COLOURS: Final = ("cyan", "green", "yellow", "blue", "magenta", "bright_cyan", "bright_green")
+_LEVEL_COLOURS: Final = {"WARNING": "yellow", "ERROR": "red", "CRITICAL": "red"}
+
+
+def plain_record(record: LogRecord) -> dict[str, Any]:
+    """A log record for `--json`: empty fields are left out."""
+    import msgspec
+
+    fields: dict[str, Any] = msgspec.to_builtins(record)
+    return {name: value for name, value in fields.items() if value != ""}
+
+
+def print_record(record: LogRecord, *, as_json: bool) -> None:
+    """One log record on stdout: time, level, who, text; or one JSON object a line."""
+    if as_json:
+        click.echo(json.dumps(plain_record(record), ensure_ascii=False))
+        return
+    clock = time.strftime("%H:%M:%S", time.localtime(record.time))
+    who = record.replica or "weaver"
+    part = record.component.rpartition(".")[2]
+    name = f"{who}/{part}" if part else who
+    level = click.style(f"{record.level[:1] or 'I'}", fg=_LEVEL_COLOURS.get(record.level))
+    label = click.style(f"{name:<20}", fg=colour_of(name))
+    click.echo(f"{clock} {level} {label} {record.message}")
+
+
+def colour_of(name: str) -> str:
+    """The same colour for the same name, today and tomorrow."""
+    return _COLOURS[hashlib.blake2b(name.encode(), digest_size=1).digest()[0] % len(_COLOURS)]
+
+
+def ago(seconds: float) -> str:
+    """`42s`, `7m`, `3h`, `5d`."""
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
+        if seconds >= size:
+            return f"{seconds / size:.0f}{unit}"
+    return f"{max(seconds, 0):.0f}s"

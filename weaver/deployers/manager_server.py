@@ -1,0 +1,168 @@
+"""Answers the command line on the manager's Unix socket, one request on each connection.
+
+It must not know how a deployment does what is asked: that is its `Managed`.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+from pathlib import Path
+from typing import Final, Protocol, Self
+
+from weaver.control.messages import Fault, LogRecord
+from weaver.control.operator import (
+    Answer,
+    Done,
+    GetEvents,
+    GetLogs,
+    GetStatus,
+    History,
+    HistoryEvent,
+    Records,
+    Refused,
+    Request,
+    Scale,
+    Status,
+    StopDeployment,
+    admits,
+)
+from weaver.control.stream import LENGTH, Codec, encode
+from weaver.deployers.feed import Feed
+from weaver.errors import ProtocolError, WeaverError
+from weaver.transport.listening import bind
+
+log = logging.getLogger("weaver.manager")
+
+REQUEST_TIMEOUT: Final = 10.0
+"""Seconds a client may take to send its request."""
+
+MAX_REQUEST: Final = 64 * 1024
+
+
+class Managed(Protocol):
+    """A deployment as the command line acts on it."""
+
+    logs: Feed[LogRecord]
+    history: Feed[HistoryEvent]
+    changes: Feed[None]
+
+    def status(self) -> Status:
+        """The deployment now."""
+        ...
+
+    def scale(self, group: str, replicas: int) -> None:
+        """Run so many replicas from now on. Raises UsageError for an unknown group."""
+        ...
+
+    async def stop(self, *, at_once: bool) -> None:
+        """End every replica; returns when they have ended."""
+        ...
+
+
+class ManagerServer:
+    """Serves `managed` on the Unix socket `path`; use as an async context manager."""
+
+    def __init__(self, managed: Managed, path: Path) -> None:
+        self._managed = managed
+        self._path = path
+        self._codec: Codec[Request] = Codec(Request)
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> Self:
+        sock = bind(f"unix:{self._path}")
+        self._server = await asyncio.start_unix_server(self._accept, sock=sock)
+        return self
+
+    async def __aexit__(self, *_error: object) -> None:
+        self._server.close()
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=2.0)
+        with contextlib.suppress(OSError):
+            os.unlink(self._path)  # noqa: PTH108 # one system call, nothing to resolve
+
+    async def settle(self, seconds: float) -> None:
+        """Let answers that are on their way be sent."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=seconds)
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.get_running_loop().create_task(self._serve(reader, writer))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            async with asyncio.timeout(REQUEST_TIMEOUT):
+                request = await self._read(reader)
+            gone = asyncio.ensure_future(reader.read())  # ends when the client does
+            answering = asyncio.ensure_future(self._answer(request, writer))
+            try:
+                await asyncio.wait((gone, answering), return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for future in (gone, answering):
+                    future.cancel()
+                await asyncio.wait((gone, answering))
+        except (OSError, EOFError, TimeoutError, ProtocolError) as error:
+            log.debug("a client of the manager was dropped: %s", error)
+        finally:
+            writer.close()
+
+    async def _read(self, reader: asyncio.StreamReader) -> Request:
+        (length,) = LENGTH.unpack(await reader.readexactly(LENGTH.size))
+        if length > MAX_REQUEST:
+            raise ProtocolError(f"a request of {length} bytes is too long")
+        return self._codec.decode(await reader.readexactly(length))
+
+    async def _answer(self, request: Request, writer: asyncio.StreamWriter) -> None:
+        async def send(answer: Answer) -> None:
+            writer.write(encode(answer))
+            await writer.drain()
+
+        try:
+            match request:
+                case GetStatus(follow=follow):
+                    await self._status(writer, follow=follow)
+                case GetLogs():
+                    await self._logs(request, writer)
+                case GetEvents(follow=follow):
+                    await self._events(writer, follow=follow)
+                case Scale(group=group, replicas=replicas):
+                    self._managed.scale(group, replicas)
+                case StopDeployment(at_once=at_once):
+                    await self._managed.stop(at_once=at_once)
+            await send(Done())
+        except WeaverError as error:
+            await send(Refused(Fault(error.what, error.where, error.why, error.fix)))
+        except (ConnectionError, BrokenPipeError):
+            return
+
+    async def _status(self, writer: asyncio.StreamWriter, *, follow: bool) -> None:
+        with self._managed.changes.follow() as reader:
+            writer.write(encode(self._managed.status()))
+            while follow:
+                await writer.drain()
+                await reader.take()
+                writer.write(encode(self._managed.status()))
+
+    async def _logs(self, request: GetLogs, writer: asyncio.StreamWriter) -> None:
+        wanted = request.filter
+        with self._managed.logs.follow() as reader:
+            found = [r for r in self._managed.logs.latest if admits(wanted, r)]
+            if wanted.tail >= 0:
+                found = found[len(found) - min(wanted.tail, len(found)) :]
+            writer.write(encode(Records(tuple(found))))
+            while request.follow:
+                await writer.drain()
+                new = [r for r in await reader.take() if admits(wanted, r)]
+                if new:
+                    writer.write(encode(Records(tuple(new))))
+
+    async def _events(self, writer: asyncio.StreamWriter, *, follow: bool) -> None:
+        with self._managed.history.follow() as reader:
+            writer.write(encode(History(tuple(self._managed.history.latest))))
+            while follow:
+                await writer.drain()
+                writer.write(encode(History(tuple(await reader.take()))))

@@ -1,0 +1,111 @@
+"""Which deployments this machine knows: one small file each, for the command line to find them.
+
+A record is written when a manager starts and when its deployment ends. Whether the manager lives is
+asked of the manager, never believed of the file.
+"""
+
+import os
+import re
+import time
+from pathlib import Path
+
+import msgspec
+
+from weaver.control.messages import Fault
+from weaver.deployers.directories import state_directory
+from weaver.errors import UsageError, WeaverError, did_you_mean
+
+KEPT = 50
+"""Records of ended deployments that are kept for each application."""
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """One deployment; times in seconds since the epoch, `ended` 0 while it runs.
+
+    `socket` is the manager's, `pid` its process; `result` is "live", "failed" or "stopped".
+    """
+
+    app: str
+    deployment: str
+    version: str
+    pid: int
+    socket: str
+    started: float
+    ended: float = 0.0
+    result: str = ""
+    foreground: bool = False
+    user: str = ""
+    revision: str = ""
+    fault: Fault | None = None
+
+
+def write(record: Record) -> None:
+    """Keep a record, in place of an earlier one of the same deployment. Raises WeaverError."""
+    folder = state_directory("deployments", _safe(record.app))
+    path = folder / f"{_safe(record.deployment)}.json"
+    try:
+        part = path.with_suffix(f".{os.getpid()}")
+        part.write_bytes(msgspec.json.encode(record))
+        part.replace(path)
+    except OSError as error:
+        raise WeaverError(
+            f"the record of deployment {record.deployment} cannot be written",
+            where=str(path),
+            why=error.strerror or str(error),
+            fix="free space, or correct the permissions of the directory",
+        ) from error
+    _prune(folder)
+
+
+def ended(record: Record, result: str, fault: Fault | None = None) -> None:
+    """Note how a deployment ended."""
+    write(msgspec.structs.replace(record, ended=time.time(), result=result, fault=fault))
+
+
+def records(app: str | None = None) -> list[Record]:
+    """All known deployments, oldest first; unreadable files are left out."""
+    folder = state_directory("deployments")
+    found = [_read(path) for path in folder.glob(f"{_safe(app) if app else '*'}/*.json")]
+    return sorted((r for r in found if r is not None), key=lambda record: record.started)
+
+
+def current(app: str | None) -> Record:
+    """The newest deployment of an application that has not ended.
+
+    Without a name, the only one there is. Raises UsageError that names those there are.
+    """
+    running = {r.app: r for r in records() if not r.ended}
+    if app is not None and app in running:
+        return running[app]
+    names = ", ".join(sorted(running)) or "none"
+    if app is None and len(running) == 1:
+        return next(iter(running.values()))
+    if app is None:
+        raise UsageError(
+            "no application runs here" if not running else "several applications run here",
+            why=f"running: {names}",
+            fix="start one with `weaver deploy`" if not running else "name one of them",
+        )
+    raise UsageError(
+        f'no application called "{app}" runs here',
+        why=f"running: {names}",
+        fix=did_you_mean(app, running) or "start it with `weaver deploy` or `weaver multi run`",
+    )
+
+
+def _read(path: Path) -> Record | None:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Record)
+    except (OSError, msgspec.MsgspecError):
+        return None
+
+
+def _prune(folder: Path) -> None:
+    known = [(r, path) for path in folder.glob("*.json") if (r := _read(path)) and r.ended]
+    known.sort(key=lambda entry: entry[0].started)
+    for _record, path in known[:-KEPT]:
+        path.unlink(missing_ok=True)
+
+
+def _safe(name: str) -> str:
+    return re.sub(r"[^\w.-]", "_", name)

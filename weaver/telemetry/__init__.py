@@ -1,0 +1,1 @@
+"""What replicas measure, added up and written down in the forms others read. Pure."""
