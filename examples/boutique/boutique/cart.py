@@ -24,7 +24,9 @@ class CartCacheConfig:
 @weaver.component
 class CartCache:
     config: CartCacheConfig
-    _carts: OrderedDict[str, list[CartItem]] = field(default_factory=OrderedDict, init=False)
+    _carts: OrderedDict[str, list[CartItem]] = field(
+        default_factory=OrderedDict[str, list[CartItem]], init=False
+    )
 
     @weaver.routed(by="user")
     @weaver.idempotent
@@ -55,7 +57,7 @@ class CartCache:
 class Cart:
     cache: CartCache
     _locks: WeakValueDictionary[str, asyncio.Lock] = field(
-        default_factory=WeakValueDictionary, init=False
+        default_factory=WeakValueDictionary[str, asyncio.Lock], init=False
     )
 
     @weaver.routed(by="user")
