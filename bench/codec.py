@@ -3,7 +3,8 @@
     python bench/codec.py [rounds]
 
 All contestants alternate in one process; figures are medians of the rounds, ratios are medians of
-the rounds' ratios to bare msgspec Structs without names. orjson and protobuf take part if installed.
+the rounds' ratios to bare msgspec Structs without names. orjson and protobuf take part if they are
+installed.
 """
 
 import gc
@@ -72,10 +73,16 @@ class BareProduct(msgspec.Struct, array_like=True):
 
 def products(product: Any, money: Any) -> list[Any]:
     return [
-        product(f"OLJCESPC7{i}", f"Product number {i}", "What it is good for, in a hundred characters " * 3,
-                f"/static/img/products/{i}.jpg", money("USD", 19 + i, 990_000_000), ["home", "kitchen"])
+        product(
+            f"OLJCESPC7{i}",
+            f"Product number {i}",
+            "What it is good for, in a hundred characters " * 3,
+            f"/static/img/products/{i}.jpg",
+            money("USD", 19 + i, 990_000_000),
+            ["home", "kitchen"],
+        )
         for i in range(9)
-    ]  # fmt: skip
+    ]
 
 
 Codec = tuple[Callable[[Any], Any], Callable[[Any], Any], Any]
@@ -124,8 +131,13 @@ def protobuf() -> Codec | None:
     def add(name: str, fields: list[tuple[str, int, str, bool]]) -> None:
         record = file.message_type.add(name=name)
         for number, (field, kind, type_name, many) in enumerate(fields, 1):
-            record.field.add(name=field, number=number, type=kind, type_name=type_name or None,
-                             label=kinds.LABEL_REPEATED if many else kinds.LABEL_OPTIONAL)  # fmt: skip
+            record.field.add(
+                name=field,
+                number=number,
+                type=kind,
+                type_name=type_name or None,
+                label=kinds.LABEL_REPEATED if many else kinds.LABEL_OPTIONAL,
+            )
 
     text, number, inner = kinds.TYPE_STRING, kinds.TYPE_INT64, kinds.TYPE_MESSAGE
     add(
@@ -136,8 +148,9 @@ def protobuf() -> Codec | None:
             ("nanos", number, "", False),
         ],
     )
-    add("Product", [(n, text, "", False) for n in ("id", "name", "description", "picture")]
-        + [("price_usd", inner, ".bench.Money", False), ("categories", text, "", True)])  # fmt: skip
+    fields = [(n, text, "", False) for n in ("id", "name", "description", "picture")]
+    fields += [("price_usd", inner, ".bench.Money", False), ("categories", text, "", True)]
+    add("Product", fields)
     add("Products", [("products", inner, ".bench.Product", True)])
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
@@ -176,13 +189,12 @@ def main() -> None:
         ratio = statistics.median(t / b for t, b in zip(total, base, strict=True))
         print(f"{name:34} {sizes[name]:6} {statistics.median(encoding[name]):7.2f} "
               f"{statistics.median(decoding[name]):7.2f} {ratio:7.2f}")  # fmt: skip
-    ours = statistics.median(
-        p / d for p, d in zip(
-            (a + b for a, b in zip(encoding["pickle 5"], decoding["pickle 5"], strict=True)),
-            (a + b for a, b in zip(encoding["weaver: dataclasses"], decoding["weaver: dataclasses"], strict=True)),
-            strict=True,
-        )
-    )  # fmt: skip
+
+    def totals(name: str) -> list[float]:
+        return [a + b for a, b in zip(encoding[name], decoding[name], strict=True)]
+
+    pairs = zip(totals("pickle 5"), totals("weaver: dataclasses"), strict=True)
+    ours = statistics.median(pickled / mine for pickled, mine in pairs)
     print(f"dataclasses: {ours:.2f} times faster than pickle 5")
 
 

@@ -31,15 +31,28 @@ class Tree:
     either: Money | str | uuid.UUID | datetime.datetime
 
 
+TREE = Tree(
+    name="a",
+    price=Money("x", 2**80),
+    children=[Tree("b", None, [], {}, "s")],
+    by_key={(1, "a"): Money("y", 1)},
+    either=uuid.UUID(int=7),
+)
 SAMPLES: list[tuple[Any, Any]] = [
-    (Tree, Tree("a", Money("x", 2**80), [Tree("b", None, [], {}, "s")], {(1, "a"): Money("y", 1)}, uuid.uuid4())),
+    (Tree, TREE),
     (list[Money], [Money("a", i) for i in range(5)]),
     (dict[str, list[int | str | None]], {"a": [1, "b", None]}),
     (deque[set[int]], deque([{1}, {2, 3}], maxlen=4)),
     (defaultdict[str, int], defaultdict(int, {"a": 1})),
     (tuple[complex, Literal["x", 3], bytes], (1j, "x", b"\x00")),
     (datetime.datetime, datetime.datetime(2024, 1, 2, tzinfo=datetime.UTC)),
-]  # fmt: skip
+]
+GREEDY = [  # lengths far beyond the data, and depth
+    b"\xdd\xff\xff\xff\xff",
+    b"\xdb\x7f\xff\xff\xff",
+    b"\xc9\xff\xff\xff\xff\x01",
+    b"\x91" * 600,
+]
 
 
 def mutated(rng: random.Random, data: bytes) -> bytes:
@@ -54,7 +67,7 @@ def mutated(rng: random.Random, data: bytes) -> bytes:
         elif action == 2:
             body[at:at] = rng.randbytes(rng.randint(1, 5))
         else:
-            body[at:at] = rng.choice([b"\xdd\xff\xff\xff\xff", b"\xdb\x7f\xff\xff\xff", b"\xc9\xff\xff\xff\xff\x01", b"\x91" * 600])  # fmt: skip
+            body[at:at] = rng.choice(GREEDY)
     return bytes(body)
 
 

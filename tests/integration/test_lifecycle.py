@@ -3,13 +3,12 @@
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import pytest
 
 import weaver
-from weaver.errors import ComponentError, ConfigError, DefinitionError, StartError, UsageError
+from weaver.errors import ComponentError, DefinitionError, StartError, UsageError
 from weaver.testing import TestApp
 
 MakeApp = Callable[..., TestApp]
@@ -269,111 +268,12 @@ async def test_all_definition_problems_are_raised_at_once(weaver_app: MakeApp) -
     assert len(caught.value.problems) == 2
 
 
-@dataclass
-class ShopConfig:
-    dsn: str
-    size: int = 10
-
-
-@weaver.component
-class Shop:
-    config: ShopConfig
-    token: weaver.Secret[str]
-
-    async def show(self) -> tuple[str, int, str]:
-        return self.config.dsn, self.config.size, repr(self.token)
-
-
-async def test_missing_and_wrong_config_is_reported_at_once(weaver_app: MakeApp) -> None:
-    with pytest.raises(ConfigError) as caught:
-        async with weaver_app(Shop, config={"Shop": {"size": "big"}}):
-            pass
-    text = str(caught.value)
-    assert "dsn" in text
-    assert "size" in text
-    assert "token" in text
-    assert "WEAVER__COMPONENTS__SHOP__TOKEN" in text
-
-
-async def test_config_and_secrets_reach_the_component(
-    weaver_app: MakeApp, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("SHOP_TOKEN", "hunter2")
-    config = {"Shop": {"dsn": "db", "token": {"env": "SHOP_TOKEN"}}}
-    async with weaver_app(Shop, config=config) as app:
-        assert await app.get(Shop).show() == ("db", 10, "Secret('***')")
-    async with weaver_app(Shop, config={Shop: {"dsn": "x", "token": {"env": "SHOP_TOKEN"}}}) as app:
-        assert (await app.get(Shop).show())[0] == "x"
-
-
-async def test_config_for_a_component_that_does_not_exist(weaver_app: MakeApp) -> None:
-    with pytest.raises(ConfigError, match="Shpo") as caught:
-        async with weaver_app(Base, config={"Shpo": {}}):
-            pass
-    assert caught.value.problems[0].fix
-
-
-class Clock(Protocol):
-    async def now(self) -> float: ...
-
-
-@weaver.component
-class Timer:
-    clock: Clock
-    base: Base
-
-    async def read(self) -> tuple[float, str]:
-        return await self.clock.now(), await self.base.name()
-
-
-class FixedClock:
-    async def now(self) -> float:
-        return 42.0
-
-
-class FakeBase(Base):
-    async def name(self) -> str:
-        return "fake"
-
-
-async def test_fakes_stand_for_components_and_interfaces(weaver_app: MakeApp) -> None:
-    fakes: Any = {Clock: FixedClock(), Base: FakeBase()}
-    async with weaver_app(Timer, fakes=fakes) as app:
-        assert await app.get(Timer).read() == (42.0, "fake")
-    assert events == []
-
-
-async def test_fakes_are_found_by_type(weaver_app: MakeApp) -> None:
-    @weaver.component
-    class User:
-        base: Base
-
-        async def ask(self) -> str:
-            return await self.base.name()
-
-    async with weaver_app(User, fakes=[FakeBase()]) as app:
-        assert await app.get(User).ask() == "fake"
-
-
-async def test_a_fake_that_stands_for_nothing_is_refused(weaver_app: MakeApp) -> None:
-    with pytest.raises(DefinitionError, match="FixedClock stands for no component"):
-        async with weaver_app(Base, fakes=[FixedClock()]):
-            pass
-
-
-async def test_a_fake_that_lacks_a_method_is_refused(weaver_app: MakeApp) -> None:
-    class Empty: ...
-
-    fakes: Any = {Base: Empty()}
-    with pytest.raises(DefinitionError, match="lacks methods of Base: name"):
-        async with weaver_app(Base, fakes=fakes):
-            pass
-
-
 async def test_get_refuses_what_is_no_component(weaver_app: MakeApp) -> None:
+    class ShopClock: ...
+
     async with weaver_app(Base) as app:
-        with pytest.raises(UsageError, match="FixedClock is not a component"):
-            app.get(FixedClock)
+        with pytest.raises(UsageError, match="ShopClock is not a component"):
+            app.get(ShopClock)
         with pytest.raises(UsageError, match="Top is not part of the running application"):
             app.get(Top)
     with pytest.raises(UsageError, match="no application runs"):

@@ -2,7 +2,8 @@
 
 A page is played in a folder of its own, block by block:
 
-- a `python` or `toml` block whose first line is `# name.py` or `# name.toml` is written as that file;
+- a `python` or `toml` block whose first line is `# name.py` or `# name.toml` is written as that
+  file;
 - the other `python` blocks of a page are one program, run at its end; the other `toml` blocks must
   be a valid weaver.toml; a block that stands in an example as it is, is tested there;
 - `console` blocks are run and their output compared; a line `...` stands for any lines. Commands

@@ -114,12 +114,15 @@ def _lazy_class(component: Any) -> type[Any]:
             raise AttributeError(name)
         return getattr(real(), name)
 
+    def stand_for(_self: object) -> Any:
+        return component
+
     return type(
         f"{component.__name__}Use",
         (),
         {
             "__slots__": ("__weakref__",),
-            "__class__": property(lambda _self: component),
+            "__class__": property(stand_for),
             "__getattr__": find,
             "__call__": call,
             "__repr__": describe,

@@ -116,7 +116,7 @@ def import_name(name: str) -> Any:
     found: Any = module
     for part in attribute.split("."):
         if not hasattr(found, part):
-            names = [n for n in vars(found) if not n.startswith("_")]
+            names = [n for n in _names(found) if not n.startswith("_")]
             raise UsageError(
                 f'{module_name} has no "{attribute}"',
                 where=str(getattr(module, "__file__", module_name)),
@@ -124,6 +124,11 @@ def import_name(name: str) -> Any:
             )
         found = getattr(found, part)
     return found
+
+
+def _names(module_or_class: Any) -> list[str]:
+    owned: dict[str, object] = module_or_class.__dict__
+    return list(owned)
 
 
 def _import_module(name: str) -> Any:

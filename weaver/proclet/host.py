@@ -102,7 +102,8 @@ class Host:
             target = paths.limited(method, codec.label, options.timeout, target)
         if caller == OUTSIDE:
             target = paths.hopping(method, self._loop, target)
-        return forward(component, method, edge, target, lasting=lasting)
+        forwarded: Callable[..., Any] = forward(component, method, edge, target, lasting=lasting)
+        return forwarded
 
     # --- start ---
 

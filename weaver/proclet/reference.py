@@ -36,6 +36,7 @@ class Options:
 
 DEFAULT_OPTIONS = Options()
 _MOST_VARIANTS = 32
+_OWN_SLOTS = ("_weaver_binding", "_weaver_options", "_weaver_variants", "__weakref__")
 
 
 def make_reference(binding: Binding, options: Options = DEFAULT_OPTIONS) -> Any:
@@ -80,8 +81,8 @@ def is_reference(value: object) -> bool:
 
 
 def _set(reference: Any, name: str, value: Any) -> None:
-    kind: Any = type(reference)
-    getattr(kind, name).__set__(reference, value)
+    slots: Any = type(reference).__dict__  # pyright: ignore[reportUnknownMemberType] # type[Any]
+    slots[name].__set__(reference, value)
 
 
 @functools.lru_cache(maxsize=1024)
@@ -109,13 +110,7 @@ def _reference_class(cls: type[Any], names: tuple[str, ...]) -> type[Any]:
         f"{cls.__name__}Reference",
         (),
         {
-            "__slots__": (
-                "_weaver_binding",
-                "_weaver_options",
-                "_weaver_variants",
-                "__weakref__",
-                *names,
-            ),
+            "__slots__": (*_OWN_SLOTS, *names),
             "__class__": property(lambda _self: cls),
             "__repr__": describe,
             "__getattr__": missing,

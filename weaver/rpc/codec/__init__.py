@@ -1,7 +1,8 @@
 """Values and exceptions as bytes: positional and unversioned, compiled once per method. Pure.
 
 Both ends of a connection are the same build, so bytes carry neither names nor types. msgspec does
-the work wherever it is exact; where it would lose a type or a subclass, generated functions convert.
+the work wherever it is exact; where it would lose a type or a subclass, generated functions
+convert.
 """
 
 import inspect

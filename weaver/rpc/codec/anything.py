@@ -10,11 +10,15 @@ import decimal
 import enum
 import sys
 import uuid
+from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
 
+from weaver.rpc.codec.plan import filled
+
 MOST_DEPTH: Final = 50
+_MOST_DIGITS: Final = 100_000
 
 
 class NotPortable(Exception):  # a finding, not an error of anybody
@@ -34,74 +38,111 @@ def decode_anything(data: bytes) -> Any:
     return _lift(msgspec.msgpack.decode(data), 0)
 
 
+def _lower_timedelta(value: datetime.timedelta) -> str:
+    return f"{value.days} {value.seconds} {value.microseconds}"
+
+
+def _lift_timedelta(text: str) -> datetime.timedelta:
+    return datetime.timedelta(*map(int, text.split()))
+
+
 _PLAIN: Final = (type(None), bool, float, str, bytes)
 _TEXTS: Final[dict[type[Any], tuple[str, Any, Any]]] = {
     decimal.Decimal: ("decimal", str, decimal.Decimal),
     uuid.UUID: ("uuid", str, uuid.UUID),
     datetime.datetime: ("datetime", datetime.datetime.isoformat, datetime.datetime.fromisoformat),
     datetime.date: ("date", datetime.date.isoformat, datetime.date.fromisoformat),
-    datetime.timedelta: (
-        "timedelta",
-        lambda v: f"{v.days} {v.seconds} {v.microseconds}",
-        lambda t: datetime.timedelta(*map(int, t.split())),
-    ),
+    datetime.timedelta: ("timedelta", _lower_timedelta, _lift_timedelta),
     complex: ("complex", repr, complex),
 }
 _FROM_TEXT: Final = {name: make for name, _, make in _TEXTS.values()}
-_MANY: Final = {"list": list, "tuple": tuple, "set": set, "frozenset": frozenset}
+_MANY: Final[dict[str, Any]] = {"list": list, "tuple": tuple, "set": set, "frozenset": frozenset}
 
 
 def _lower(value: Any, depth: int) -> Any:
-    cls = type(value)
+    cls: Any = value.__class__
     if cls in _PLAIN:
         return value
     if cls is int:
         return value if -(2**63) <= value < 2**64 else ["int", hex(value)]
-    if depth > MOST_DEPTH:
-        raise NotPortable("it is nested too deeply")
-    if cls.__name__ in _MANY and _MANY[cls.__name__] is cls:
-        return [cls.__name__, [_lower(item, depth + 1) for item in value]]
-    if cls is dict:
-        pairs = [(_lower(k, depth + 1), _lower(v, depth + 1)) for k, v in value.items()]
-        return ["dict", pairs]
     if cls in _TEXTS:
         name, text, _ = _TEXTS[cls]
         return [name, text(value)]
-    place = [cls.__module__, cls.__qualname__]
     if isinstance(value, enum.Enum):
-        return ["enum", *place, value.name]
-    if "<locals>" not in cls.__qualname__:
-        names = _record_names(cls)
-        if names is not None:
-            return ["record", *place, [_lower(getattr(value, n), depth + 1) for n in names]]
-    raise NotPortable(f"{cls.__qualname__} cannot travel without an annotation")
+        return ["enum", cls.__module__, cls.__qualname__, value.name]
+    if depth > MOST_DEPTH:
+        raise NotPortable("it is nested too deeply")
+    return _lower_whole(value, cls, depth + 1)
+
+
+def _lower_whole(value: Any, cls: type[Any], depth: int) -> list[Any]:
+    if _MANY.get(cls.__name__) is cls:
+        return [cls.__name__, [_lower(item, depth) for item in value]]
+    if cls is dict:
+        return ["dict", [(_lower(k, depth), _lower(v, depth)) for k, v in value.items()]]
+    names = _record_names(cls) if "<locals>" not in cls.__qualname__ else None
+    if names is None:
+        raise NotPortable(f"{cls.__qualname__} cannot travel without an annotation")
+    values = [_lower(getattr(value, name), depth) for name in names]
+    return ["record", cls.__module__, cls.__qualname__, values]
 
 
 def _lift(value: Any, depth: int) -> Any:
     if depth > 2 * MOST_DEPTH:
         raise ValueError("it is nested too deeply")
-    if not isinstance(value, list):
-        if isinstance(value, (*_PLAIN, int)):
-            return value
-        raise ValueError(f"{type(value).__name__} is not expected here")
-    match value:
-        case ["int", str(text)] if len(text) < 100_000:
-            return int(text, 16)
-        case [("list" | "tuple" | "set" | "frozenset") as name, [*items]]:
-            return _MANY[name](_lift(item, depth + 1) for item in items)
-        case ["dict", [*pairs]]:
-            return {_lift(k, depth + 1): _lift(v, depth + 1) for k, v in pairs}
-        case ["enum", str(module), str(name), str(member)]:
-            cls = _find(module, name)
-            if cls is None or not issubclass(cls, enum.Enum):
-                raise ValueError(f"{module}.{name} is no enum here")
-            return cls[member]
-        case ["record", str(module), str(name), [*items]]:
-            return _record(module, name, [_lift(item, depth + 1) for item in items])
-        case [str(name), str(text)] if name in _FROM_TEXT:
-            return _FROM_TEXT[name](text)
-        case _:
-            raise ValueError("it has an unknown form")
+    if isinstance(value, (*_PLAIN, int)):
+        return value
+    build = None
+    if isinstance(value, list) and value and isinstance(value[0], str):
+        build = _BUILDERS.get(value[0])
+    if build is None:
+        raise ValueError("it has an unknown form")
+    return build(depth + 1, *value)
+
+
+def _integer(_depth: int, _name: str, text: str) -> int:
+    if len(text) > _MOST_DIGITS:
+        raise ValueError(f"an integer of {len(text)} digits")
+    return int(text, 16)
+
+
+def _from_text(_depth: int, name: str, text: str) -> Any:
+    if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance] # from the wire
+        raise TypeError(f"{name} of {type(text).__name__}")
+    return _FROM_TEXT[name](text)
+
+
+def _many(depth: int, name: str, items: list[Any]) -> Any:
+    return _MANY[name](_lift(item, depth) for item in items)
+
+
+def _dict(depth: int, _name: str, pairs: list[Any]) -> dict[Any, Any]:
+    return {_lift(key, depth): _lift(value, depth) for key, value in pairs}
+
+
+def _enum(_depth: int, _name: str, module: str, name: str, member: str) -> Any:
+    cls = _find(module, name)
+    if cls is None or not issubclass(cls, enum.Enum):
+        raise ValueError(f"{module}.{name} is no enum here")
+    return cls[member]
+
+
+def _record(depth: int, _name: str, module: str, name: str, items: list[Any]) -> Any:
+    cls = _find(module, name)
+    names = _record_names(cls) if cls is not None else None
+    if cls is None or names is None or len(names) != len(items):
+        raise ValueError(f"{module}.{name} is no record of {len(items)} fields here")
+    return filled(cls, names, [_lift(item, depth) for item in items])
+
+
+_BUILDERS: Final[dict[str, Callable[..., Any]]] = {
+    "int": _integer,
+    "dict": _dict,
+    "enum": _enum,
+    "record": _record,
+    **dict.fromkeys(_MANY, _many),
+    **dict.fromkeys(_FROM_TEXT, _from_text),
+}
 
 
 def _record_names(cls: type[Any]) -> list[str] | None:
@@ -110,20 +151,6 @@ def _record_names(cls: type[Any]) -> list[str] | None:
     if issubclass(cls, msgspec.Struct):
         return list(cls.__struct_fields__)
     return None
-
-
-def _record(module: str, name: str, values: list[Any]) -> Any:
-    cls = _find(module, name)
-    names = _record_names(cls) if cls is not None else None
-    if cls is None or names is None or len(names) != len(values):
-        raise ValueError(f"{module}.{name} is no record of {len(values)} fields here")
-    made: Any = cls.__new__(cls)
-    setter: Any = object.__setattr__
-    if issubclass(cls, msgspec.Struct):
-        setter = msgspec.structs.force_setattr
-    for field, value in zip(names, values, strict=True):
-        setter(made, field, value)
-    return made
 
 
 def _find(module: str, name: str) -> type[Any] | None:

@@ -86,9 +86,11 @@ class ArgumentsCodec:
             return self._decode_given(data)
         try:
             args = self._decode(data)
-            return args if self._lift is None else self._lift(args), {}
+            if self._lift is not None:
+                args = self._lift(args)
         except FAILURES as error:
             raise self._undecodable(error) from None
+        return args, {}
 
     def _check(self, args: tuple[Any, ...]) -> None:
         for codec, value in zip(self._codecs, args, strict=True):
@@ -106,11 +108,12 @@ class ArgumentsCodec:
             for number in sorted(parts):
                 name = list(self._numbers)[number]
                 bound.arguments[name] = self._codecs[number].decode(parts[number])
-            return bound.args, bound.kwargs
+            args, kwargs = bound.args, bound.kwargs
         except CodecError:
             raise
         except FAILURES as error:
             raise CodecError(f"{self._method}: the arguments cannot be read: {error}") from None
+        return args, kwargs
 
     def _undecodable(self, error: BaseException) -> CodecError:
         found = re.search(r"at `\$\[(\d+)\]", str(error))
@@ -123,7 +126,9 @@ class ArgumentsCodec:
 
 def _annotation(parameter: inspect.Parameter) -> Any:
     if parameter.kind is parameter.VAR_POSITIONAL:
-        return tuple[parameter.annotation, ...]
+        generic: Any = tuple
+        return generic[parameter.annotation, ...]
     if parameter.kind is parameter.VAR_KEYWORD:
-        return dict[str, parameter.annotation]  # type: ignore[name-defined]
+        generic = dict
+        return generic[str, parameter.annotation]
     return parameter.annotation

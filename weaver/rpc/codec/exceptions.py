@@ -100,7 +100,7 @@ def _add(error: BaseException | None, nodes: list[_Node], seen: dict[int, int], 
 
 
 def _node(error: BaseException) -> _Node:
-    cls = type(error)
+    cls: Any = error.__class__
     left_out: list[str] = []
     fields = dict(error.__dict__)
     notes = [_cut(str(n)) for n in fields.pop("__notes__", [])]
@@ -110,11 +110,12 @@ def _node(error: BaseException) -> _Node:
         for name in getattr(base, "__slots__", ()):
             if hasattr(error, name):
                 slots[name] = getattr(error, name)
-    args: Any = error.args if not isinstance(error, BaseExceptionGroup) else error.args[:1]
+    whole: Any = error
+    args: Any = whole.args if not isinstance(error, BaseExceptionGroup) else whole.args[:1]
     return _Node(
         module=cls.__module__,
         name=cls.__qualname__,
-        text=_cut(_text(error)),
+        text=_cut(_text(whole)),
         args=_args(args, left_out),
         fields=_portable(fields, left_out),
         slots=_portable(slots, left_out),
@@ -230,17 +231,17 @@ def _find(node: _Node) -> type[BaseException] | None:
         found = getattr(found, "__dict__", {}).get(part)
     if not isinstance(found, type) or not issubclass(found, BaseException):
         return None
-    return found if issubclass(found, Exception | BaseExceptionGroup) else None
+    accepted: Any = (Exception, BaseExceptionGroup)
+    return found if issubclass(found, accepted) else None
 
 
 def _grouped(node: _Node, stand_in: BaseException, members: list[BaseException]) -> BaseException:
     cls: Any = _find(node)
     if cls is None or not issubclass(cls, BaseExceptionGroup) or not members:
         return stand_in
+    group: Any = BaseExceptionGroup
     try:
-        made: BaseException = BaseExceptionGroup.__new__(
-            cls, str(decode_anything(node.args)[0]), members
-        )
+        made: Any = group.__new__(cls, str(decode_anything(node.args)[0]), members)
     except Exception:  # noqa: BLE001
         return stand_in
     made.__cause__, made.__context__ = stand_in.__cause__, stand_in.__context__
@@ -249,4 +250,5 @@ def _grouped(node: _Node, stand_in: BaseException, members: list[BaseException])
         made.__dict__[name] = decode_anything(value)
     for note in node.notes:
         made.add_note(note)
-    return made
+    built: BaseException = made
+    return built

@@ -7,8 +7,10 @@ value would cost as much again as the conversion.
 
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
+
+import msgspec
 
 Source = Callable[[str], str]
 """Given the name of a variable, the source of an expression over it."""
@@ -16,16 +18,19 @@ Source = Callable[[str], str]
 Parts = Callable[[Any], Iterable[tuple[str, "Plan", Any]]]
 """The parts of a value, each with its place ("`.name`", "[3]"), plan and value."""
 
+Build = Callable[[Any], "Plan"]
+"""The plan of an inner type, made with the same workshop. Raises Unsupported."""
+
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
 class Plan:
     """How values of one type travel.
 
     `wire` is the type msgspec decodes; `kinds` are the families it may take (msgspec counts bytes
-    as "str"), which decide
-    whether a union needs a tag. `classes` are the exact classes of the values. `fault` says why a
-    value does not fit, looking at it alone; `parts` gives what it is made of; `names` are the names
-    of positional parts. `records` are the record classes that msgspec takes as they are.
+    as "str"), which decide whether a union needs a tag. `classes` are the exact classes of the
+    values. `fault` says why a value does not fit, looking at it alone; `parts` gives what it is
+    made of; `inner` finds a part by msgspec's word for its place. `records` are the record classes
+    that msgspec takes as they are.
     """
 
     shown: str
@@ -39,10 +44,42 @@ class Plan:
     inner: Callable[[str], tuple[str, "Plan"]] | None = None
     records: tuple[type[Any], ...] = ()
 
+    def converting(self, lower: Source, lift: Source) -> "Plan":
+        """The same plan with other conversions."""
+        return dataclasses.replace(self, lower=lower, lift=lift)
+
     @property
     def native(self) -> bool:
         """Whether msgspec does it all."""
         return self.lower is None and self.lift is None
+
+
+def converted(source: Source | None, variable: str) -> str:
+    """The source of a conversion of a variable; the variable itself where there is none."""
+    return variable if source is None else source(variable)
+
+
+def not_a(shown: str, accepted: tuple[type[Any], ...]) -> Callable[[Any], str]:
+    """A `fault` that accepts instances of some classes."""
+
+    def fault(value: Any) -> str:
+        if isinstance(value, accepted):
+            return ""
+        return f"is `{type(value).__name__}`, expected `{shown}`"
+
+    return fault
+
+
+def filled(cls: type[Any], names: Sequence[str], values: Sequence[Any]) -> Any:
+    """An instance with these fields, made without running `__init__` or `__post_init__`."""
+    kind: Any = cls
+    made = kind.__new__(kind)
+    setter: Any = (
+        msgspec.structs.force_setattr if issubclass(cls, msgspec.Struct) else object.__setattr__
+    )
+    for name, value in zip(names, values, strict=True):
+        setter(made, name, value)
+    return made
 
 
 class Unsupported(Exception):  # a finding, turned into a Problem or UnsupportedType

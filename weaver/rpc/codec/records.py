@@ -14,11 +14,10 @@ from typing import Any
 
 import msgspec
 
-from weaver.rpc.codec.plan import Plan, Unsupported, Workshop
+from weaver.rpc.codec.plan import Build, Plan, Source, Unsupported, Workshop, converted, filled
 from weaver.rpc.codec.scalars import refuse_class
+from weaver.rpc.codec.typed_dicts import typed_dict_plan
 from weaver.rpc.codec.wire import WireDecoder, encode_wire
-
-Build = Callable[[Any], Plan]
 
 
 def record_plan(annotation: Any, workshop: Workshop, build: Build) -> Plan | None:
@@ -27,7 +26,7 @@ def record_plan(annotation: Any, workshop: Workshop, build: Build) -> Plan | Non
     if not isinstance(cls, type):
         return None
     if typing.is_typeddict(cls):
-        return _typed_dict(cls, workshop, build)
+        return typed_dict_plan(cls, workshop, build)
     fields = _fields(cls, annotation)
     if fields is None:
         return None
@@ -47,17 +46,8 @@ def record_plan(annotation: Any, workshop: Workshop, build: Build) -> Plan | Non
 
 def _fields(cls: type[Any], annotation: Any) -> list[tuple[str, Any]] | None:
     """The fields with their resolved types, or None for a class that is no record."""
-    if dataclasses.is_dataclass(cls):
-        names = [f.name for f in dataclasses.fields(cls)]
-    elif issubclass(cls, msgspec.Struct):
-        names = list(cls.__struct_fields__)
-    elif hasattr(cls, "__attrs_attrs__"):
-        names = [a.name for a in cls.__attrs_attrs__]
-    elif issubclass(cls, tuple) and hasattr(cls, "_fields"):
-        names = list(cls._fields)  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownArgumentType]
-    elif _is_pydantic(cls):
-        names = list(cls.__pydantic_fields__)
-    else:
+    names = _field_names(cls)
+    if names is None:
         return None
     try:
         hints = typing.get_type_hints(cls, include_extras=True)
@@ -71,6 +61,23 @@ def _fields(cls: type[Any], annotation: Any) -> list[tuple[str, Any]] | None:
     if missing:
         raise Unsupported(f"{cls.__name__}.{missing[0]} has no annotation", "write its type")
     return [(name, _substituted(hints[name], given)) for name in names]
+
+
+def _field_names(cls: Any) -> list[str] | None:
+    if dataclasses.is_dataclass(cls):
+        return [f.name for f in dataclasses.fields(cls)]
+    if issubclass(cls, msgspec.Struct):
+        return list(cls.__struct_fields__)
+    if hasattr(cls, "__attrs_attrs__"):
+        return [a.name for a in cls.__attrs_attrs__]
+    names = getattr(cls, "_fields", None) if _is_tuple(cls) else None
+    if _is_pydantic(cls):
+        names = cls.__pydantic_fields__
+    return None if names is None else list(names)
+
+
+def _is_tuple(cls: Any) -> bool:
+    return issubclass(cls, tuple)
 
 
 def _is_pydantic(cls: type[Any]) -> bool:
@@ -103,10 +110,32 @@ def _substituted(type_: Any, given: dict[Any, Any]) -> Any:
 
 
 def _positional(cls: type[Any], fields: Sequence[tuple[str, Plan]], workshop: Workshop) -> Plan:
-    exact, refuse = workshop.constant(cls), workshop.constant(refuse_class)
     names = [name for name, _ in fields]
     plans = dict(fields)
     variables = [workshop.variable() for _ in fields]
+    wires: Any = tuple(plan.wire for plan in plans.values())
+    row: Any = tuple
+    return Plan(
+        cls.__name__,
+        row[wires] if wires else row[()],
+        frozenset({"array"}),
+        (cls,),
+        lower=_taking_apart(cls, fields, variables, workshop),
+        lift=_putting_together(cls, fields, variables, workshop),
+        fault=lambda v: _class_fault(cls, v, names),
+        parts=lambda v: ((f".{name}", plan, getattr(v, name)) for name, plan in fields),
+        inner=lambda place: (
+            (f".{names[int(place)]}", fields[int(place)][1])
+            if place.isdigit()
+            else (f".{place}", plans[place])
+        ),
+    )
+
+
+def _taking_apart(
+    cls: type[Any], fields: Sequence[tuple[str, Plan]], variables: list[str], workshop: Workshop
+) -> Source:
+    exact, refuse = workshop.constant(cls), workshop.constant(refuse_class)
 
     def lower(v: str) -> str:
         values = "".join(
@@ -115,35 +144,19 @@ def _positional(cls: type[Any], fields: Sequence[tuple[str, Plan]], workshop: Wo
         )
         return f"(({values}) if {v}.__class__ is {exact} else {refuse}({v}))"
 
-    make = _maker(cls, names, workshop)
+    return lower
 
-    def lift(v: str) -> str:
-        values = [
-            variable if plan.lift is None else plan.lift(variable)
-            for (_, plan), variable in zip(fields, variables, strict=True)
-        ]
-        if not fields:
-            return make([])
-        unpack = ", ".join(variables) + ","
-        return f"[{make(values)} for {unpack} in ({v},)][0]"
 
-    wires: Any = tuple(plan.wire for plan in plans.values())
-    pair: Any = tuple
-    return Plan(
-        cls.__name__,
-        pair[wires] if wires else pair[()],
-        frozenset({"array"}),
-        (cls,),
-        lower=lower,
-        lift=lift,
-        fault=lambda v: _class_fault(cls, v, names),
-        parts=lambda v: ((f".{name}", plan, getattr(v, name)) for name, plan in fields),
-        inner=lambda token: (
-            (f".{names[int(token)]}", fields[int(token)][1])
-            if token.isdigit()
-            else (f".{token}", plans[token])
-        ),
-    )
+def _putting_together(
+    cls: type[Any], fields: Sequence[tuple[str, Plan]], variables: list[str], workshop: Workshop
+) -> Source:
+    make = _maker(cls, [name for name, _ in fields], workshop)
+    values = [
+        converted(plan.lift, variable)
+        for (_, plan), variable in zip(fields, variables, strict=True)
+    ]
+    unpack = ", ".join(variables) + ","
+    return lambda v: f"[{make(values)} for {unpack} in ({v},)][0]" if fields else make([])
 
 
 def _lowered(plan: Plan, attribute: str, variable: str) -> str:
@@ -177,21 +190,23 @@ def _maker(cls: type[Any], names: Sequence[str], workshop: Workshop) -> Callable
             )
             + ")"
         )
-    if _is_pydantic(cls):
-        build = workshop.constant(lambda *values: _pydantic(cls, names, values))
-    else:
-        build = workshop.constant(lambda *values: _without_init(cls, names, values))
+    fill = _pydantic if _is_pydantic(cls) else filled
+
+    def build_with(*values: Any) -> Any:
+        return fill(cls, names, values)
+
+    build = workshop.constant(build_with)
     return lambda values: f"{build}({', '.join(values)})"
 
 
-def _only_assigns(cls: type[Any]) -> bool:
-    if issubclass(cls, tuple):
-        return cls.__new__.__module__ == f"namedtuple_{cls.__name__}"
+def _only_assigns(cls: Any) -> bool:
+    if _is_tuple(cls):
+        return bool(cls.__new__.__module__ == f"namedtuple_{cls.__name__}")
     if issubclass(cls, msgspec.Struct):
         return not hasattr(cls, "__post_init__")
     if not dataclasses.is_dataclass(cls) or hasattr(cls, "__post_init__"):
         return False
-    code = getattr(cls.__init__, "__code__", None)
+    code = getattr(getattr(cls, "__init__", None), "__code__", None)
     generated = code is not None and code.co_filename == "<string>"
     return (
         generated
@@ -206,16 +221,6 @@ def _keyword_fields(cls: type[Any]) -> set[str]:
     if dataclasses.is_dataclass(cls):
         return {field.name for field in dataclasses.fields(cls) if field.kw_only}
     return set()
-
-
-def _without_init(cls: type[Any], names: Sequence[str], values: Sequence[Any]) -> Any:
-    made: Any = cls.__new__(cls)  # pyright: ignore[reportUnknownVariableType]
-    setter: Any = (
-        msgspec.structs.force_setattr if issubclass(cls, msgspec.Struct) else object.__setattr__
-    )
-    for name, value in zip(names, values, strict=True):
-        setter(made, name, value)
-    return made
 
 
 def _pydantic(cls: Any, names: Sequence[str], values: Sequence[Any]) -> Any:
@@ -242,6 +247,10 @@ def _is_native_struct(cls: Any, fields: Sequence[tuple[str, Plan]]) -> bool:
 
 def _recursive(cls: type[Any], name: str, workshop: Workshop) -> Plan:
     workshop.names.setdefault(f"{name}_used", True)
+
+    def parts(value: Any) -> Any:  # known when the outermost occurrence is finished
+        return workshop.names[f"{name}_parts"](value)
+
     return Plan(
         cls.__name__,
         bytes,
@@ -250,7 +259,7 @@ def _recursive(cls: type[Any], name: str, workshop: Workshop) -> Plan:
         lower=lambda v: f"{name}_encode({v})",
         lift=lambda v: f"{name}_decode({v})",
         fault=lambda v: _class_fault(cls, v, ()),
-        parts=lambda v: workshop.names[f"{name}_parts"](v),
+        parts=parts,
     )
 
 
@@ -260,58 +269,14 @@ def _finish_recursion(name: str, plan: Plan, workshop: Workshop) -> None:
     lower, lift = workshop.function(plan.lower), workshop.function(plan.lift)
     assert lower is not None
     assert lift is not None
-    decode = WireDecoder(plan.wire).decode
-    workshop.names[f"{name}_encode"] = lambda v: encode_wire(lower(v))
-    workshop.names[f"{name}_decode"] = lambda data: lift(decode(data))
+    typed = WireDecoder(plan.wire)
+
+    def encode(value: Any) -> bytes:
+        return encode_wire(lower(value))
+
+    def decode(data: bytes) -> Any:
+        return lift(typed.decode(data))
+
+    workshop.names[f"{name}_encode"] = encode
+    workshop.names[f"{name}_decode"] = decode
     workshop.names[f"{name}_parts"] = plan.parts
-
-
-# --- TypedDict keeps its keys: some may be absent ---
-
-
-def _typed_dict(cls: Any, workshop: Workshop, build: Build) -> Plan:
-    hints = typing.get_type_hints(cls)
-    plans = {name: build(type_) for name, type_ in hints.items()}
-    wires = {
-        name: plan.wire if name in cls.__required_keys__ else typing.NotRequired[plan.wire]
-        for name, plan in plans.items()
-    }
-    make_typed_dict: Any = typing.TypedDict
-    wire = make_typed_dict(cls.__name__, wires)
-    conversions = {
-        name: (workshop.function(plan.lower), workshop.function(plan.lift))
-        for name, plan in plans.items()
-    }
-
-    def convert(value: dict[str, Any], side: int) -> dict[str, Any]:
-        unknown = value.keys() - plans.keys()
-        if unknown:
-            raise TypeError(f"unknown key {sorted(unknown)[0]!r}")
-        out: dict[str, Any] = {}
-        for name, part in value.items():
-            function = conversions[name][side]
-            out[name] = part if function is None else function(part)
-        return out
-
-    def fault(value: Any) -> str:
-        if not isinstance(value, dict):
-            return f"is `{type(value).__name__}`, expected `{cls.__name__}`"
-        given: set[Any] = set(value)  # pyright: ignore[reportUnknownArgumentType]
-        missing = sorted(cls.__required_keys__ - given)
-        unknown = sorted(map(str, given - plans.keys()))
-        if missing:
-            return f"lacks the key `{missing[0]}` of `{cls.__name__}`"
-        return f"has the key `{unknown[0]}`, which `{cls.__name__}` does not" if unknown else ""
-
-    name = workshop.constant(convert)
-    return Plan(
-        cls.__name__,
-        wire,
-        frozenset({"map"}),
-        (dict,),
-        lower=lambda v: f"{name}({v}, 0)",
-        lift=lambda v: f"{name}({v}, 1)",
-        fault=fault,
-        parts=lambda v: ((f"[{n!r}]", plans[n], part) for n, part in v.items() if n in plans),
-        inner=lambda token: (f".{token}", plans[token]),
-    )

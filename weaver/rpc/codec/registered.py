@@ -24,7 +24,7 @@ def register(
     `from_wire`, else `wire`. Raises UsageError when none of them says it.
     """
     wire = wire or _annotated(to_wire, from_wire)
-    if wire is None and to_wire in (str, bytes, int, float):  # type: ignore[comparison-overlap]
+    if wire is None and to_wire in (str, bytes, int, float):
         wire = to_wire
     if wire is None:
         raise UsageError(

@@ -1,4 +1,4 @@
-"""Single values: those msgspec takes as they are, and those that need another form to stay exact."""
+"""Single values: those msgspec takes, and those that need another form to stay exact."""
 
 import dataclasses
 import datetime
@@ -94,9 +94,10 @@ def _lift_timezone(parts: tuple[int, str | None]) -> datetime.timezone:
 
 
 def _lower_zone(value: zoneinfo.ZoneInfo) -> str:
-    if not isinstance(value.key, str):
+    key: Any = value.key
+    if not isinstance(key, str):  # made from a file
         raise TypeError("a ZoneInfo without a key cannot travel")
-    return value.key
+    return key
 
 
 def _lower_complex(value: complex) -> tuple[float, float]:
@@ -131,11 +132,13 @@ def scalar_plan(annotation: Any, workshop: Workshop) -> Plan | None:
     """The plan of a single value's type, or None if it is something else."""
     kinds = _NATIVE.get(annotation) if _hashable(annotation) else None
     if kinds is not None:
-        cls = type(None) if annotation is None else annotation
+        cls: Any = type(None) if annotation is None else annotation
         shown = "None" if cls is type(None) else cls.__name__
         return Plan(shown, cls, frozenset(kinds), (cls,), fault=_wrong_class(cls, shown))
-    if not isinstance(annotation, type):
-        return None
+    return _class_plan(annotation, workshop) if isinstance(annotation, type) else None
+
+
+def _class_plan(annotation: Any, workshop: Workshop) -> Plan | None:
     if issubclass(annotation, enum.Enum):
         return _enum_plan(annotation, workshop)
     if issubclass(annotation, pathlib.PurePath):
@@ -177,35 +180,37 @@ def _enum_plan(cls: type[enum.Enum], workshop: Workshop) -> Plan:
     exact, refuse = workshop.constant(cls), workshop.constant(refuse_class)
     flag = issubclass(cls, enum.Flag)
     attribute = "_value_" if flag else "_name_"
-    look_up = (lambda v: f"{exact}({v})") if flag else (lambda v: f"{exact}[{v}]")
+    look_up = "{}({})" if flag else "{}[{}]"
     return Plan(
         cls.__name__,
         int if flag else str,
         frozenset({"int" if flag else "str"}),
         (cls,),
         lower=lambda v: f"({v}.{attribute} if isinstance({v}, {exact}) else {refuse}({v}))",
-        lift=look_up,
+        lift=lambda v: look_up.format(exact, v),
         fault=lambda v: "" if isinstance(v, cls) else _instead(cls.__name__, v),
     )
 
 
 def _path_plan(cls: type[pathlib.PurePath], workshop: Workshop) -> Plan:
-    made = type(cls("."))
+    made: type[Any] = type(cls("."))
     return dataclasses.replace(
         converted_plan(made, str, frozenset({"str"}), (str, made), workshop), shown=cls.__name__
     )
 
 
-def literal_plan(annotation: Any, workshop: Workshop) -> Plan:
-    """A Literal travels as the number of its value."""
-    values = typing.get_args(annotation)
-    numbers = {(type(v), v): i for i, v in enumerate(values)}
+def literal_plan(annotation: Any, workshop: Workshop) -> Plan | None:
+    """The plan of a Literal, which travels as the number of its value, or None."""
+    if typing.get_origin(annotation) is not typing.Literal:
+        return None
+    values: tuple[Any, ...] = typing.get_args(annotation)
+    numbers: dict[tuple[type[Any], Any], int] = {(type(v), v): i for i, v in enumerate(values)}
     table, options = workshop.constant(numbers), workshop.constant(values)
     return Plan(
         f"Literal{list(values)!r}",
         int,
         frozenset({"int"}),
-        tuple({type(v) for v in values}),
+        tuple(dict.fromkeys(cls for cls, _ in numbers)),
         lower=lambda v: f"{table}[{v}.__class__, {v}]",
         lift=lambda v: f"{options}[{v} if {v} >= 0 else {len(values)}]",
         fault=lambda v: "" if (type(v), v) in numbers else f"{v!r} is not one of {values!r}",

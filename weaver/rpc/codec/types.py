@@ -11,13 +11,16 @@ from weaver.rpc.codec.plan import Plan, Unsupported, Workshop
 from weaver.rpc.codec.records import record_plan
 from weaver.rpc.codec.registered import registered_plan
 from weaver.rpc.codec.scalars import literal_plan, scalar_plan
-from weaver.rpc.codec.unions import is_union, union_plan
+from weaver.rpc.codec.unions import union_plan
 
 _STREAMS: Final = (
     collections.abc.Iterator, collections.abc.Generator, collections.abc.AsyncIterator,
     collections.abc.AsyncGenerator, collections.abc.AsyncIterable, collections.abc.Iterable,
     collections.abc.Coroutine, collections.abc.Awaitable,
 )  # fmt: skip
+
+
+_CALLABLE: Final = typing.get_origin(collections.abc.Callable[[], None])
 
 
 def plan_of(annotation: Any, workshop: Workshop) -> Plan:
@@ -27,22 +30,17 @@ def plan_of(annotation: Any, workshop: Workshop) -> Plan:
         return plan_of(inner, workshop)
 
     annotation = _bare(annotation)
-    registered = registered_plan(annotation, workshop, build)
-    if registered is not None:
-        return registered
-    if typing.get_origin(annotation) is typing.Literal:
-        return literal_plan(annotation, workshop)
-    if is_union(annotation):
-        return union_plan(annotation, workshop, build)
-    for kind in (scalar_plan,):
-        plan = kind(annotation, workshop)
-        if plan is not None:
-            return plan
-    for kind_of in (container_plan, record_plan):
-        plan = kind_of(annotation, workshop, build)
-        if plan is not None:
-            return plan
-    raise _refusal(annotation)
+    plan = (
+        registered_plan(annotation, workshop, build)
+        or literal_plan(annotation, workshop)
+        or union_plan(annotation, workshop, build)
+        or scalar_plan(annotation, workshop)
+        or container_plan(annotation, workshop, build)
+        or record_plan(annotation, workshop, build)
+    )
+    if plan is None:
+        raise _refusal(annotation)
+    return plan
 
 
 def _bare(annotation: Any) -> Any:
@@ -61,38 +59,57 @@ def _bare(annotation: Any) -> Any:
 
 def _refusal(annotation: Any) -> Unsupported:
     shown = getattr(annotation, "__qualname__", None) or repr(annotation).removeprefix("typing.")
-    origin = typing.get_origin(annotation) or annotation
+    origin: Any = typing.get_origin(annotation) or annotation
+    found = _no_type(annotation, shown) or _no_value(origin, shown) or _no_codec(origin, shown)
+    return Unsupported(*found)
+
+
+def _no_codec(origin: Any, shown: str) -> tuple[str, str]:
+    name = getattr(origin, "__name__", shown)
+    return (
+        f"`{shown}` has no codec: its state may belong to this process",
+        (
+            "pass the data it is made of (a dataclass, say), or register "
+            f"weaver.codec({name}, to_wire, from_wire)"
+        ),
+    )
+
+
+def _no_type(annotation: Any, shown: str) -> tuple[str, str] | None:
+    """The reason and the fix for an annotation that does not say what the value is."""
     if annotation in (Any, object):
-        return Unsupported(
+        return (
             f"`{shown}` does not say what the value is, so its type would be lost",
             "write the type, or a union of the types it may be",
         )
-    if origin is collections.abc.Callable or origin is typing.Callable:
-        return Unsupported(
-            "a callable lives in one process", "pass data, and let the callee have the function"
-        )
-    if origin in _STREAMS:
-        return Unsupported(
-            f"`{shown}` yields its items in one process only",
-            "pass a list, or make the method an async generator: `-> AsyncIterator[Item]`",
-        )
     if isinstance(annotation, typing.TypeVar):
-        return Unsupported(
+        return (
             f"the type variable {annotation} stands for no type here",
             "write the type; a component method cannot be generic",
         )
+    return None
+
+
+def _no_value(origin: Any, shown: str) -> tuple[str, str] | None:
+    """The reason and the fix for what is no data: behaviour, or a part of this process."""
+    if origin is _CALLABLE or origin is getattr(typing, "Callable", None):
+        return (
+            "a callable lives in one process",
+            "pass data, and let the callee have the function",
+        )
+    if origin in _STREAMS:
+        return (
+            f"`{shown}` yields its items in one process only",
+            "pass a list, or make the method an async generator: `-> AsyncIterator[Item]`",
+        )
     if isinstance(origin, type) and issubclass(origin, BaseException):
-        return Unsupported(
+        return (
             "an exception travels when it is raised, not as a value",
             "raise it, or pass its message and fields",
         )
     if origin is Secret or origin is Listener or declaration_of(origin) is not None:
-        return Unsupported(
+        return (
             f"`{shown}` belongs to one component and cannot be handed to another",
             "let the other component ask for it in a field of its own",
         )
-    return Unsupported(
-        f"`{shown}` has no codec: its state may belong to this process",
-        f"pass the data it is made of (a dataclass, say), or register "
-        f"weaver.codec({getattr(origin, '__name__', shown)}, to_wire, from_wire)",
-    )
+    return None

@@ -2,22 +2,19 @@
 
 import types
 import typing
-from collections.abc import Callable
 from typing import Any
 
-from weaver.rpc.codec.plan import Plan, Unsupported, Workshop
+from weaver.rpc.codec.plan import Build, Plan, Unsupported, Workshop
 from weaver.rpc.codec.wire import WireDecoder, encode_wire
 
-Build = Callable[[Any], Plan]
 
+def union_plan(annotation: Any, workshop: Workshop, build: Build) -> Plan | None:
+    """The plan of `A | B`, `Union[A, B]` or `Optional[A]`, or None for anything else.
 
-def is_union(annotation: Any) -> bool:
-    """Whether an annotation is `A | B`, `Union[A, B]` or `Optional[A]`."""
-    return typing.get_origin(annotation) in (typing.Union, types.UnionType)
-
-
-def union_plan(annotation: Any, workshop: Workshop, build: Build) -> Plan:
-    """The plan of a union. Raises Unsupported if values do not tell which member they are."""
+    Raises Unsupported if values do not tell which member they are.
+    """
+    if typing.get_origin(annotation) not in (typing.Union, types.UnionType):
+        return None
     plans = [build(arg) for arg in typing.get_args(annotation)]
     shown = " | ".join(plan.shown for plan in plans)
     _check_distinct(plans, shown)
@@ -43,7 +40,7 @@ def union_plan(annotation: Any, workshop: Workshop, build: Build) -> Plan:
 
 
 def _check_distinct(plans: list[Plan], shown: str) -> None:
-    owners: dict[type[Any], Plan] = {}
+    owners: dict[Any, Plan] = {}
     for plan in plans:
         for cls in plan.classes:
             other = owners.setdefault(cls, plan)
@@ -75,7 +72,7 @@ def _tagged(plans: list[Plan], shown: str, workshop: Workshop) -> Plan:
     lowers = [workshop.function(p.lower) for p in plans]
     lifts = [workshop.function(p.lift) for p in plans]
     decoders = [WireDecoder(p.wire) for p in plans]
-    numbers = {cls: i for i, p in enumerate(plans) for cls in p.classes}
+    numbers: dict[Any, int] = {cls: i for i, p in enumerate(plans) for cls in p.classes}
 
     def pack(value: Any) -> tuple[int, bytes]:
         number = numbers.get(type(value))

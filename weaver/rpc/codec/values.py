@@ -1,5 +1,6 @@
 """Codecs of single values: bytes on one side, Python values on the other, and good errors."""
 
+import contextlib
 import re
 from typing import Any, Final
 
@@ -121,13 +122,11 @@ def _named(plan: Plan | None, place: str) -> str:
     out = ""
     for token in re.findall(r"\[([^\]]*)\]|\.([A-Za-z_]\w*)", place):
         key = token[0] or token[1]
-        try:
-            if plan is None or plan.inner is None:
-                raise KeyError(key)
-            shown, plan = plan.inner(key)
-        except (KeyError, IndexError, ValueError):
-            shown, plan = (f"[{key}]" if token[0] else f".{key}"), None
-        out += shown
+        shown, inner = (f"[{key}]" if token[0] else f".{key}"), None
+        if plan is not None and plan.inner is not None:
+            with contextlib.suppress(KeyError, IndexError, ValueError):
+                shown, inner = plan.inner(key)
+        out, plan = out + shown, inner
     return out
 
 

@@ -1,0 +1,74 @@
+"""Tuples: of one type and any length, or of a fixed row of types."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+from weaver.rpc.codec.plan import Build, Plan, Source, Workshop, converted, not_a
+from weaver.rpc.codec.sequences import sequence_plan
+
+
+def tuple_plan(args: tuple[Any, ...], workshop: Workshop, build: Build) -> Plan:
+    """The plan of `tuple[args]`. Raises Unsupported for an item that cannot travel."""
+    if len(args) == 2 and args[1] is Ellipsis:
+        return _of_any_length(build(args[0]), workshop)
+    return _of_fixed_length([build(arg) for arg in args], workshop)
+
+
+def _of_any_length(item: Plan, workshop: Workshop) -> Plan:
+    plan = sequence_plan(list, "tuple", item, workshop)
+    generic: Any = tuple
+    wire = generic[item.wire, ...]
+    shown = f"tuple[{item.shown}, ...]"
+    fault = not_a(shown, (tuple, list))
+    plan = dataclasses.replace(plan, shown=shown, classes=(tuple,), wire=wire, fault=fault)
+    if item.native:
+        return plan
+    x = workshop.variable()
+
+    def lift(v: str) -> str:
+        return f"tuple([{converted(item.lift, x)} for {x} in {v}])"
+
+    return dataclasses.replace(plan, lift=lift)
+
+
+def _of_fixed_length(plans: list[Plan], workshop: Workshop) -> Plan:
+    shown = f"tuple[{', '.join(p.shown for p in plans)}]"
+    wires: Any = tuple(p.wire for p in plans)
+    generic: Any = tuple
+    plan = Plan(
+        shown,
+        generic[wires] if wires else generic[()],
+        frozenset({"array"}),
+        (tuple,),
+        fault=_length_fault(shown, len(plans)),
+        parts=lambda v: (
+            (f"[{i}]", p, part) for i, (p, part) in enumerate(zip(plans, v, strict=False))
+        ),
+        inner=lambda token: (f"[{token}]", plans[int(token)]),
+        records=tuple(r for p in plans for r in p.records),
+    )
+    if all(p.native for p in plans):
+        return plan
+    names = [workshop.variable() for _ in plans]
+    return plan.converting(
+        _row(names, [p.lower for p in plans]), _row(names, [p.lift for p in plans])
+    )
+
+
+def _length_fault(shown: str, length: int) -> Callable[[Any], str]:
+    wrong_class = not_a(shown, (tuple, list))
+
+    def fault(value: Any) -> str:
+        found = wrong_class(value)
+        if not found and len(value) != length:
+            return f"has {len(value)} items, expected {length} for `{shown}`"
+        return found
+
+    return fault
+
+
+def _row(names: list[str], sources: list[Source | None]) -> Source:
+    unpack = ", ".join(names) + ","
+    values = ", ".join(converted(s, n) for s, n in zip(sources, names, strict=True))
+    return lambda v: f"[({values},) for {unpack} in ({v},)][0]"
