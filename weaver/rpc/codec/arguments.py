@@ -46,8 +46,8 @@ class ArgumentsCodec:
         annotations = tuple(_annotation(p) for p in parameters)
         workshop = Workshop()
         plan = plan_of(together[annotations] if annotations else together[()], workshop)
-        self._lower = workshop.function(plan.lower)
-        self._lift = workshop.function(plan.lift)
+        self._lower = workshop.lowering(plan)
+        self._lift = workshop.lifting(plan)
         self._decode = WireDecoder(plan.wire).decode
         self._records = tuple(dict.fromkeys(plan.records))
 

@@ -15,6 +15,13 @@ import msgspec
 Source = Callable[[str], str]
 """Given the name of a variable, the source of an expression over it."""
 
+Row = Callable[[], tuple[str, str]]
+"""Fresh names to unpack a value into, and the source of an expression over them.
+
+Unpacking nested rows by one target is what makes records cheap: before Python 3.12 every
+comprehension is a call, so one per record would double the cost (bench/codec.py).
+"""
+
 Parts = Callable[[Any], Iterable[tuple[str, "Plan", Any]]]
 """The parts of a value, each with its place ("`.name`", "[3]"), plan and value."""
 
@@ -30,7 +37,7 @@ class Plan:
     as "str"), which decide whether a union needs a tag. `classes` are the exact classes of the
     values. `fault` says why a value does not fit, looking at it alone; `parts` gives what it is
     made of; `inner` finds a part by msgspec's word for its place. `records` are the record classes
-    that msgspec takes as they are.
+    that msgspec takes as they are. A conversion that unpacks has a row besides its source.
     """
 
     shown: str
@@ -39,6 +46,8 @@ class Plan:
     classes: tuple[type[Any], ...] = ()
     lower: Source | None = None
     lift: Source | None = None
+    lower_row: Row | None = None
+    lift_row: Row | None = None
     fault: Callable[[Any], str] | None = None
     parts: Parts | None = None
     inner: Callable[[str], tuple[str, "Plan"]] | None = None
@@ -57,6 +66,21 @@ class Plan:
 def converted(source: Source | None, variable: str) -> str:
     """The source of a conversion of a variable; the variable itself where there is none."""
     return variable if source is None else source(variable)
+
+
+def unpacked(row: Row | None, source: Source | None, variable: str) -> tuple[str, str]:
+    """The target that takes a value apart, and the source of its conversion."""
+    return row() if row is not None else (variable, converted(source, variable))
+
+
+def from_row(row: Row) -> Source:
+    """A row as an expression over a variable."""
+
+    def source(variable: str) -> str:
+        target, expression = row()
+        return f"[{expression} for {target} in ({variable},)][0]"
+
+    return source
 
 
 def not_a(shown: str, accepted: tuple[type[Any], ...]) -> Callable[[Any], str]:
@@ -109,12 +133,23 @@ class Workshop:
         """A fresh local name."""
         return f"v{next(self._numbers)}"
 
-    def function(self, source: Source | None) -> Callable[[Any], Any] | None:
-        """A function of one value from its source, or None for the identity."""
+    def lowering(self, plan: Plan) -> Callable[[Any], Any] | None:
+        """The function from a value to what msgspec encodes, or None for the identity."""
+        return self._function(plan.lower_row, plan.lower)
+
+    def lifting(self, plan: Plan) -> Callable[[Any], Any] | None:
+        """The function from what msgspec decodes to the value, or None for the identity."""
+        return self._function(plan.lift_row, plan.lift)
+
+    def _function(self, row: Row | None, source: Source | None) -> Callable[[Any], Any] | None:
         if source is None:
             return None
         variable = self.variable()
-        text = f"def convert({variable}):\n    return {source(variable)}\n"
+        target, expression = unpacked(row, source, variable)
+        text = f"def convert({variable}):\n"
+        if target != variable:
+            text += f"    {target} = {variable}\n"
+        text += f"    return {expression}\n"
         # The source holds generated names, attribute names of classes and brackets only.
         exec(compile(text, "<weaver codec>", "exec"), self.names)  # noqa: S102
         function: Callable[[Any], Any] = self.names["convert"]

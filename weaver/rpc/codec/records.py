@@ -7,6 +7,7 @@ refused, never sliced.
 """
 
 import dataclasses
+import inspect
 import sys
 import typing
 from collections.abc import Callable, Sequence
@@ -14,7 +15,18 @@ from typing import Any
 
 import msgspec
 
-from weaver.rpc.codec.plan import Build, Plan, Source, Unsupported, Workshop, converted, filled
+from weaver.rpc.codec.plan import (
+    Build,
+    Plan,
+    Row,
+    Source,
+    Unsupported,
+    Workshop,
+    converted,
+    filled,
+    from_row,
+    unpacked,
+)
 from weaver.rpc.codec.scalars import refuse_class
 from weaver.rpc.codec.typed_dicts import typed_dict_plan
 from weaver.rpc.codec.wire import WireDecoder, encode_wire
@@ -39,7 +51,12 @@ def record_plan(annotation: Any, workshop: Workshop, build: Build) -> Plan | Non
     del workshop.building[annotation]
     if issubclass(cls, msgspec.Struct) and _is_native_struct(cls, plans):
         return dataclasses.replace(
-            plan, wire=annotation, lower=None, lift=None, records=(cls, *plan.records)
+            plan,
+            wire=annotation,
+            lower=None,
+            lift=None,
+            lift_row=None,
+            records=(cls, *plan.records),
         )
     return plan
 
@@ -112,16 +129,17 @@ def _substituted(type_: Any, given: dict[Any, Any]) -> Any:
 def _positional(cls: type[Any], fields: Sequence[tuple[str, Plan]], workshop: Workshop) -> Plan:
     names = [name for name, _ in fields]
     plans = dict(fields)
-    variables = [workshop.variable() for _ in fields]
+    row = _putting_together(cls, fields, workshop) if fields else None
     wires: Any = tuple(plan.wire for plan in plans.values())
-    row: Any = tuple
+    generic: Any = tuple
     return Plan(
         cls.__name__,
-        row[wires] if wires else row[()],
+        generic[wires] if wires else generic[()],
         frozenset({"array"}),
         (cls,),
-        lower=_taking_apart(cls, fields, variables, workshop),
-        lift=_putting_together(cls, fields, variables, workshop),
+        lower=_taking_apart(cls, fields, workshop),
+        lift=from_row(row) if row is not None else _maker_of_nothing(cls, workshop),
+        lift_row=row,
         fault=lambda v: _class_fault(cls, v, names),
         parts=lambda v: ((f".{name}", plan, getattr(v, name)) for name, plan in fields),
         inner=lambda place: (
@@ -132,37 +150,32 @@ def _positional(cls: type[Any], fields: Sequence[tuple[str, Plan]], workshop: Wo
     )
 
 
-def _taking_apart(
-    cls: type[Any], fields: Sequence[tuple[str, Plan]], variables: list[str], workshop: Workshop
-) -> Source:
+def _taking_apart(cls: type[Any], fields: Sequence[tuple[str, Plan]], workshop: Workshop) -> Source:
     exact, refuse = workshop.constant(cls), workshop.constant(refuse_class)
 
     def lower(v: str) -> str:
-        values = "".join(
-            f"{_lowered(plan, f'{v}.{name}', variable)}, "
-            for (name, plan), variable in zip(fields, variables, strict=True)
-        )
+        values = "".join(f"{converted(plan.lower, f'{v}.{name}')}, " for name, plan in fields)
         return f"(({values}) if {v}.__class__ is {exact} else {refuse}({v}))"
 
     return lower
 
 
 def _putting_together(
-    cls: type[Any], fields: Sequence[tuple[str, Plan]], variables: list[str], workshop: Workshop
-) -> Source:
+    cls: type[Any], fields: Sequence[tuple[str, Plan]], workshop: Workshop
+) -> Row:
     make = _maker(cls, [name for name, _ in fields], workshop)
-    values = [
-        converted(plan.lift, variable)
-        for (_, plan), variable in zip(fields, variables, strict=True)
-    ]
-    unpack = ", ".join(variables) + ","
-    return lambda v: f"[{make(values)} for {unpack} in ({v},)][0]" if fields else make([])
+
+    def row() -> tuple[str, str]:
+        parts = [unpacked(p.lift_row, p.lift, workshop.variable()) for _, p in fields]
+        targets = ", ".join(target for target, _ in parts)
+        return f"({targets},)", make([value for _, value in parts])
+
+    return row
 
 
-def _lowered(plan: Plan, attribute: str, variable: str) -> str:
-    if plan.lower is None:
-        return attribute
-    return f"[{plan.lower(variable)} for {variable} in ({attribute},)][0]"
+def _maker_of_nothing(cls: type[Any], workshop: Workshop) -> Source:
+    make = _maker(cls, [], workshop)
+    return lambda _: make([])
 
 
 def _class_fault(cls: type[Any], value: Any, names: Sequence[str]) -> str:
@@ -217,7 +230,8 @@ def _only_assigns(cls: Any) -> bool:
 
 def _keyword_fields(cls: type[Any]) -> set[str]:
     if issubclass(cls, msgspec.Struct):
-        return set(cls.__struct_fields__)
+        signature = inspect.signature(cls)
+        return {p.name for p in signature.parameters.values() if p.kind is p.KEYWORD_ONLY}
     if dataclasses.is_dataclass(cls):
         return {field.name for field in dataclasses.fields(cls) if field.kw_only}
     return set()
@@ -266,7 +280,7 @@ def _recursive(cls: type[Any], name: str, workshop: Workshop) -> Plan:
 def _finish_recursion(name: str, plan: Plan, workshop: Workshop) -> None:
     if f"{name}_used" not in workshop.names:
         return
-    lower, lift = workshop.function(plan.lower), workshop.function(plan.lift)
+    lower, lift = workshop.lowering(plan), workshop.lifting(plan)
     assert lower is not None
     assert lift is not None
     typed = WireDecoder(plan.wire)

@@ -44,7 +44,7 @@ def registered_plan(
         return None
     wire, to_wire, from_wire = found
     inner = build(wire)
-    lower, lift = workshop.function(inner.lower), workshop.function(inner.lift)
+    lower, lift = workshop.lowering(inner), workshop.lifting(inner)
 
     def down(value: Any) -> Any:
         data = to_wire(value)

@@ -4,7 +4,7 @@ import collections
 import dataclasses
 from typing import Any, Final
 
-from weaver.rpc.codec.plan import Parts, Plan, Workshop, converted, not_a
+from weaver.rpc.codec.plan import Parts, Plan, Workshop, converted, not_a, unpacked
 from weaver.rpc.codec.scalars import refuse_class
 
 _BRACKETS: Final = {"list": "[]", "set": "{}", "frozenset": ("frozenset([", "])")}
@@ -29,10 +29,11 @@ def sequence_plan(cls: type[Any], shown: str, item: Plan, workshop: Workshop) ->
         return plan
     ordered: Any = list
     opening, closing = _BRACKETS[cls.__name__]
-    lower, lift = item.lower, item.lift
+    down, lowered = unpacked(item.lower_row, item.lower, x)
+    up, lifted = unpacked(item.lift_row, item.lift, x)
     return dataclasses.replace(plan, wire=ordered[item.wire]).converting(
-        lambda v: f"[{converted(lower, x)} for {x} in {v}]",
-        lambda v: f"{opening}{converted(lift, x)} for {x} in {v}{closing}",
+        lambda v: f"[{lowered} for {down} in {v}]",
+        lambda v: f"{opening}{lifted} for {up} in {v}{closing}",
     )
 
 

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-from weaver.rpc.codec.plan import Build, Plan, Source, Workshop, converted, not_a
+from weaver.rpc.codec.plan import Build, Plan, Row, Source, Workshop, from_row, not_a, unpacked
 from weaver.rpc.codec.sequences import sequence_plan
 
 
@@ -25,9 +25,10 @@ def _of_any_length(item: Plan, workshop: Workshop) -> Plan:
     if item.native:
         return plan
     x = workshop.variable()
+    target, lifted = unpacked(item.lift_row, item.lift, x)
 
     def lift(v: str) -> str:
-        return f"tuple([{converted(item.lift, x)} for {x} in {v}])"
+        return f"tuple([{lifted} for {target} in {v}])"
 
     return dataclasses.replace(plan, lift=lift)
 
@@ -50,10 +51,10 @@ def _of_fixed_length(plans: list[Plan], workshop: Workshop) -> Plan:
     )
     if all(p.native for p in plans):
         return plan
-    names = [workshop.variable() for _ in plans]
-    return plan.converting(
-        _row(names, [p.lower for p in plans]), _row(names, [p.lift for p in plans])
-    )
+    down = _row([(p.lower_row, p.lower) for p in plans], workshop)
+    up = _row([(p.lift_row, p.lift) for p in plans], workshop)
+    plan = plan.converting(from_row(down), from_row(up))
+    return dataclasses.replace(plan, lower_row=down, lift_row=up)
 
 
 def _length_fault(shown: str, length: int) -> Callable[[Any], str]:
@@ -68,7 +69,11 @@ def _length_fault(shown: str, length: int) -> Callable[[Any], str]:
     return fault
 
 
-def _row(names: list[str], sources: list[Source | None]) -> Source:
-    unpack = ", ".join(names) + ","
-    values = ", ".join(converted(s, n) for s, n in zip(sources, names, strict=True))
-    return lambda v: f"[({values},) for {unpack} in ({v},)][0]"
+def _row(items: list[tuple[Row | None, Source | None]], workshop: Workshop) -> Row:
+    def row() -> tuple[str, str]:
+        parts = [unpacked(row, source, workshop.variable()) for row, source in items]
+        targets = ", ".join(target for target, _ in parts)
+        values = ", ".join(value for _, value in parts)
+        return f"({targets},)", f"({values},)"
+
+    return row

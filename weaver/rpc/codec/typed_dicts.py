@@ -12,8 +12,8 @@ Convert = Callable[[Any], Any]
 def typed_dict_plan(cls: Any, workshop: Workshop, build: Build) -> Plan:
     """The plan of a TypedDict class. Raises Unsupported for a value that cannot travel."""
     plans = {name: build(type_) for name, type_ in typing.get_type_hints(cls).items()}
-    lower = _convert({name: workshop.function(plan.lower) for name, plan in plans.items()})
-    lift = _convert({name: workshop.function(plan.lift) for name, plan in plans.items()})
+    lower = _convert({name: workshop.lowering(plan) for name, plan in plans.items()})
+    lift = _convert({name: workshop.lifting(plan) for name, plan in plans.items()})
     lowering, lifting = workshop.constant(lower), workshop.constant(lift)
     return Plan(
         cls.__name__,

@@ -69,8 +69,8 @@ def _optional(inner: Plan, shown: str) -> Plan:
 
 
 def _tagged(plans: list[Plan], shown: str, workshop: Workshop) -> Plan:
-    lowers = [workshop.function(p.lower) for p in plans]
-    lifts = [workshop.function(p.lift) for p in plans]
+    lowers = [workshop.lowering(p) for p in plans]
+    lifts = [workshop.lifting(p) for p in plans]
     decoders = [WireDecoder(p.wire) for p in plans]
     numbers: dict[Any, int] = {cls: i for i, p in enumerate(plans) for cls in p.classes}
 

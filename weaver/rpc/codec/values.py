@@ -33,8 +33,8 @@ class ValueCodec:
         workshop = Workshop()
         self.plan: Plan = plan_of(annotation, workshop)
         self.raw = annotation is bytes
-        self._lower = workshop.function(self.plan.lower)
-        self._lift = workshop.function(self.plan.lift)
+        self._lower = workshop.lowering(self.plan)
+        self._lift = workshop.lifting(self.plan)
         self._decode = WireDecoder(self.plan.wire).decode
         self._records = tuple(dict.fromkeys(self.plan.records))
 
