@@ -22,6 +22,8 @@ COMMANDS = {
     "check": "Report all definition and configuration errors at once.",
     "config": "Show the configuration and where each value is set.",
     "graph": "Show the components of an application and who calls whom.",
+    "build": "Freeze an application into one PEX file.",
+    "inspect": "Show what is in a PEX, without running it.",
     "status": "Show what runs: deployments, groups, replicas, methods.",
     "logs": "Show or follow the log of a deployment.",
     "metrics": "Print the metrics of a deployment in Prometheus' text format.",

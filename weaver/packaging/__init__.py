@@ -1,0 +1,1 @@
+"""One file to ship: build a PEX of an application, read one without running it, install it."""

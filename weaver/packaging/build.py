@@ -1,0 +1,312 @@
+"""From a weaver.toml to one PEX file; what is unchanged is not built again.
+
+This file decides the order of the steps, what is kept between builds, and that nothing is left of
+a build that failed: all work is done in a folder of its own, and a PEX appears by a rename.
+"""
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Generator
+from pathlib import Path
+
+import msgspec
+
+from weaver.config.configuration import Config
+from weaver.config.load import load
+from weaver.errors import UsageError
+from weaver.packaging import described, freeze, inputs, manifest, places
+from weaver.packaging.complete import check_complete
+from weaver.packaging.errors import BuildError, PexError
+from weaver.packaging.imports import FirstParty, Sources
+from weaver.packaging.manifest import Manifest
+from weaver.packaging.requirements import WEAVER, name_of, requirements_of
+
+KEPT = 5  # builds of one weaver.toml; going back to a state that was built before costs nothing
+
+Progress = Callable[[str], None]
+
+
+class Built(msgspec.Struct, frozen=True):
+    """A PEX on disk. `fresh` is false where an earlier build of the same inputs was found."""
+
+    path: Path
+    build_id: str
+    manifest: Manifest
+    fresh: bool
+
+
+class Recipe(msgspec.Struct, frozen=True):
+    """What the last build of a weaver.toml was made from, and the builds that are kept.
+
+    `builds` maps the digest of all inputs to the build id.
+    """
+
+    packages: tuple[FirstParty, ...] = ()
+    distributions: tuple[str, ...] = ()
+    builds: dict[str, str] = {}
+
+
+def build(
+    target_config_path: Path | None,
+    output: Path | None = None,
+    progress: Progress | None = None,
+) -> Built:
+    """The PEX of the application that a weaver.toml describes, built if anything has changed.
+
+    Without a path, ./weaver.toml. The file stays in the cache of builds; a copy goes to `output`.
+    Raises BuildError, ConfigError, DefinitionError or UsageError, and leaves nothing behind then.
+    """
+    source = _config_file(target_config_path)
+    job = _Job(source, progress or (lambda _line: None))
+    built = job.find() or job.make()
+    return built if output is None else _copied(built, output)
+
+
+class _Job:
+    """One build of one weaver.toml."""
+
+    def __init__(self, source: Path, progress: Progress) -> None:
+        self.source = source
+        self.progress = progress
+        self.config, self.text = _read_config(source)
+        self.project = (source.parent / self.config.package.project).resolve()
+        self.builds = places.builds_of(source)
+        self.recipe = _read_recipe(self.builds / "recipe.json")
+        self.pex_version = freeze.pex_version()
+
+    def find(self) -> Built | None:
+        """The build of exactly these inputs, if it is kept and whole."""
+        if not self.recipe.packages:
+            return None
+        try:
+            files = self._files(self.recipe.packages)
+            key = self._key(self._inputs(files), self.recipe.distributions)
+            path = self.builds / f"{key}.pex"
+            expected = self.recipe.builds.get(key)
+            if expected is None or manifest.build_id(path) != expected:
+                return None
+            found = manifest.read(path)
+        except (OSError, BuildError, PexError):  # something is gone: the build will say what
+            return None
+        with contextlib.suppress(OSError):
+            os.utime(path)
+        return Built(path, expected, found, fresh=False)
+
+    def make(self) -> Built:
+        """Build, and keep the result."""
+        self._check_project()
+        self.progress("reading the application")
+        described_as, sources = described.describe(self.source)
+        requirements = requirements_of(self.project)
+        packages = (*sources.packages, _weaver_itself())
+        with _work_folder(self.builds) as work:
+            stage = work / "sources"
+            files = self._files(packages)
+            _copy(files, stage)
+            digest = self._inputs({name: stage / name for name in files})
+            complete = msgspec.structs.replace(
+                described_as,
+                weaver=_weaver_version(),
+                config=self.text,
+                source=self.source.name,
+                python=f"{sys.version_info.major}.{sys.version_info.minor}",
+                requirements=requirements,
+                inputs=digest,
+                revision=_revision(self.project),
+            )
+            (stage / manifest.MANIFEST).write_bytes(manifest.encode(complete))
+            self.progress(_packing(requirements))
+            pex = work / "app.pex"
+            freeze.freeze(requirements, stage, pex, pex_root=places.cache_root() / "pex")
+            return self._keep(pex, complete, sources, digest)
+
+    def _keep(self, pex: Path, complete: Manifest, sources: Sources, digest: str) -> Built:
+        names = _distributions(pex)
+        for warning in check_complete(sources, names, self.project):
+            self.progress(warning)
+        distributions = (*sorted(names), WEAVER)
+        key = self._key(digest, distributions)
+        build_id = manifest.build_id(pex)
+        path = self.builds / f"{key}.pex"
+        pex.replace(path)
+        kept = _prune(self.builds)
+        builds = {k: v for k, v in self.recipe.builds.items() if k in kept} | {key: build_id}
+        recipe = Recipe((*sources.packages, _weaver_itself()), distributions, builds)
+        _write(self.builds / "recipe.json", msgspec.json.encode(recipe))
+        return Built(path, build_id, complete, fresh=True)
+
+    def _files(self, packages: tuple[FirstParty, ...]) -> dict[str, Path]:
+        return inputs.own_files(packages, self.project, self.config.package)
+
+    def _inputs(self, files: dict[str, Path]) -> str:
+        contents = ((name, path.read_bytes()) for name, path in files.items())
+        metadata = self.project / "pyproject.toml"
+        others = [
+            self.text.encode(),
+            metadata.read_bytes() if metadata.is_file() else b"",
+            str(self.config.app.entry).encode(),  # may come from the environment
+            f"{inputs.interpreter()} pex {self.pex_version}".encode(),
+            " ".join(freeze.OPTIONS).encode(),
+        ]
+        return inputs.digest_of(contents, others)
+
+    def _key(self, digest: str, distributions: tuple[str, ...]) -> str:
+        environment = inputs.environment_digest(distributions)
+        return inputs.digest_of((), [digest.encode(), environment.encode()])[:32]
+
+    def _check_project(self) -> None:
+        if not self.project.is_dir():
+            raise BuildError(
+                f"[package] project is {self.project}, which is no folder",
+                where=self.config.provenance("package.project"),
+                fix="name the folder of the project, relative to weaver.toml",
+            )
+        if not freeze.in_virtual_environment():
+            self.progress(
+                "this Python is in no virtual environment: the installed versions are taken from "
+                "the package index"
+            )
+
+
+def _config_file(path: Path | None) -> Path:
+    found = path or Path("weaver.toml")
+    found = found / "weaver.toml" if found.is_dir() else found
+    if not found.is_file():
+        raise UsageError(
+            f"there is no {found}",
+            where=str(Path.cwd()),
+            why="a build needs to know the entry, groups and listeners of the application",
+            fix="name a weaver.toml, or write one; `weaver init NAME` shows how",
+        )
+    return found.resolve()
+
+
+def _read_config(source: Path) -> tuple[Config, str]:
+    try:
+        text = source.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(
+            f"{source} cannot be read", why=str(error), fix="it must be UTF-8 text"
+        ) from error
+    config = load(text, source=str(source), environ=os.environ)
+    if config.app.entry is None:
+        raise UsageError(
+            "the application has no entry",
+            where=str(source),
+            fix='set `entry = "shop.web:Web"` under [app]',
+        )
+    return config, text
+
+
+def _read_recipe(path: Path) -> Recipe:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Recipe)
+    except (OSError, msgspec.DecodeError):  # none yet, or of another version of weaver
+        return Recipe()
+
+
+@contextlib.contextmanager
+def _work_folder(builds: Path) -> Generator[Path]:
+    """A folder that is gone afterwards; also those are swept that killed builds have left."""
+    work = builds / f"work-{os.getpid()}"
+    try:
+        builds.mkdir(parents=True, exist_ok=True)
+        for old in builds.glob("work-*"):
+            if not Path(f"/proc/{old.name.removeprefix('work-')}").exists():
+                shutil.rmtree(old, ignore_errors=True)
+        work.mkdir()
+        yield work
+    except OSError as error:
+        raise _unwritable(Path(error.filename or builds), error) from error
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _copy(files: dict[str, Path], stage: Path) -> None:
+    for name, path in files.items():
+        (stage / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, stage / name)
+
+
+def _copied(built: Built, output: Path) -> Built:
+    """A copy of the build at `output`, which appears at once and whole."""
+    if output.is_dir():
+        output = output / f"{built.manifest.app}.pex"
+    part = output.with_name(f".{output.name}.{os.getpid()}.part")
+    try:
+        if output.is_file() and manifest.build_id(output) == built.build_id:
+            return msgspec.structs.replace(built, path=output)
+        shutil.copy(built.path, part)
+        part.replace(output)
+    except OSError as error:
+        raise _unwritable(output, error) from error
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink()
+    return msgspec.structs.replace(built, path=output)
+
+
+def _write(path: Path, data: bytes) -> None:
+    part = path.with_name(f"{path.name}.{os.getpid()}")
+    part.write_bytes(data)
+    part.replace(path)
+
+
+def _prune(builds: Path) -> set[str]:
+    """Remove all but the newest builds; returns the keys of those that stay."""
+    found = sorted(builds.glob("*.pex"), key=lambda path: path.stat().st_mtime, reverse=True)
+    for path in found[KEPT:]:
+        path.unlink(missing_ok=True)
+    return {path.stem for path in found[:KEPT]}
+
+
+def _unwritable(path: Path, error: OSError) -> BuildError:
+    return BuildError(
+        f"{path} cannot be written",
+        why=error.strerror or str(error),
+        fix="choose another place with -o, or set XDG_CACHE_HOME to a folder with space that you "
+        "may write to",
+    )
+
+
+def _distributions(pex: Path) -> set[str]:
+    """Normal names of the distributions in a PEX."""
+    return {
+        name_of(wheel.partition("-")[0]) for wheel in manifest.read_pex_info(pex)["distributions"]
+    }
+
+
+def _weaver_itself() -> FirstParty:
+    import weaver
+
+    path = Path(weaver.__file__).resolve().parent
+    return FirstParty("weaver", str(path.parent), str(path))
+
+
+def _weaver_version() -> str:
+    import importlib.metadata
+
+    return importlib.metadata.version(WEAVER)
+
+
+def _revision(project: Path) -> str:
+    """The commit that the project is at; "" where git or a repository is missing."""
+    try:
+        done = subprocess.run(
+            ["git", "rev-parse", "HEAD"],  # noqa: S607 - the user's git
+            cwd=project,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=5,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def _packing(requirements: tuple[str, ...]) -> str:
+    return f"packing the application with {len(requirements)} requirements"

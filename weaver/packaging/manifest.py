@@ -1,0 +1,159 @@
+"""What a PEX says about itself, read without running the application in it.
+
+This file decides the manifest's fields. The build id cannot be one of them: it is the hash of the
+whole file. Unknown fields are ignored and missing ones have defaults, so that a PEX built by
+another version of weaver can be read.
+"""
+
+import hashlib
+import json
+import zipfile
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from weaver.packaging.errors import PexError
+
+MANIFEST = "weaver_manifest.json"  # at the root of the PEX, and of its site-packages
+
+_REBUILD = "copy the file again, or build it again: weaver build"
+
+
+class ManifestMethod(msgspec.Struct, frozen=True):
+    """One component method; `routed_by` names the parameter that decides the replica."""
+
+    name: str
+    kind: Literal["async", "plain", "stream"]
+    signature: str
+    routed_by: str | None = None
+    idempotent: bool = False
+
+
+class ManifestComponent(msgspec.Struct, frozen=True):
+    """One component; `references` are full names, `where` is relative to its import root."""
+
+    name: str
+    short_name: str
+    where: str = ""
+    methods: tuple[ManifestMethod, ...] = ()
+    references: tuple[str, ...] = ()
+    listeners: tuple[str, ...] = ()
+
+
+class Manifest(msgspec.Struct, frozen=True):
+    """What one build contains.
+
+    `groups` maps each group of weaver.toml to its components by full name; components in none go
+    where `placement` says. `config` is the text of weaver.toml. `inputs` is the digest of all that
+    the build depends on; `python` the minor version that it runs on; `platforms` are the platform
+    tags of wheels with native code.
+    """
+
+    weaver: str
+    app: str
+    entry: str
+    components: tuple[ManifestComponent, ...] = ()
+    listeners: tuple[str, ...] = ()
+    groups: dict[str, tuple[str, ...]] = {}
+    placement: str = "split"
+    config: str = ""
+    source: str = "weaver.toml"
+    python: str = ""
+    requirements: tuple[str, ...] = ()
+    inputs: str = ""
+    revision: str = ""
+
+    @property
+    def edges(self) -> tuple[tuple[str, str], ...]:
+        """(caller, callee) by full name: the call graph."""
+        return tuple((c.name, target) for c in self.components for target in c.references)
+
+
+def encode(manifest: Manifest) -> bytes:
+    """The manifest as it stands in the PEX: JSON, the same bytes for the same values."""
+    return msgspec.json.format(msgspec.json.encode(manifest, order="deterministic"), indent=1)
+
+
+def decode(data: bytes, source: str) -> Manifest:
+    """The manifest in JSON; `source` is how messages call it. Raises PexError."""
+    try:
+        return msgspec.json.decode(data, type=Manifest)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise PexError(
+            f"the manifest in {source} cannot be read",
+            where=source,
+            why=str(error),
+            fix=_REBUILD,
+        ) from error
+
+
+def read(path: Path) -> Manifest:
+    """The manifest of a PEX file; nothing of the application is run. Raises PexError."""
+    with open_pex(path) as pex:
+        if MANIFEST not in pex.namelist():
+            raise PexError(
+                f"{path} holds no weaver application",
+                why=f"it is a PEX, but has no {MANIFEST}",
+                fix="build it with `weaver build`",
+            )
+        return decode(pex.read(MANIFEST), str(path))
+
+
+def read_pex_info(path: Path) -> dict[str, Any]:
+    """What pex itself says about the file: its distributions and their hashes. Raises PexError."""
+    with open_pex(path) as pex:
+        found: dict[str, Any] = json.loads(pex.read("PEX-INFO"))
+    return found
+
+
+def build_id(path: Path) -> str:
+    """The SHA-256 of the file, in hexadecimal; its first 12 digits are shown. Raises PexError."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def open_pex(path: Path) -> zipfile.ZipFile:
+    """Open a PEX to read it. Raises PexError for a file that is none, or not a whole one."""
+    try:
+        pex = zipfile.ZipFile(path)
+    except zipfile.BadZipFile as error:
+        raise _no_pex(path) from error
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    if "PEX-INFO" not in pex.namelist():
+        pex.close()
+        raise PexError(
+            f"{path} is not a PEX",
+            why="it is a zip file without PEX-INFO",
+            fix="name a file that `weaver build` has written",
+        )
+    return pex
+
+
+def _no_pex(path: Path) -> PexError:
+    with path.open("rb") as file:
+        head = file.read(2)
+    if head in {b"#!", b"PK"}:
+        return PexError(
+            f"{path} is cut short or damaged",
+            why="a PEX ends with a table of its contents, and this file does not "
+            f"({path.stat().st_size} bytes)",
+            fix=_REBUILD,
+        )
+    return PexError(
+        f"{path} is not a PEX",
+        why="it is not a zip file" if head else "the file is empty",
+        fix="name a file that `weaver build` has written",
+    )
+
+
+def _unreadable(path: Path, error: OSError) -> PexError:
+    return PexError(
+        f"{path} cannot be read",
+        why=error.strerror or str(error),
+        fix="name a PEX that exists and that you may read; `weaver build` writes one",
+    )

@@ -1,0 +1,129 @@
+"""Unpack a PEX of ours into a virtual environment, with bytecode from a cache.
+
+It knows the layout of the files that `freeze` has made: wheels stored whole, sources at the root.
+That layout is no public contract of pex, so anything unexpected is UnknownLayout, and pex's own
+tools do the work. What is gained: 0.6 s of CPU instead of 2.7 s, and 0.2 s once the bytecode of
+the wheels is known, which decides whether an application shows its first page within 2 s.
+"""
+
+import hashlib
+import io
+import os
+import py_compile
+import shutil
+import sys
+import zipfile
+from pathlib import Path, PurePosixPath
+
+from weaver.packaging.manifest import open_pex
+
+_OF_PEX = (".bootstrap/", "__pex__/", "__main__.py", "PEX-INFO")
+_WHEELS = ".deps/"
+
+
+class UnknownLayout(Exception):
+    """The PEX is laid out in a way that this file does not know."""
+
+
+def unpack(pex: Path, folder: Path, *, compiled: Path) -> None:
+    """Make `folder` a virtual environment of this interpreter that holds what is in the PEX.
+
+    `compiled` is the cache of bytecode. Raises UnknownLayout, PexError or OSError; what was written
+    until then is the caller's to remove.
+    """
+    packages = _environment(folder)
+    cache = _Bytecode(compiled)
+    with open_pex(pex) as archive:
+        for name in archive.namelist():
+            if name.endswith("/") or name.startswith(_OF_PEX):
+                continue
+            if not name.startswith(_WHEELS):
+                _write(packages, name, archive.read(name), cache)
+            elif name.endswith(".whl"):
+                _unpack_wheel(archive.read(name), folder, packages, cache)
+            else:
+                raise UnknownLayout(name)
+
+
+def _environment(folder: Path) -> Path:
+    """An empty virtual environment; returns its site-packages."""
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    base = Path(getattr(sys, "_base_executable", "") or sys.executable).resolve()
+    packages = folder / "lib" / f"python{version}" / "site-packages"
+    packages.mkdir(parents=True)
+    (folder / "bin").mkdir()
+    (folder / "bin" / "python").symlink_to(base)
+    (folder / "pyvenv.cfg").write_text(
+        f"home = {base.parent}\ninclude-system-site-packages = false\nversion = {version}\n",
+        encoding="utf-8",
+    )
+    return packages
+
+
+def _unpack_wheel(data: bytes, folder: Path, packages: Path, cache: "_Bytecode") -> None:
+    with zipfile.ZipFile(io.BytesIO(data)) as wheel:
+        for name in wheel.namelist():
+            if name.endswith("/"):
+                continue
+            first, _, rest = name.partition("/")
+            if not first.endswith(".data"):
+                _write(packages, name, wheel.read(name), cache)
+                continue
+            kind, _, inner = rest.partition("/")
+            if kind in {"purelib", "platlib"}:
+                _write(packages, inner, wheel.read(name), cache)
+            elif kind == "data":
+                _write(folder, inner, wheel.read(name), cache)
+            elif kind not in {"headers", "scripts"}:
+                raise UnknownLayout(name)
+
+
+def _write(root: Path, name: str, content: bytes, cache: "_Bytecode") -> None:
+    parts = PurePosixPath(name).parts
+    if PurePosixPath(name).is_absolute() or ".." in parts:
+        raise UnknownLayout(name)
+    path = root / name
+    if not path.parent.is_dir():
+        path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    if path.suffix == ".py":
+        cache.give(path, content)
+
+
+class _Bytecode:
+    """Compiled modules by the content of their source, shared between releases.
+
+    They are unchecked: the sources of a release never change. The path in them is that of the first
+    release, and Python puts in the right one when it loads them.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / str(sys.implementation.cache_tag)
+        self.folder.mkdir(parents=True, exist_ok=True)
+
+    def give(self, source: Path, content: bytes) -> None:
+        """Put the bytecode of a module beside it, compiling it if nobody has."""
+        kept = self.folder / hashlib.sha256(content).hexdigest()
+        folder = source.parent / "__pycache__"
+        folder.mkdir(exist_ok=True)
+        target = folder / f"{source.stem}.{sys.implementation.cache_tag}.pyc"
+        try:
+            os.link(kept, target)
+        except FileNotFoundError:
+            self._compile(source, target, kept)
+        except OSError:  # another file system, or too many links
+            shutil.copyfile(kept, target)
+
+    def _compile(self, source: Path, target: Path, kept: Path) -> None:
+        try:
+            py_compile.compile(
+                str(source),
+                cfile=str(target),
+                doraise=True,
+                invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
+            )
+        except py_compile.PyCompileError:  # a template, or for another Python: never imported
+            return
+        part = kept.with_name(f"{kept.name}.{os.getpid()}")
+        shutil.copyfile(target, part)
+        part.replace(kept)
