@@ -1,0 +1,136 @@
+"""What follows from the facts, after every event: decisions, routing, orders and timers.
+
+Handlers of events change facts only. Everything that is to be done is derived here by comparing
+what is with what was said last, so nothing depends on the order in which things happened.
+"""
+
+import msgspec
+
+from weaver.control.messages import Fault, GroupOrder, Orders
+from weaver.manager import effects
+from weaver.manager.placement import Group
+from weaver.manager.routes import publish
+from weaver.manager.scaling import plan
+from weaver.manager.state import State
+from weaver.manager.turn import Turn
+
+
+def settle(turn: Turn, before: State) -> None:
+    """Derive all effects of a step that began with the state `before`."""
+    if turn.state.phase in {"starting", "live"}:
+        plan(turn)
+    _decide(turn)
+    if turn.state.desired != before.desired:
+        turn.effects.append(effects.Save(turn.state.desired))
+    publish(turn, before)  # before orders: no call goes to a replica that is about to stop
+    if turn.state.phase in {"starting", "live"}:
+        for host in turn.state.envelopes:
+            _order(turn, host)
+    _set_timers(turn)
+
+
+def unready(state: State) -> str:
+    """What a deployment that is not live waits for: "shop has 1 of 2 replicas (shop-2: ...)"."""
+    texts: list[str] = []
+    for name in state.spec.groups:
+        wanted = wanted_in(state, name)
+        own = [r for r in state.replicas.values() if r.group == name]
+        ready = sum(r.stage == "ready" for r in own)
+        if ready < wanted:
+            stages = ", ".join(f"{r.id} is {r.stage}" for r in own if r.stage != "ready")
+            texts.append(f"{name} has {ready} of {wanted} replicas ({stages})")
+    return "; ".join(texts)
+
+
+def wanted_in(state: State, group: str) -> int:
+    """How many replicas a group is to have."""
+    return state.desired.replicas.get(group, state.spec.groups[group].replicas)
+
+
+def overdue(turn: Turn) -> None:
+    """The deployment has been starting, or stopping, for longer than it may."""
+    if turn.state.phase == "starting":
+        waits = turn.state.spec.waits
+        turn.fail(
+            Fault(
+                f"the deployment was not live within {waits.deploy:g} s",
+                why=unready(turn.state),
+                fix="`weaver logs` shows what its replicas did",
+            )
+        )
+    elif turn.state.phase == "stopping":
+        late = [e.host for e in turn.state.envelopes.values() if e.reach != "ended"]
+        if late:
+            turn.report("not ended", f"envelopes that have not ended: {', '.join(late)}")
+        _finish(turn)
+
+
+def _decide(turn: Turn) -> None:
+    state = turn.state
+    if state.phase == "starting" and not unready(state):
+        desired = msgspec.structs.replace(state.desired, live=True)
+        turn.set(phase="live", until=0.0, desired=desired)
+        turn.report("live", "every group has its replicas")
+    elif state.phase == "stopping" and all(
+        envelope.reach == "ended" for envelope in state.envelopes.values()
+    ):
+        _finish(turn)
+
+
+def _finish(turn: Turn) -> None:
+    state = turn.state
+    turn.set(phase="stopped", until=0.0, adopting=0.0, replicas={})
+    for envelope in turn.state.envelopes.values():
+        turn.put_envelope(envelope, reach="ended", until=0.0, trusted=0.0)
+    turn.effects.append(effects.Finished(state.result, state.fault))
+
+
+def _order(turn: Turn, host: str) -> None:
+    """Send a host its orders if they differ from what it was sent last."""
+    envelope = turn.state.envelopes[host]
+    if envelope.reach != "attached":
+        return
+    spec = turn.state.spec
+    replicas = {k: s.group for k, s in turn.state.desired.slots.items() if s.host == host}
+    used = set(replicas.values())
+    number = envelope.orders.number if envelope.orders is not None else 0
+    orders = Orders(
+        number=number,
+        groups={name: _group_order(g) for name, g in spec.groups.items() if name in used},
+        replicas=replicas,
+        restarts=spec.restarts,
+        heartbeats=spec.heartbeats,
+        stop_timeout=spec.stop_timeout,
+        application=spec.application,
+        on_manager_lost=spec.on_manager_lost,
+    )
+    if orders == envelope.orders:
+        return
+    turn.set(orders=turn.state.orders + 1)
+    orders = msgspec.structs.replace(orders, number=turn.state.orders)
+    turn.put_envelope(envelope, orders=orders)
+    turn.send(host, orders)
+
+
+def _group_order(group: Group) -> GroupOrder:
+    return GroupOrder(group.components, group.entry, group.preload, group.listeners)
+
+
+def _set_timers(turn: Turn) -> None:
+    """Every wait has a time at which it has lasted too long, and every such time has a timer."""
+    state = turn.state
+    wanted = {"deployment": state.until, "adoption": state.adopting}
+    for envelope in state.envelopes.values():
+        wanted[f"envelope:{envelope.host}"] = envelope.until
+        wanted[f"trust:{envelope.host}"] = envelope.trusted
+    for replica in state.replicas.values():
+        wanted[f"replica:{replica.id}"] = replica.until
+    timers = {name: when for name, when in wanted.items() if when}
+    for name, when in timers.items():
+        if state.timers.get(name) != when:
+            turn.effects.append(effects.SetTimer(name, when))
+    for name in state.timers:
+        if name not in timers:
+            turn.effects.append(effects.CancelTimer(name))
+    if timers != state.timers:
+        turn.set(timers=timers)

@@ -1,0 +1,62 @@
+"""The state of a deployment as people and programs are shown it: `weaver status`."""
+
+from weaver.control.operator import (
+    DeploymentReport,
+    GroupReport,
+    ListenerReport,
+    ReplicaReport,
+)
+from weaver.manager.scaling import number_of
+from weaver.manager.settle import wanted_in
+from weaver.manager.state import Replica, State
+
+
+def report(state: State, *, started: float = 0.0, traffic: float = 1.0) -> DeploymentReport:
+    """The deployment now. `started` in seconds since the epoch, `traffic` from 0 to 1."""
+    application = state.spec.application
+    return DeploymentReport(
+        app=application.app,
+        version=application.version,
+        deployment=application.deployment,
+        state=_state(state),
+        traffic=traffic,
+        started=started,
+        groups=tuple(_group(state, name) for name in state.spec.groups),
+        listeners=_listeners(state),
+        fault=state.fault,
+    )
+
+
+def _state(state: State) -> str:
+    return "failed" if state.result == "failed" else state.phase
+
+
+def _group(state: State, name: str) -> GroupReport:
+    own = (r for r in state.replicas.values() if r.group == name)
+    return GroupReport(
+        name=name,
+        components=state.spec.groups[name].components,
+        wanted=wanted_in(state, name),
+        replicas=tuple(_replica(r) for r in sorted(own, key=lambda r: number_of(r.id))),
+    )
+
+
+def _replica(replica: Replica) -> ReplicaReport:
+    stage = "crash loop" if replica.crash_loop and replica.stage != "ready" else replica.stage
+    return ReplicaReport(
+        id=replica.id,
+        pid=replica.pid,
+        host=replica.host,
+        state=stage,
+        restarts=replica.restarts,
+        started=replica.started,
+    )
+
+
+def _listeners(state: State) -> tuple[ListenerReport, ...]:
+    found = {
+        (name, address)
+        for envelope in state.envelopes.values()
+        for name, address in envelope.listeners.items()
+    }
+    return tuple(ListenerReport(name, address) for name, address in sorted(found))
