@@ -128,6 +128,10 @@ def names_in(pex: Path) -> set[str]:
         return set(archive.namelist())
 
 
+def wheels_in(pex: Path) -> set[str]:
+    return {name for name in names_in(pex) if name.startswith(".deps/")}
+
+
 def run(command: list[str | Path], code: int = 0) -> str:
     environment = {k: v for k, v in os.environ.items() if not k.startswith("WEAVER")}
     done = subprocess.run(
@@ -198,6 +202,7 @@ def test_the_same_input_gives_the_same_bytes_in_any_folder(
     changed = build(other)
     assert changed.fresh
     assert changed.build_id != built.build_id
+    assert wheels_in(changed.path) == wheels_in(built.path)
     greeter.write_text(FILES["shop/greeter.py"])
     back = build(other, tmp_path / "app.pex")
     assert not back.fresh

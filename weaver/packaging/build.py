@@ -23,6 +23,7 @@ from weaver.packaging.errors import BuildError, PexError
 from weaver.packaging.imports import FirstParty, Sources
 from weaver.packaging.manifest import Manifest
 from weaver.packaging.requirements import WEAVER, name_of, requirements_of
+from weaver.packaging.wheels import keep_wheels, known_wheels, wheels_key
 
 KEPT = 5  # builds of one weaver.toml; going back to a state that was built before costs nothing
 
@@ -99,29 +100,41 @@ class _Job:
         """Build, and keep the result."""
         self._check_project()
         self.progress("reading the application")
-        described_as, sources = described.describe(self.source)
-        requirements = requirements_of(self.project)
-        packages = (*sources.packages, _weaver_itself())
-        with _work_folder(self.builds) as work:
-            stage = work / "sources"
-            files = self._files(packages)
-            _copy(files, stage)
-            digest = self._inputs({name: stage / name for name in files})
-            complete = msgspec.structs.replace(
-                described_as,
-                weaver=_weaver_version(),
-                config=self.text,
-                source=self.source.name,
-                python=f"{sys.version_info.major}.{sys.version_info.minor}",
-                requirements=requirements,
-                inputs=digest,
-                revision=_revision(self.project),
-            )
-            (stage / manifest.MANIFEST).write_bytes(manifest.encode(complete))
-            self.progress(_packing(requirements))
-            pex = work / "app.pex"
-            freeze.freeze(requirements, stage, pex, pex_root=places.cache_root() / "pex")
-            return self._keep(pex, complete, sources, digest)
+        with freeze.Pex(places.cache_root() / "pex") as pex:
+            described_as, sources = described.describe(self.source)
+            requirements = requirements_of(self.project)
+            with _work_folder(self.builds) as work:
+                stage, output = work / "sources", work / "app.pex"
+                digest = self._stage((*sources.packages, _weaver_itself()), stage)
+                complete = self._completed(described_as, requirements, digest)
+                (stage / manifest.MANIFEST).write_bytes(manifest.encode(complete))
+                count = len(requirements)
+                self.progress(f"packing the application with {count} requirements")
+                pex.freeze(requirements, stage, output, self._wheels(requirements))
+                return self._keep(output, complete, sources, digest)
+
+    def _stage(self, packages: tuple[FirstParty, ...], stage: Path) -> str:
+        """Copy all sources to `stage`; returns their digest, of what was copied."""
+        files = self._files(packages)
+        _copy(files, stage)
+        return self._inputs({name: stage / name for name in files})
+
+    def _completed(self, found: Manifest, requirements: tuple[str, ...], digest: str) -> Manifest:
+        return msgspec.structs.replace(
+            found,
+            weaver=_weaver_version(),
+            config=self.text,
+            source=self.source.name,
+            python=f"{sys.version_info.major}.{sys.version_info.minor}",
+            requirements=requirements,
+            inputs=digest,
+            revision=_revision(self.project),
+        )
+
+    def _wheels(self, requirements: tuple[str, ...]) -> Path | None:
+        """The wheels of the last build, if this one will have the same."""
+        distributions = self.recipe.distributions
+        return known_wheels(self.builds, wheels_key(requirements, distributions))
 
     def _keep(self, pex: Path, complete: Manifest, sources: Sources, digest: str) -> Built:
         names = _distributions(pex)
@@ -131,6 +144,8 @@ class _Job:
         key = self._key(digest, distributions)
         build_id = manifest.build_id(pex)
         path = self.builds / f"{key}.pex"
+        wheels = wheels_key(complete.requirements, distributions)
+        keep_wheels(self.builds, wheels, pex, pex.parent)
         pex.replace(path)
         kept = _prune(self.builds)
         builds = {k: v for k, v in self.recipe.builds.items() if k in kept} | {key: build_id}
@@ -306,7 +321,3 @@ def _revision(project: Path) -> str:
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout.strip() if done.returncode == 0 else ""
-
-
-def _packing(requirements: tuple[str, ...]) -> str:
-    return f"packing the application with {len(requirements)} requirements"

@@ -6,11 +6,13 @@ says its failures in our words.
 
 import importlib.metadata
 import importlib.util
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Self
 
 from weaver.packaging.errors import BuildError
 
@@ -25,6 +27,16 @@ OPTIONS = (
     "--entry-point",
     "weaver.application.main:main",
 )
+# Arguments come on stdin, as JSON; none at all: nothing to do. Only the command line of pex is
+# relied on: importing its module early changes nothing but when that is done.
+_WAIT_FOR_ARGUMENTS = """
+import contextlib, json, runpy, sys
+with contextlib.suppress(ImportError):
+    import pex.bin.pex
+if given := sys.stdin.read():
+    sys.argv[1:] = json.loads(given)
+    runpy.run_module("pex", run_name="__main__", alter_sys=True)
+"""
 FREEZE_TIMEOUT = 600.0  # seconds; only a package index can make it take this long
 
 
@@ -39,37 +51,70 @@ def pex_version() -> str:
     return importlib.metadata.version("pex")
 
 
-def freeze(
-    requirements: Sequence[str], sources: Path, output: Path, *, pex_root: Path
-) -> list[str]:
-    """Write a PEX to `output`; returns pex's warnings. Raises BuildError and leaves no file.
+class Pex:
+    """The pex command line in an interpreter that has been started ahead of its arguments.
 
-    Requirements come from the virtual environment of this interpreter, without a network; where
-    this is none, from the package index, in the installed versions.
+    What pex imports takes as long as what it does, and the application can be read meanwhile. Use
+    as a context manager, which ends an interpreter that was never given arguments.
     """
-    command = [sys.executable, "-m", "pex", *_from_environment(output, requirements)]
-    # Everything below `sources` is packed. It is a folder of ours that holds nothing else: -D of
-    # the project itself would pack its .env and .git too.
-    command += ["--sources-directory", str(sources), *OPTIONS]
-    command += ["--pex-root", str(pex_root), "--output-file", str(output)]
+
+    def __init__(self, pex_root: Path) -> None:
+        self._root = pex_root
+        self._waiting = _start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        if self._waiting.poll() is None:
+            self._waiting.kill()
+        self._waiting.communicate()
+
+    def freeze(
+        self, requirements: Sequence[str], sources: Path, output: Path, wheels: Path | None = None
+    ) -> None:
+        """Write a PEX to `output`, once per instance. Raises BuildError and leaves no file.
+
+        Requirements come from `wheels`, if that folder is given and has them all, else from the
+        virtual environment of this interpreter, without a network; where this is none, from the
+        package index, in the installed versions.
+        """
+        # Everything below `sources` is packed. It is a folder of ours that holds nothing else: -D
+        # of the project itself would pack its .env and .git too.
+        options = ["--sources-directory", str(sources), *OPTIONS]
+        options += ["--pex-root", str(self._root), "--output-file", str(output)]
+        if wheels is not None:
+            known = ["--pre-resolved-dists", str(wheels), *requirements]
+            code, _ = _run(self._waiting, [*known, *options])
+            if code == 0 and output.is_file():
+                return
+            self._waiting = _start()
+        code, said = _run(self._waiting, [*_from_environment(output, requirements), *options])
+        if code or not output.is_file():
+            raise failure(said, code)
+
+
+def _start() -> "subprocess.Popen[str]":
     clean = {k: v for k, v in os.environ.items() if not k.startswith(("PEX_", "PYTHON"))}
+    return subprocess.Popen(  # noqa: S603 - our own command
+        [sys.executable, "-P", "-c", _WAIT_FOR_ARGUMENTS],
+        env=clean | {"PEX_IGNORE_RCFILES": "1"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def _run(process: "subprocess.Popen[str]", arguments: list[str]) -> tuple[int, str]:
+    """The exit code, and all that was printed."""
     try:
-        done = subprocess.run(  # noqa: S603 - our own command
-            command,
-            env=clean | {"PEX_IGNORE_RCFILES": "1", "PYTHONDONTWRITEBYTECODE": "1"},
-            capture_output=True,
-            text=True,
-            check=False,
-            stdin=subprocess.DEVNULL,
-            timeout=FREEZE_TIMEOUT,
-        )
+        said, _ = process.communicate(json.dumps(arguments), timeout=FREEZE_TIMEOUT)
     except subprocess.TimeoutExpired as error:
         raise BuildError(
             f"pex did not end within {FREEZE_TIMEOUT:.0f} s", fix="is the package index reachable?"
         ) from error
-    if done.returncode or not output.is_file():
-        raise failure(done.stderr or done.stdout, done.returncode)
-    return [line for line in done.stderr.splitlines() if line.strip()]
+    return process.returncode, said
 
 
 def in_virtual_environment() -> bool:
