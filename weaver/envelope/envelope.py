@@ -1,0 +1,347 @@
+"""The envelope: carries out orders about replicas, and reports to whoever is its manager.
+
+Decides when it ends: on `End`, on SIGTERM, and, where its orders say so, when its manager is lost.
+"""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from weaver.control.messages import (
+    Attached,
+    End,
+    EnvelopeFailed,
+    Fault,
+    Heartbeat,
+    ListenerHeld,
+    LogRecord,
+    Message,
+    NewRouting,
+    Orders,
+    Relay,
+    ReplicaExited,
+    Restart,
+    ToProclet,
+)
+from weaver.control.stream import Codec
+from weaver.envelope import strays
+from weaver.envelope.control_socket import ControlSocket
+from weaver.envelope.held import HeldListeners
+from weaver.envelope.incarnation import Incarnation, Surroundings
+from weaver.envelope.launch import Launcher
+from weaver.envelope.memory import MemoryKills
+from weaver.envelope.replay import Replay
+from weaver.envelope.ring import LogRing
+from weaver.envelope.supervision import Replica, Supervision
+from weaver.errors import ProtocolError
+
+FIRST_MANAGER: Final = 30.0  # seconds until somebody must have attached
+LOST_GRACE: Final = 0.5  # for a manager whose replicas end with it to come back
+LOST_STOP: Final = 0.5  # for those replicas to drain
+LOST_TERM: Final = 0.3
+LOG_DELAY: Final = 0.02  # records of so many seconds travel together
+LAST_WORDS: Final = 2.0  # for the manager to take the last events
+
+
+class Envelope:
+    """One envelope, listening on the Unix socket `path`, until `run` returns.
+
+    `runtime` is a module to use in place of weaver's own proclet; `advertise` is the address at
+    which other hosts reach replicas.
+    """
+
+    def __init__(self, path: Path, host: str, *, runtime: str = "", advertise: str = "") -> None:
+        self._loop = asyncio.get_running_loop()
+        self._supervision = Supervision()
+        self._launcher = Launcher(runtime, self._say)
+        self._listeners = HeldListeners()
+        self._ring = LogRing()
+        self._socket = ControlSocket(path, Replay(), self)
+        self._around = Surroundings(
+            self._supervision,
+            self._launcher,
+            self._listeners,
+            self,
+            MemoryKills(),
+            host,
+            path.parent,
+            advertise,
+        )
+        self._tasks: dict[asyncio.Task[None], Incarnation] = {}
+        self._to_proclet: Codec[Any] = Codec(ToProclet)
+        self._routing = b""
+        self._routing_version = -1
+        self._wake = asyncio.Event()
+        self._parent = os.getppid()
+        self._began = self._loop.time()
+        self._met = False  # a manager, at least once
+        self._lost: asyncio.TimerHandle | None = None
+        self._flushing: asyncio.TimerHandle | None = None
+        self._brief = False  # whoever would wait for an orderly end is gone
+        self._failed: Fault | None = None
+
+    async def open(self) -> None:
+        """Listen for managers. Raises WeaverError."""
+        await self._socket.open()
+
+    async def run(self) -> None:
+        """Serve managers and supervise replicas; returns when all have ended."""
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            self._loop.add_signal_handler(number, self._signalled, number)
+        try:
+            await self._supervise()
+        finally:
+            await self._close()
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+                self._loop.remove_signal_handler(number)
+
+    # --- what managers say (control_socket.Commanded) ---
+
+    def attached(self, epoch: int) -> Attached:
+        """What runs now, for a manager that has been admitted."""
+        self._met = True
+        if self._lost is not None:
+            self._lost.cancel()
+            self._lost = None
+        self._flush()
+        orders = self._supervision.orders
+        return Attached(
+            self._around.host,
+            os.getpid(),
+            epoch,
+            self._socket.replay.newest,
+            0 if orders is None else orders.number,
+            tuple(replica.state() for replica in self._supervision.replicas.values()),
+            dict(self._listeners.addresses),
+        )
+
+    def obey(self, message: Any) -> None:
+        """Carry out a message of the manager."""
+        match message:
+            case Orders():
+                self._obey_orders(message)
+            case Relay():
+                self._relay(message)
+            case Restart(replica=name, incarnation=incarnation):
+                replica = self._supervision.restart(name, incarnation)
+                if replica is not None:
+                    self._stop(replica)
+            case End(at_once=at_once):
+                self.end(at_once=at_once)
+            case _:
+                pass
+
+    def manager_lost(self) -> None:
+        """Its connection has ended: by the orders' policy that is the end, after a short grace."""
+        orders = self._supervision.orders
+        if orders is None or orders.on_manager_lost == "end":
+            self._lost = self._loop.call_later(LOST_GRACE, self._abandoned)
+
+    def end(self, *, at_once: bool = False) -> None:
+        """Stop every replica, in order or at once, and then return from `run`."""
+        unwanted = self._supervision.end()
+        for replica in unwanted.stopping:
+            self._stop(replica)
+        self._report_forgotten(unwanted.forgotten)
+        if at_once:
+            for incarnation in self._tasks.values():
+                if incarnation.running is not None:
+                    incarnation.running.kill("ended at once, as asked")
+        self._brief = self._brief or at_once
+        self._wake.set()
+
+    # --- what is told to managers (incarnation.Reports) ---
+
+    def publish(self, message: Message) -> None:
+        """An event that is kept until a manager has seen it, after the log up to now."""
+        if isinstance(message, EnvelopeFailed):
+            if message.fault == self._failed:
+                return  # it has been said since the last orders
+            self._failed = message.fault
+        self._flush()
+        self._socket.publish(message)
+
+    def mention(self, message: Message) -> None:
+        """An event that matters now or not at all."""
+        self._socket.mention(message)
+
+    def log(self, records: Iterable[LogRecord], lost: int = 0) -> None:
+        """Log records; they are passed on a little later, together."""
+        self._ring.add(records, lost=lost)
+        if self._flushing is None:
+            self._flushing = self._loop.call_later(LOG_DELAY, self._flush)
+
+    def last_lines(self, replica: str) -> tuple[str, ...]:
+        """What a replica has written last."""
+        return self._ring.last_lines(replica)
+
+    # --- orders ---
+
+    def _obey_orders(self, orders: Orders) -> None:
+        current = self._supervision.orders
+        if orders.application is None and current is not None:
+            orders = msgspec.structs.replace(orders, application=current.application)
+        self._failed = None
+        unwanted = self._supervision.apply(orders, self._loop.time())
+        if self._supervision.orders is not orders:
+            return  # older than those in force, or too late
+        for replica in unwanted.stopping:
+            self._stop(replica)
+        self._report_forgotten(unwanted.forgotten)
+        bound, refused = self._listeners.hold(orders.groups.values())
+        for name in bound:
+            self.publish(ListenerHeld(name, self._listeners.addresses[name]))
+        for name, error in refused:
+            where = f"listener {name}" + (f", {error.where}" if error.where else "")
+            self.publish(EnvelopeFailed(Fault(error.what, where, error.why, error.fix)))
+        if orders.application is not None and any(g.preload for g in orders.groups.values()):
+            try:
+                self._launcher.prepare(orders.application)
+            except OSError as error:
+                self._say("log", [f"the zygote cannot be started: {error}"])
+        self._wake.set()
+
+    def _relay(self, relay: Relay) -> None:
+        try:
+            message = self._to_proclet.unpack(relay.message)
+        except ProtocolError as error:
+            self._say("log", [f"a message for replicas is not passed on: {error}"])
+            return
+        if isinstance(message, NewRouting) and message.routing.version > self._routing_version:
+            self._routing_version = message.routing.version
+            self._routing = relay.message  # for replicas that are started without a manager
+        for incarnation in self._tasks.values():
+            if not relay.replicas or incarnation.name in relay.replicas:
+                incarnation.send(relay.message)
+
+    def _stop(self, replica: Replica) -> None:
+        orders = self._supervision.orders
+        grace = orders.stop_timeout if orders is not None else 0.0
+        for incarnation in self._tasks.values():
+            if incarnation.name == replica.name and incarnation.running is not None:
+                if self._brief:
+                    incarnation.running.stop(LOST_STOP, LOST_TERM)
+                else:
+                    incarnation.running.stop(grace)
+
+    def _report_forgotten(self, replicas: list[Replica]) -> None:
+        for replica in replicas:
+            self.publish(
+                ReplicaExited(
+                    replica.name, replica.incarnation, reason="it did not run", expected=True
+                )
+            )
+
+    # --- the loop ---
+
+    async def _supervise(self) -> None:
+        beat = self._loop.time()
+        while not (self._supervision.ending and not self._tasks):
+            self._wake.clear()
+            now = self._loop.time()
+            self._start_due(now)
+            if now >= beat:
+                beat = now + self._beat(now)
+            due = self._supervision.next_due(now)
+            pause = min(beat - now, due if due is not None else beat - now)
+            try:
+                async with asyncio.timeout(max(pause, 0.0)):
+                    await self._wake.wait()
+            except TimeoutError:
+                pass
+
+    def _start_due(self, now: float) -> None:
+        orders = self._supervision.orders
+        if self._supervision.ending or orders is None or orders.application is None:
+            return
+        unheld = [name for name, g in orders.groups.items() if self._listeners.of(g) is None]
+        for replica in self._supervision.startable(now, without=unheld):
+            self._supervision.starting(replica, now)
+            incarnation = Incarnation(replica, self._around, self._routing)
+            task = self._loop.create_task(incarnation.run(), name=f"replica {replica.name}")
+            self._tasks[task] = incarnation
+            task.add_done_callback(self._incarnation_done)
+
+    def _incarnation_done(self, task: asyncio.Task[None]) -> None:
+        del self._tasks[task]
+        self._wake.set()
+        if not task.cancelled() and task.exception() is not None:
+            self._say("log", [f"{task.get_name()}: {task.exception()!r}"])
+
+    def _beat(self, now: float) -> float:
+        """What has to be looked at now and then; returns the seconds until the next time."""
+        orders = self._supervision.orders
+        for replica in self._supervision.hung(now):
+            for incarnation in self._tasks.values():
+                if incarnation.name == replica.name and incarnation.running is not None:
+                    silent = now - replica.heard
+                    incarnation.running.end_hung(f"hung: nothing heard of it for {silent:.1f} s")
+                    replica.heard = now
+        if not self._launcher.forking:
+            strays.reap(self._known())
+        self._socket.mention(Heartbeat())
+        if not self._met and self._is_unwatched(now):
+            self.end()
+        return 0.25 if orders is None else min(orders.heartbeats.every, 1.0)
+
+    def _is_unwatched(self, now: float) -> bool:
+        """Whether no manager will come any more: the one that started us is gone, or it is late."""
+        gone = self._parent != 1 and os.getppid() != self._parent
+        return gone or now - self._began > FIRST_MANAGER
+
+    def _known(self) -> set[int]:
+        known = {
+            incarnation.running.process.pid
+            for incarnation in self._tasks.values()
+            if incarnation.running is not None
+        }
+        zygote = self._launcher.zygote
+        return known if zygote is None else known | {zygote.pid}
+
+    def _abandoned(self) -> None:
+        """The manager has not come back: end soon, whatever was planned."""
+        self._lost = None
+        self._brief = True
+        self.end()
+        for incarnation in self._tasks.values():
+            if incarnation.running is not None:
+                incarnation.running.stop(LOST_STOP, LOST_TERM)
+
+    def _signalled(self, number: int) -> None:
+        if number == signal.SIGTERM:
+            self.end(at_once=self._supervision.ending)
+
+    # --- the end ---
+
+    async def _close(self) -> None:
+        if self._lost is not None:
+            self._lost.cancel()
+        zygote = self._launcher.zygote
+        self._launcher.close()
+        if zygote is not None:
+            await zygote.ended_within(1.0)
+        self._listeners.close()
+        self._flush()
+        await self._socket.close(LAST_WORDS)
+        strays.end(())
+
+    def _flush(self) -> None:
+        if self._flushing is not None:
+            self._flushing.cancel()
+            self._flushing = None
+        logs = self._ring.take()
+        if logs is not None:
+            self._socket.publish_logs(logs)
+
+    def _say(self, stream: str, lines: list[str]) -> None:
+        """A line of the envelope itself or of the zygote."""
+        logger = "weaver.envelope"
+        level = "INFO" if stream == "stdout" else "WARNING"
+        now = time.time()
+        self.log([LogRecord(now, level, line, logger, stream=stream) for line in lines])

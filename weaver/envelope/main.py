@@ -1,0 +1,85 @@
+"""The envelope's process: its arguments, and what it makes of the process it was started as.
+
+`envelope --socket PATH --host NAME`. With `--daemon` it survives whoever started it, and the
+command returns when the socket takes managers.
+"""
+
+import argparse
+import asyncio
+import gc
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from weaver.envelope.control_socket import private_directory
+from weaver.envelope.envelope import Envelope
+from weaver.envelope.lineage import inherit_orphans, name_process
+from weaver.errors import WeaverError
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run an envelope until it ends; the exit code."""
+    parser = argparse.ArgumentParser("envelope", description="The parent of replicas on one host.")
+    parser.add_argument("--socket", type=Path, required=True, help="its control socket")
+    parser.add_argument("--host", required=True, help="the name of this host in the deployment")
+    parser.add_argument("--advertise", default="", help="the address other hosts reach this one at")
+    parser.add_argument("--daemon", action="store_true", help="return when the socket is ready")
+    parser.add_argument("--runtime", default="", help=argparse.SUPPRESS)
+    arguments = parser.parse_args(argv)
+    path: Path = arguments.socket.absolute()
+    try:
+        private_directory(path.parent)
+        ready = _daemonise(path) if arguments.daemon else None
+        return asyncio.run(_serve(path, arguments, ready))
+    except WeaverError as error:
+        print(f"error: {error}", file=sys.stderr)  # noqa: T201 - nobody is connected yet
+        return 1
+
+
+async def _serve(path: Path, arguments: argparse.Namespace, ready: int | None) -> int:
+    inherit_orphans()
+    name_process("weaver-envelope")
+    envelope = Envelope(
+        path, arguments.host, runtime=arguments.runtime, advertise=arguments.advertise
+    )
+    await envelope.open()
+    if ready is not None:
+        os.write(ready, b"1")
+        os.close(ready)
+    gc.freeze()
+    await envelope.run()
+    return 0
+
+
+def _daemonise(path: Path) -> int:
+    """Go on in a process of its own session, whose output goes to a file beside the socket.
+
+    The first process waits for the descriptor that is returned here, and exits.
+    """
+    reader, writer = os.pipe()
+    if os.fork():
+        os.close(writer)
+        started = os.read(reader, 1) == b"1"
+        if not started:
+            print(_log_of(path).read_text(), file=sys.stderr)  # noqa: T201
+        os._exit(0 if started else 1)
+    os.close(reader)
+    os.setsid()
+    if os.fork():
+        os._exit(0)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    output = os.open(_log_of(path), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    for number, standard in ((nothing, 0), (output, 1), (output, 2)):
+        os.dup2(number, standard)
+    os.close(nothing)
+    os.close(output)
+    return writer
+
+
+def _log_of(path: Path) -> Path:
+    return path.with_name(path.name + ".log")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
