@@ -295,9 +295,7 @@ def _distributions(pex: Path) -> set[str]:
 
 
 def _weaver_itself() -> FirstParty:
-    import weaver
-
-    path = Path(weaver.__file__).resolve().parent
+    path = Path(__file__).resolve().parents[1]
     return FirstParty("weaver", str(path.parent), str(path))
 
 

@@ -73,9 +73,7 @@ def describe(config: Path) -> tuple[Manifest, Sources]:
 
 def _paths(project: Path) -> str:
     """Import weaver from where this process does, also when it is not installed."""
-    import weaver
-
-    root = str(Path(weaver.__file__).parents[1])
+    root = str(Path(__file__).parents[2])
     others = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
     # A weaver in site-packages is found anyway, and must not come before the user's modules.
     own = [] if root in sys.path[-3:] and "site-packages" in root else [root]
