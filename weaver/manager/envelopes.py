@@ -14,21 +14,13 @@ from weaver.control.messages import (
     ReplicaExited,
     ReplicaStarted,
 )
-from weaver.manager import effects, replicas
+from weaver.manager import replicas
 from weaver.manager.events import FromHost
 from weaver.manager.state import Envelope
 from weaver.manager.turn import Turn
 
 ATTEMPTS_TO_END = 3
 """How often an envelope that shall end is reached for in vain before it counts as ended."""
-
-
-def reach(turn: Turn, envelope: Envelope) -> None:
-    """Try to reach an envelope."""
-    session = envelope.session + 1
-    until = turn.now + turn.state.spec.waits.reach
-    turn.put_envelope(envelope, reach="reaching", session=session, until=until)
-    turn.effects.append(effects.Reach(envelope.host, session))
 
 
 def current(turn: Turn, host: str, session: int) -> Envelope | None:
@@ -67,7 +59,7 @@ def lost(turn: Turn, envelope: Envelope, reason: str, *, gone: bool) -> None:
     if ending and (gone or was_attached or attempts >= ATTEMPTS_TO_END):
         turn.ended(envelope)
         return
-    trusted = envelope.trusted or (turn.now + turn.state.spec.waits.trust if was_attached else 0.0)
+    trusted = envelope.trusted or turn.now + turn.state.spec.waits.trust
     turn.put_envelope(
         envelope,
         reach="waiting",
@@ -99,7 +91,7 @@ def overdue(turn: Turn, envelope: Envelope) -> None:
     """An envelope has been waited for long enough."""
     match envelope.reach:
         case "waiting":
-            reach(turn, envelope)
+            turn.reach(envelope)
         case "reaching":
             seconds = turn.state.spec.waits.reach
             lost(turn, envelope, f"no answer within {seconds:g} s", gone=False)

@@ -87,7 +87,13 @@ class StopRequested(Happened, frozen=True):
     at_once: bool = False
 
 
+class Broke(Happened, frozen=True):
+    """The control loop cannot do its work: no desired state can be saved, for example."""
+
+    fault: Fault
+
+
 Event = (
-    Began | TimerFired | HostSaid | ReplicaSaid | EnvelopeLost | ReachFailed | ScaleRequested
-    | StopRequested
+    Began | Broke | TimerFired | HostSaid | ReplicaSaid | EnvelopeLost | ReachFailed
+    | ScaleRequested | StopRequested
 )  # fmt: skip

@@ -99,10 +99,11 @@ def overdue(turn: Turn, replica: Replica) -> None:
         case "restarting":
             _replace(turn, replica, "has not ended")
         case "ordered" | "down" | "stopping":
-            # Orders are the whole of what is wanted: saying them again repairs what was missed.
-            envelope = turn.state.envelopes[replica.host]
-            turn.put_envelope(envelope, orders=None)
+            # Something was missed: the envelope says how things are when it is attached anew.
             turn.put(replica, until=turn.now + waits.start)
+            envelope = turn.state.envelopes[replica.host]
+            if envelope.reach == "attached":
+                turn.reach(envelope)
         case "ready" | "lost":
             turn.put(replica, until=0.0)
 

@@ -129,7 +129,7 @@ def _order(turn: Turn) -> None:
             turn.put(Replica(name, slot.group, slot.host, until=until))
     for replica in list(turn.state.replicas.values()):
         if replica.id not in slots and replica.stage != "stopping":
-            if replica.stage in {"ordered", "lost"} and not replica.pid:
+            if replica.stage in {"ordered", "down", "lost"}:  # no process to wait for
                 turn.remove(replica)
             else:
                 stop = 3 * turn.state.spec.stop_timeout

@@ -6,6 +6,7 @@ from weaver.manager import envelopes, replicas, scaling
 from weaver.manager.effects import Effect
 from weaver.manager.events import (
     Began,
+    Broke,
     EnvelopeLost,
     Event,
     HostSaid,
@@ -49,6 +50,10 @@ def _happen(turn: Turn, event: Event) -> None:
             scaling.scale(turn, group, count)
         case StopRequested(at_once=at_once):
             turn.end("stopped", at_once=at_once)
+        case Broke(fault=fault):
+            turn.report("error", fault.what)
+            if turn.state.phase == "starting":
+                turn.fail(fault)
         case HostSaid() | ReplicaSaid() | EnvelopeLost() | ReachFailed():
             envelope = envelopes.current(turn, event.host, event.session)
             if envelope is not None:
@@ -77,7 +82,7 @@ def _begin(turn: Turn) -> None:
         turn.set(adopting=turn.now + state.spec.waits.adopt)
     for envelope in state.envelopes.values():
         if envelope.session == 0:
-            envelopes.reach(turn, envelope)
+            turn.reach(envelope)
 
 
 def _fire(turn: Turn, name: str) -> None:

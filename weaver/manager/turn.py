@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from weaver.control.messages import End, Fault, Orders, Relay, Restart
-from weaver.manager.effects import Effect, Report, Send
+from weaver.manager.effects import Effect, Reach, Report, Send
 from weaver.manager.state import Envelope, Replica, Result, State
 
 
@@ -79,6 +79,13 @@ class Turn:
         for envelope in self.state.envelopes.values():
             if envelope.reach == "waiting" and not envelope.pid:
                 self.ended(envelope)
+
+    def reach(self, envelope: Envelope) -> None:
+        """Try to reach an envelope, also one that is attached: to hear again how things are."""
+        session = envelope.session + 1
+        until = self.now + self.state.spec.waits.reach
+        self.put_envelope(envelope, reach="reaching", session=session, until=until)
+        self.effects.append(Reach(envelope.host, session))
 
     def ended(self, envelope: Envelope) -> None:
         """Nothing runs on a host any more, or nothing that is this manager's."""
