@@ -8,12 +8,16 @@ import asyncio
 import contextvars
 import sys
 from collections.abc import Callable, Coroutine
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from weaver.proclet import context
 from weaver.proclet.paths import Closing
 from weaver.proclet.threads import Workers
+from weaver.rpc.events import Outcome
 from weaver.rpc.methods import MethodCodec, MethodTable
+
+MOST_RUNNING: Final = 1024
+"""Calls of all peers that run at once in one process; more are refused, not queued."""
 
 
 class Replies(Protocol):
@@ -27,6 +31,10 @@ class Replies(Protocol):
         """What the method raised instead; ends the call."""
         ...
 
+    def refuse(self, outcome: Outcome, why: str) -> None:
+        """Why the method was not begun; ends the call."""
+        ...
+
     async def item(self, body: bytes) -> None:
         """One item of a stream; returns when the caller has room for another."""
         ...
@@ -37,15 +45,30 @@ class Replies(Protocol):
 
 
 class Dispatcher:
-    """Runs the methods of the components of this process for callers elsewhere."""
+    """Runs the methods of the components of this process for callers elsewhere.
+
+    `instance` finds a component by its full name; KeyError says that it is not hosted here.
+    """
 
     def __init__(
-        self, table: MethodTable, instance: Callable[[str], Any], workers: Workers
+        self,
+        table: MethodTable,
+        instance: Callable[[str], Any],
+        workers: Workers,
+        *,
+        most_running: int = MOST_RUNNING,
     ) -> None:
+        self.running = 0
+        self._most_running = most_running
         self._methods = table.methods
         self._instance = instance
         self._workers = workers
         self._loop = asyncio.get_running_loop()
+
+    @property
+    def has_room(self) -> bool:
+        """Whether another call may begin; else it is to be refused as overloaded."""
+        return self.running < self._most_running
 
     def begin(
         self,
@@ -64,11 +87,17 @@ class Dispatcher:
     async def _run(
         self, codec: MethodCodec, body: Any, replies: Replies, deadline: float, metadata: bytes
     ) -> None:
+        self.running += 1
         try:
             context.deadline.set(deadline)
             context.adopt(metadata)
+            try:
+                instance = self._instance(codec.component)
+            except KeyError:
+                replies.refuse(Outcome.REFUSED, f"{codec.component} is not hosted by this replica")
+                return
             args, kwargs = codec.arguments.decode(body)
-            function = getattr(self._instance(codec.component), codec.method.name)
+            function = getattr(instance, codec.method.name)
             if codec.method.kind == "async":
                 replies.reply(codec.result.encode(await function(*args, **kwargs)))
             elif codec.method.kind == "plain":
@@ -88,6 +117,8 @@ class Dispatcher:
             task = asyncio.current_task()
             if task is not None and task.cancelling():
                 raise
+        finally:
+            self.running -= 1
 
 
 def start_eagerly(

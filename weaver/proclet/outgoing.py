@@ -10,7 +10,7 @@ import math
 from collections.abc import AsyncIterator, Callable
 from typing import Final
 
-from weaver.errors import CodecError, DeadlineExceeded
+from weaver.errors import CodecError, DeadlineExceeded, RemoteCallError
 from weaver.proclet import context
 from weaver.proclet.deadlines import Deadlines
 from weaver.proclet.patience import patiently
@@ -22,6 +22,17 @@ from weaver.rpc.methods import MethodCodec
 
 WINDOW: Final = 32
 """Items of a stream that may be ahead of its reader."""
+
+
+class Answered(Exception):
+    """The method itself raised a RemoteCallError, in `error`: about calls of its own.
+
+    To the runtime this call was executed, whatever its error says.
+    """
+
+    def __init__(self, error: RemoteCallError) -> None:
+        super().__init__(error)
+        self.error = error
 
 
 class Outgoing:
@@ -45,11 +56,13 @@ class Outgoing:
     async def call(self, codec: MethodCodec, body: bytes) -> bytes:
         """The encoded result of a call.
 
-        Raises what the method raised, DeadlineExceeded, Overloaded or ConnectionLost. Cancelling
-        it cancels the call at the callee.
+        Raises what the method raised (a RemoteCallError of it within `Answered`), DeadlineExceeded,
+        Overloaded or ConnectionLost. Cancelling it cancels the call at the callee.
         """
         when = min(context.deadline.get(), self._loop.time() + self._timeout)
-        call = await self._send(codec, body, when, credit=0)
+        if not self._connection.writable:
+            await self._wait_for_room(codec, when)
+        call = self._send(codec, body, when, credit=0)
         unary = self._unary[call] = _Unary(self._loop.create_future(), codec, when)
         self._deadlines.add(call, when)
         try:
@@ -66,7 +79,9 @@ class Outgoing:
         A stream has the deadline of its context, and no default one. Closing it closes the callee.
         """
         when = context.deadline.get()
-        call = await self._send(codec, body, when, credit=WINDOW)
+        if not self._connection.writable:
+            await self._wait_for_room(codec, when)
+        call = self._send(codec, body, when, credit=WINDOW)
         stream = self._streams[call] = _Stream(codec, when, self._loop)
         if when != context.NEVER:
             self._deadlines.add(call, when)
@@ -92,9 +107,7 @@ class Outgoing:
 
     # --- sending ---
 
-    async def _send(self, codec: MethodCodec, body: bytes, when: float, *, credit: int) -> int:
-        if not self._connection.writable:
-            await self._wait_for_room(codec, when)
+    def _send(self, codec: MethodCodec, body: bytes, when: float, *, credit: int) -> int:
         remaining = 0
         if when != context.NEVER:
             remaining = math.ceil((when - self._loop.time()) * 1000)
@@ -168,7 +181,9 @@ class Outgoing:
             return
         label = waiting.codec.label
         if event.outcome is Outcome.APPLICATION:
-            error = decode_exception(event.body, where=label)
+            error: BaseException = decode_exception(event.body, where=label)
+            if isinstance(error, RemoteCallError):
+                error = Answered(error)
         else:
             error = call_error(event.outcome, event.body, where=label)
         waiting.end(error)

@@ -6,6 +6,7 @@ from typing import Any
 
 from weaver.proclet import paths
 from weaver.proclet.channel import Channel
+from weaver.proclet.outgoing import Answered
 from weaver.rpc.methods import MethodCodec
 
 
@@ -17,15 +18,20 @@ def remote(
     decode = codec.result.decode
 
     async def call(*args: Any, **kwargs: Any) -> Any:
-        return decode(await channel().calls.call(codec, encode(args, kwargs)))
+        try:
+            return decode(await channel().calls.call(codec, encode(args, kwargs)))
+        except Answered as answered:
+            raise answered.error from answered.error.__cause__
 
     async def stream(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
-        async with paths.Closing(channel().calls.stream(codec, encode(args, kwargs))) as items:
-            async for item in items:
-                yield decode(item)
+        try:
+            async with paths.Closing(channel().calls.stream(codec, encode(args, kwargs))) as items:
+                async for item in items:
+                    yield decode(item)
+        except Answered as answered:
+            raise answered.error from answered.error.__cause__
 
     def plain(*args: Any, **kwargs: Any) -> Any:
-        body = encode(args, kwargs)
-        return decode(paths.run_from_thread(channel().calls.call(codec, body), loop))
+        return paths.run_from_thread(call(*args, **kwargs), loop)
 
     return {"async": call, "stream": stream, "plain": plain}[codec.method.kind]

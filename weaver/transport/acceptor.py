@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import logging
 import socket
+import ssl
 from collections.abc import Callable
 
 from weaver.transport.listening import BACKLOG
@@ -22,11 +23,19 @@ _REST = 1.0  # seconds without accepting after it has failed
 class Acceptor:
     """Makes a protocol by `create` for every connection on `sock`, which it owns.
 
-    The protocols run in the context in which `start()` was called.
+    The protocols run in the context in which `start()` was called; with `tls` they begin after
+    its handshake.
     """
 
-    def __init__(self, sock: socket.socket, create: Callable[[], asyncio.BaseProtocol]) -> None:
+    def __init__(
+        self,
+        sock: socket.socket,
+        create: Callable[[], asyncio.BaseProtocol],
+        *,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self._sock = sock
+        self._tls = tls
         self._create = create
         self._loop = asyncio.get_running_loop()
         self._connecting: set[asyncio.Task[None]] = set()
@@ -82,7 +91,7 @@ class Acceptor:
     async def _connect(self, connection: socket.socket) -> None:
         connection.setblocking(False)
         try:
-            await self._loop.connect_accepted_socket(self._create, connection)
+            await self._loop.connect_accepted_socket(self._create, connection, ssl=self._tls)
         except OSError:  # the client has gone already
             with contextlib.suppress(OSError):
                 connection.close()

@@ -30,7 +30,7 @@ def bind(address: str) -> socket.socket:
     """
     if address.startswith("unix:"):
         return _bind_unix(address, address.removeprefix("unix:"))
-    host, port = _split(address)
+    host, port = split(address)
     return _bind_tcp(address, host, port)
 
 
@@ -43,7 +43,8 @@ def address_of(sock: socket.socket) -> str:
     return f"[{host}]:{port}" if sock.family == socket.AF_INET6 else f"{host}:{port}"
 
 
-def _split(address: str) -> tuple[str, int]:
+def split(address: str) -> tuple[str, int]:
+    """Host and port of "host:port" or "[v6]:port". Raises `ListenerError`."""
     host, colon, port = address.rpartition(":")
     if host.startswith("[") and host.endswith("]"):
         host = host[1:-1]

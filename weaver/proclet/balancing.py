@@ -1,0 +1,138 @@
+"""Which replica takes the next call: two at random, and the one that will be done sooner.
+
+It decides what a replica costs (calls in flight times latency), and when one that keeps failing or
+is far slower than the others is left out for a while: it comes back with a single call, and the
+last one that is left is never left out. It must not know connections; time and chance are given.
+"""
+
+import statistics
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, Protocol, TypeVar
+
+FAILURES: Final = 5
+"""Failures in a row after which a replica is ejected."""
+
+EJECTED_FOR: Final = 5.0
+"""Seconds of the first ejection; each further one in a row takes as much longer."""
+
+MOST_EJECTED_FOR: Final = 60.0
+
+SLOWER: Final = 5.0
+"""Times the median latency of the others at which a replica is ejected."""
+
+LEAST_SLOW: Final = 0.01
+"""Seconds of latency below which nothing counts as slow."""
+
+_WEIGHT: Final = 0.1
+"""How much one latency counts against all before it."""
+
+_EXAMINED_EVERY: Final = 32
+"""Answers of a replica between two comparisons with the others."""
+
+
+class Load:
+    """What callers in this process know of one replica. `latency` in seconds, 0 for unknown."""
+
+    __slots__ = (
+        "answers", "ejected", "ejections", "failures", "in_flight", "latency", "probing",
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        self.in_flight = 0
+        self.reset()
+
+    def reset(self) -> None:
+        """The replica is a new process: what was known of it counts no more."""
+        self.latency = 0.0
+        self.answers = 0
+        self.failures = 0
+        self.ejected = 0.0
+        self.ejections = 0
+        self.probing = False
+
+
+class Loaded(Protocol):
+    """Something that has a load."""
+
+    @property
+    def load(self) -> Load:
+        """Its load."""
+        ...
+
+
+R = TypeVar("R", bound=Loaded)
+
+
+class Balancer:
+    """Chooses among replicas, and learns from their answers. `draw` gives numbers in [0, 1)."""
+
+    def __init__(self, draw: Callable[[], float]) -> None:
+        self._draw = draw
+        self._ejected = False
+
+    def choose(self, replicas: Sequence[R], now: float) -> R:
+        """One of some replicas, at least one; `now` in seconds of any steady clock."""
+        count = len(replicas)
+        if count == 1:
+            return replicas[0]
+        if self._ejected:
+            for replica in replicas:
+                load = replica.load
+                if load.ejected and load.ejected <= now and not load.probing:
+                    load.probing = True
+                    return replica
+            well = [r for r in replicas if not r.load.ejected] or replicas
+            self._ejected = len(well) < count
+            replicas = well
+            count = len(replicas)
+            if count == 1:
+                return replicas[0]
+        drawn = self._draw() * count
+        first = int(drawn)
+        second = int((drawn - first) * (count - 1))
+        if second >= first:
+            second += 1
+        return cheaper(replicas[first], replicas[second])
+
+    def succeeded(self, load: Load, seconds: float, others: Iterable[Loaded], now: float) -> None:
+        """A call was answered after so many seconds; `others` are the replicas of its group."""
+        load.failures = 0
+        load.latency += _WEIGHT * (seconds - load.latency) if load.latency else seconds
+        if load.ejected:
+            load.ejected = 0.0
+            load.probing = False
+            load.ejections = 0
+        load.answers += 1
+        if load.answers % _EXAMINED_EVERY == 0 and load.latency > LEAST_SLOW:
+            known = [r.load.latency for r in others if r.load is not load and r.load.latency]
+            if known and load.latency > SLOWER * statistics.median(known):
+                self.eject(load, others, now)
+
+    def failed(self, load: Load, others: Iterable[Loaded], now: float) -> None:
+        """A call of this replica had no answer, for no fault of the application."""
+        load.failures += 1
+        if load.probing or load.failures >= FAILURES:
+            self.eject(load, others, now)
+
+    def eject(self, load: Load, others: Iterable[Loaded], now: float) -> bool:
+        """Leave a replica out for a while; False if too many are left out already."""
+        loads = [replica.load for replica in others]
+        left_out = sum(1 for other in loads if other.ejected and other is not load)
+        if (left_out + 1) * 2 > len(loads):
+            load.probing = False
+            return False
+        load.ejections += 1
+        load.ejected = now + min(EJECTED_FOR * load.ejections, MOST_EJECTED_FOR)
+        load.probing = False
+        load.failures = 0
+        load.latency = 0.0  # of the time before: its next answers say whether it is well again
+        self._ejected = True
+        return True
+
+
+def cheaper(one: R, two: R) -> R:
+    """The replica with less in flight times latency; the latency counts where both are known."""
+    a, b = one.load, two.load
+    if a.latency and b.latency:
+        return one if (a.in_flight + 1) * a.latency <= (b.in_flight + 1) * b.latency else two
+    return one if a.in_flight <= b.in_flight else two

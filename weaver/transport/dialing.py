@@ -1,0 +1,81 @@
+"""Connects to an address of the data plane: "unix:/path" or "host:port", over TLS where asked.
+
+This file decides how a connection is made and how long that may take; it must not know what is
+spoken on it.
+"""
+
+import asyncio
+import contextlib
+import os
+import socket
+import ssl
+from collections.abc import Callable
+
+from weaver.errors import ListenerError
+from weaver.transport.listening import split
+from weaver.transport.stream import Driver, Stream, send_at_once
+from weaver.transport.tls import Identity
+
+
+async def dial(
+    address: str,
+    opened: Callable[[Stream], Driver],
+    *,
+    identity: Identity | None = None,
+    within: float,
+) -> Stream:
+    """A stream to `address`; `opened` makes its driver, `within` seconds.
+
+    Raises OSError, saying why in `strerror`, if nobody answers there, or answers as another
+    than one of our deployment (ssl.SSLError, a subclass).
+    """
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(within):
+            sock = await _connected(loop, address)
+            try:
+                context = identity.client() if identity and identity.covers(address) else None
+                _, stream = await loop.create_connection(
+                    lambda: Stream(opened),
+                    sock=sock,
+                    ssl=context,
+                    server_hostname=identity.name if context and identity else None,
+                )
+            except BaseException:
+                sock.close()
+                raise
+    except TimeoutError:
+        raise TimeoutError(f"did not answer within {within:g} s") from None
+    except ssl.SSLError:
+        raise
+    except OSError as error:
+        number = error.errno or 0  # a resolver's are negative
+        raise OSError(number, os.strerror(number) if number > 0 else str(error)) from error
+    return stream
+
+
+async def _connected(loop: asyncio.AbstractEventLoop, address: str) -> socket.socket:
+    if address.startswith("unix:"):
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        target: str | tuple[str, int] = address.removeprefix("unix:")
+    else:
+        host, port = _target(address)
+        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        family, kind, protocol, _, target = found[0]  # type: ignore[assignment]
+        sock = socket.socket(family, kind, protocol)
+    try:
+        sock.setblocking(False)
+        send_at_once(sock)
+        await loop.sock_connect(sock, target)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            sock.close()
+        raise
+    return sock
+
+
+def _target(address: str) -> tuple[str, int]:
+    try:
+        return split(address)
+    except ListenerError as error:
+        raise OSError(0, error.what) from error

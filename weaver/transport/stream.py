@@ -1,0 +1,104 @@
+"""One connected socket on the event loop, in the terms of whoever speaks on it.
+
+This file decides how bytes get to the transport of asyncio or uvloop and back: one call for all
+that is written in a turn, and word to the driver when the peer reads more slowly than we write.
+It must not know what the bytes mean.
+"""
+
+import asyncio
+import socket
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Protocol, cast
+
+Buffer = bytes | bytearray | memoryview
+
+HIGH_WATER: Final = 256 * 1024
+"""Bytes that the transport may hold before it asks the driver to pause."""
+
+
+class Driver(Protocol):
+    """What acts on the bytes of one stream."""
+
+    def receive(self, data: bytes) -> None:
+        """Bytes have come."""
+        ...
+
+    def pause(self) -> None:
+        """The peer reads slowly: write nothing until `resume`."""
+        ...
+
+    def resume(self) -> None:
+        """There is room again."""
+        ...
+
+    def lost(self, why: str) -> None:
+        """The connection has ended, for a reason in words; called once, and nothing follows."""
+        ...
+
+
+class Stream(asyncio.Protocol):
+    """Carries the bytes of one connection; `opened` makes the driver when there is one."""
+
+    def __init__(self, opened: Callable[["Stream"], Driver]) -> None:
+        self._opened = opened
+        self._driver: Driver | None = None
+        self._transport: asyncio.Transport | None = None
+
+    def write(self, buffers: Sequence[Buffer]) -> None:
+        """Write these buffers, which nobody may change any more."""
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return
+        if len(buffers) == 1:
+            transport.write(buffers[0])
+        else:
+            transport.writelines(buffers)
+
+    def close(self) -> None:
+        """End the connection after what was written has left."""
+        if self._transport is not None:
+            self._transport.close()
+
+    def abort(self) -> None:
+        """End the connection at once."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def fact(self, name: str) -> Any:
+        """What the transport knows by a name of asyncio: "peercert", "sockname" and so on."""
+        return self._transport.get_extra_info(name) if self._transport is not None else None
+
+    # --- what the event loop calls ---
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The connection, and TLS if there is any, is ready."""
+        self._transport = cast("asyncio.Transport", transport)
+        self._transport.set_write_buffer_limits(high=HIGH_WATER)
+        self._driver = self._opened(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes have come."""
+        if self._driver is not None:
+            self._driver.receive(data)
+
+    def pause_writing(self) -> None:
+        """The transport holds more than it should."""
+        if self._driver is not None:
+            self._driver.pause()
+
+    def resume_writing(self) -> None:
+        """The transport has room again."""
+        if self._driver is not None:
+            self._driver.resume()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection has ended."""
+        driver, self._driver, self._transport = self._driver, None, None
+        if driver is not None:
+            driver.lost(f"the connection broke: {exc}" if exc else "the peer went away")
+
+
+def send_at_once(sock: socket.socket) -> None:
+    """Switch Nagle's delay off on a TCP socket; asyncio does so for some sockets only."""
+    if sock.family in (socket.AF_INET, socket.AF_INET6):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
