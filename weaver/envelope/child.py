@@ -8,6 +8,7 @@ the runtime's (`weaver.proclet`), which tests replace by a module of that name.
 import argparse
 import faulthandler
 import importlib
+import io
 import os
 import signal
 import socket
@@ -82,6 +83,9 @@ def as_a_new_program() -> None:
         signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    stdout: Any = sys.stdout
+    if isinstance(stdout, io.TextIOWrapper):
+        stdout.reconfigure(line_buffering=True)  # a line is seen when it is written
     # A copy of stderr: the runtime may point fd 2 elsewhere. It stays open as long as we live.
     errors = os.dup(2)
     faulthandler.enable(errors)

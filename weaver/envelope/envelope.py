@@ -53,10 +53,12 @@ class Envelope:
     """One envelope, listening on the Unix socket `path`, until `run` returns.
 
     `runtime` is a module to use in place of weaver's own proclet; `advertise` is the address at
-    which other hosts reach replicas.
+    which other hosts reach replicas. Should `parent` end before a manager attaches, this ends too.
     """
 
-    def __init__(self, path: Path, host: str, *, runtime: str = "", advertise: str = "") -> None:
+    def __init__(
+        self, path: Path, host: str, *, runtime: str = "", advertise: str = "", parent: int = 1
+    ) -> None:
         self._loop = asyncio.get_running_loop()
         self._supervision = Supervision()
         self._launcher = Launcher(runtime, self._say)
@@ -78,7 +80,7 @@ class Envelope:
         self._routing = b""
         self._routing_version = -1
         self._wake = asyncio.Event()
-        self._parent = os.getppid()
+        self._parent = parent
         self._began = self._loop.time()
         self._met = False  # a manager, at least once
         self._lost: asyncio.TimerHandle | None = None

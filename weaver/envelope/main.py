@@ -1,7 +1,8 @@
 """The envelope's process: its arguments, and what it makes of the process it was started as.
 
 `envelope --socket PATH --host NAME`. With `--daemon` it survives whoever started it, and the
-command returns when the socket takes managers.
+command returns when the socket takes managers. `--parent PID` names the process that is going to
+attach: should it end before that, so does the envelope.
 """
 
 import argparse
@@ -24,6 +25,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--socket", type=Path, required=True, help="its control socket")
     parser.add_argument("--host", required=True, help="the name of this host in the deployment")
     parser.add_argument("--advertise", default="", help="the address other hosts reach this one at")
+    parser.add_argument("--parent", type=int, default=0, help="end with it if no manager attaches")
     parser.add_argument("--daemon", action="store_true", help="return when the socket is ready")
     parser.add_argument("--runtime", default="", help=argparse.SUPPRESS)
     arguments = parser.parse_args(argv)
@@ -41,7 +43,11 @@ async def _serve(path: Path, arguments: argparse.Namespace, ready: int | None) -
     inherit_orphans()
     name_process("weaver-envelope")
     envelope = Envelope(
-        path, arguments.host, runtime=arguments.runtime, advertise=arguments.advertise
+        path,
+        arguments.host,
+        runtime=arguments.runtime,
+        advertise=arguments.advertise,
+        parent=arguments.parent or (1 if arguments.daemon else os.getppid()),
     )
     await envelope.open()
     if ready is not None:

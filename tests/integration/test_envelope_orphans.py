@@ -1,0 +1,165 @@
+"""No process is left behind, in whatever order manager, envelope, zygote and replicas die."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from envelope_fakes import FakeManager, attached, orders, start_envelope
+
+from weaver.control.messages import Attached, End, ReplicaExited, ReplicaStarted
+
+SECONDS = 3.0
+MANAGER = """
+import asyncio, sys
+from pathlib import Path
+from envelope_fakes import attached, orders, start_envelope
+
+async def main():
+    path = Path(sys.argv[1])
+    envelope = start_envelope(path)
+    async with attached(path) as manager:
+        manager.send(orders(1, {"a": "idle", "b": "stubborn"}, preload=True))
+        await manager.registered(2)
+        print(envelope.pid, flush=True)
+        await asyncio.sleep(60)
+
+asyncio.run(main())
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "run" / "e.sock"
+
+
+@pytest.fixture
+def envelope(path: Path) -> Iterator[psutil.Process]:
+    process = start_envelope(path)
+    yield psutil.Process(process.pid)
+    process.kill()
+    process.wait()
+
+
+def assert_all_end(processes: list[psutil.Process]) -> None:
+    _, alive = psutil.wait_procs(processes, timeout=SECONDS)
+    left = [p for p in alive if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
+    for process in left:
+        process.kill()
+    assert left == []
+
+
+async def running(manager: FakeManager, *, preload: bool, policy: str = "end") -> None:
+    replicas = {"a": "idle", "b": "idle", "c": "stubborn"}
+    manager.send(orders(1, replicas, preload=preload, on_manager_lost=policy))
+    await manager.registered(3)
+
+
+@pytest.mark.parametrize("preload", [False, True])
+async def test_replicas_end_with_their_envelope(
+    path: Path, envelope: psutil.Process, preload: bool
+) -> None:
+    async with attached(path) as manager:
+        await running(manager, preload=preload)
+        family = envelope.children(recursive=True)
+        assert len(family) == 3 + preload
+        os.kill(manager.all(ReplicaStarted)[0].pid, signal.SIGSTOP)
+        envelope.kill()
+        assert_all_end(family)
+
+
+def test_everything_ends_with_the_manager_of_a_foreground_run(path: Path) -> None:
+    with script(MANAGER, path) as manager:
+        assert manager.stdout is not None
+        envelope = psutil.Process(int(manager.stdout.readline()))
+        family = [envelope, *envelope.children(recursive=True)]
+        manager.kill()
+    assert len(family) == 4
+    assert_all_end(family)
+    assert not path.exists()
+
+
+async def test_a_manager_that_goes_takes_a_foreground_run_with_it(
+    path: Path, envelope: psutil.Process
+) -> None:
+    async with attached(path) as manager:
+        await running(manager, preload=True)
+        family = envelope.children(recursive=True)
+    assert_all_end([envelope, *family])
+
+
+async def test_a_manager_that_comes_back_at_once_keeps_a_foreground_run(
+    path: Path, envelope: psutil.Process
+) -> None:
+    async with attached(path) as manager:
+        await running(manager, preload=True)
+    async with attached(path, epoch=1) as manager:
+        await asyncio.sleep(0.8)  # longer than the grace: there is no event for what stays away
+        manager.send(End(at_once=True))
+        await manager.until_closed()
+        assert {e.expected for e in manager.all(ReplicaExited)} == {True}
+
+
+async def test_a_manager_that_dies_while_all_stops_does_not_delay_the_end(
+    path: Path, envelope: psutil.Process
+) -> None:
+    async with attached(path) as manager:
+        order = orders(1, {"c": "stubborn"}, preload=True, stop_timeout=60.0)
+        manager.send(order)
+        await manager.registered()
+        family = envelope.children(recursive=True)
+        manager.send(End())
+    assert_all_end([envelope, *family])
+
+
+async def test_a_deployment_goes_on_without_a_manager(path: Path, envelope: psutil.Process) -> None:
+    async with attached(path) as manager:
+        await running(manager, preload=True, policy="continue")
+        first = manager.all(ReplicaStarted)[0]
+    os.kill(first.pid, signal.SIGKILL)
+    async with attached(path, epoch=2, seen=0) as manager:
+        await manager.started(4)
+        (answer,) = manager.all(Attached)
+        assert len(answer.replicas) == 3
+        manager.send(End(at_once=True))
+        await manager.until_closed()
+    assert_all_end([envelope])
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+async def test_only_sigterm_ends_an_envelope_and_all_its_replicas(
+    path: Path, envelope: psutil.Process, number: signal.Signals
+) -> None:
+    async with attached(path) as manager:
+        manager.send(orders(1, {"a": "idle"}, preload=True))
+        await manager.registered()
+        family = envelope.children(recursive=True)
+        envelope.send_signal(number)
+        if number != signal.SIGTERM:
+            manager.send(End())
+        await manager.until_closed()
+        assert [e.expected for e in manager.all(ReplicaExited)] == [True]
+    assert_all_end([envelope, *family])
+
+
+def test_an_envelope_whose_starter_dies_before_it_attaches_ends(path: Path) -> None:
+    code = (
+        "import os, sys; from pathlib import Path; from envelope_fakes import start_envelope;"
+        "e = start_envelope(Path(sys.argv[1]), '--parent', str(os.getpid()));"
+        "print(e.pid, flush=True); os._exit(0)"
+    )
+    with script(code, path) as starter:
+        assert starter.stdout is not None
+        envelope = psutil.Process(int(starter.stdout.readline()))
+    assert_all_end([envelope])
+
+
+def script(code: str, path: Path) -> subprocess.Popen[bytes]:
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    command = [sys.executable, "-c", code, str(path)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, env=environment)
