@@ -120,7 +120,8 @@ class World:
         host.orders = orders
         for replica in list(host.down):
             if replica not in orders.replicas and replica not in host.processes:
-                del host.down[replica]  # forgotten: its incarnations begin anew
+                number = host.down.pop(replica)  # forgotten: its incarnations begin anew
+                self.tell(host, ReplicaExited(replica, number, expected=True))
         for replica in list(host.processes):
             if replica not in orders.replicas:
                 self.exit(host, replica, expected=True)

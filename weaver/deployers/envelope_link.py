@@ -20,6 +20,9 @@ from weaver.manager.state import State
 
 log = logging.getLogger("weaver.manager")
 
+SILENCE: Final = 15.0
+"""Seconds; envelopes say something every second."""
+
 _from_envelope: Final[Codec[Any]] = Codec(FromEnvelope)
 _from_proclet: Final[Codec[Any]] = Codec(FromProclet)
 
@@ -114,13 +117,19 @@ class EnvelopeLink:
         deployment = state.spec.application.deployment
         link.send(encode(Attach(deployment, state.epoch, self.seen)))
         receiver: Receiver[Any] = Receiver(_from_envelope)
-        while data := await link.receive():
+        while True:
+            try:
+                async with asyncio.timeout(SILENCE):
+                    data = await link.receive()
+            except TimeoutError:
+                return f"nothing was heard of it for {SILENCE:g} s"
+            if not data:
+                return "it ended the connection"
             try:
                 for message in receiver.feed(data):
                     self._hear(message)
             except ProtocolError as error:
                 return str(error)
-        return "it ended the connection"
 
     def _hear(self, message: Any) -> None:
         match message:

@@ -43,8 +43,9 @@ def said(turn: Turn, envelope: Envelope, message: FromHost) -> None:
         case ReplicaExited():
             replicas.exited(turn, envelope.host, message)
         case ListenerHeld(name=name, address=address):
-            turn.put_envelope(envelope, listeners={**envelope.listeners, name: address})
-            turn.report("listening", f"{name} is served at {address}")
+            if envelope.listeners.get(name) != address:
+                turn.put_envelope(envelope, listeners={**envelope.listeners, name: address})
+                turn.report("listening", f"{name} is served at {address}")
         case EnvelopeFailed(fault=fault):
             turn.report("envelope failed", f"{envelope.host}: {fault.what}")
             if turn.state.phase == "starting":
@@ -100,10 +101,19 @@ def overdue(turn: Turn, envelope: Envelope) -> None:
 
 
 def distrust(turn: Turn, envelope: Envelope) -> None:
-    """A lost envelope has not come back: its replicas get no calls."""
+    """A lost envelope has not come back: its replicas get no calls, where others can take them.
+
+    Where none can, calls are still worth a try: losing the control plane must not end the service.
+    """
     turn.put_envelope(envelope, trusted=0.0)
+    served = {
+        replica.group
+        for replica in turn.state.replicas.values()
+        if replica.stage == "ready" and replica.host != envelope.host
+    }
     for replica in turn.replicas_on(envelope.host):
-        replicas.lose(turn, replica)
+        if replica.group in served or replica.stage != "ready":
+            replicas.lose(turn, replica)
 
 
 def _attached(turn: Turn, envelope: Envelope, message: Attached) -> None:

@@ -129,8 +129,8 @@ def _order(turn: Turn) -> None:
             turn.put(Replica(name, slot.group, slot.host, until=until))
     for replica in list(turn.state.replicas.values()):
         if replica.id not in slots and replica.stage != "stopping":
-            if replica.stage in {"ordered", "down", "lost"}:  # no process to wait for
+            if replica.stage == "lost":
                 turn.remove(replica)
-            else:
+            else:  # its name is free again when the envelope has confirmed that it is gone
                 stop = 3 * turn.state.spec.stop_timeout
                 turn.put(replica, stage="stopping", until=turn.now + stop, nonce="")
