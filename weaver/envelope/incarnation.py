@@ -135,6 +135,8 @@ class Incarnation:
         await running.connect(launched.control, launched.hosting)
         if self._routing:
             running.send(self._routing)
+        if replica.phase is Phase.STOPPING:
+            running.stop(0.0)  # it was asked to end while it was being started: nothing to drain
         return running
 
     def _hosting(self) -> Hosting:

@@ -40,7 +40,8 @@ def exited(turn: Turn, host: str, message: ReplicaExited) -> None:
         return
     if message.incarnation == replica.incarnation and replica.stage in {"down", "ordered"}:
         return  # said twice
-    if replica.stage == "stopping":
+    ending = turn.state.phase == "stopping" and message.expected
+    if replica.stage == "stopping" or ending:
         turn.remove(replica)
         turn.report("stopped", f"{replica.id} has stopped", replica.id)
         return
@@ -210,6 +211,7 @@ def _registered(turn: Turn, replica: Replica, message: RegisterReplica) -> None:
     replica = turn.put(replica, address=message.address)
     if not _is_ours(turn, replica, message.deployment, message.build, asked=False):
         return
+    _send_routing(turn, replica)  # what came while its process was being connected did not arrive
     probe(turn, replica)
 
 
