@@ -95,7 +95,9 @@ def assert_converged(world: World) -> None:
     for name in GROUPS:
         ready = [r for r in state.replicas.values() if r.group == name and r.stage == "ready"]
         assert len(ready) == state.desired.replicas[name]
-        assert len(state.routing.groups[name].endpoints) == len(ready)
+        processes = {r: p for host in world.hosts.values() for r, p in host.processes.items()}
+        for endpoint in state.routing.groups[name].endpoints:
+            assert endpoint.address == f"unix:/{processes[endpoint.replica].pid}"
     running = sorted(r for host in world.hosts.values() for r in host.processes)
     assert running == sorted(state.desired.slots)
 
