@@ -201,15 +201,10 @@ class Channel:
                 self.connection.send_error(call, Outcome.EXPIRED)
                 return
         task = dispatcher.begin(
-            request.method,
-            request.body,
-            _Answers(self, call),
-            deadline=when,
-            metadata=request.metadata,
+            request.method, request.body, _Answers(self, call), when, request.metadata
         )
-        if not task.done():
+        if task is not None:
             self._running[call] = task
-            task.add_done_callback(lambda _: self._running.pop(call, None))
 
     def _cancelled(self, event: events.Cancelled) -> None:
         task = self._running.get(event.call)
@@ -250,6 +245,10 @@ class Channel:
             finally:
                 self._credit.pop(call, None)
 
+    def over(self, call: int) -> None:
+        """A call of the peer runs no more."""
+        self._running.pop(call, None)
+
     def answer_end(self, call: int) -> None:
         """Send the end of a stream."""
         self.connection.send_end(call)
@@ -273,6 +272,9 @@ class _Answers:
 
     def refuse(self, outcome: Outcome, why: str) -> None:
         self._channel.refuse(self._call, outcome, why)
+
+    def over(self) -> None:
+        self._channel.over(self._call)
 
     async def item(self, body: bytes) -> None:
         await self._channel.answer_item(self._call, body)

@@ -6,11 +6,11 @@ work in a handler as anywhere. It knows nothing of bytes on a connection: it ans
 
 import asyncio
 import contextvars
-import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 from weaver.proclet import context
+from weaver.proclet.eager import start_eagerly
 from weaver.proclet.paths import Closing
 from weaver.proclet.threads import Workers
 from weaver.rpc.events import Outcome
@@ -33,6 +33,10 @@ class Replies(Protocol):
 
     def refuse(self, outcome: Outcome, why: str) -> None:
         """Why the method was not begun; ends the call."""
+        ...
+
+    def over(self) -> None:
+        """Nothing more will be sent."""
         ...
 
     async def item(self, body: bytes) -> None:
@@ -75,14 +79,15 @@ class Dispatcher:
         method: int,
         body: bytes | bytearray | memoryview,
         replies: Replies,
-        *,
         deadline: float,
         metadata: bytes,
-    ) -> asyncio.Task[None]:
-        """Run a call as a task; `deadline` is a time of the loop's clock. Cancel it to cancel."""
-        own = contextvars.Context()
+    ) -> asyncio.Task[None] | None:
+        """Run a call; the task of one that goes on, which cancelling cancels, else None.
+
+        `deadline` is a time of the loop's clock.
+        """
         coroutine = self._run(self._methods[method], body, replies, deadline, metadata)
-        return start_eagerly(self._loop, coroutine, own)
+        return start_eagerly(self._loop, coroutine, contextvars.Context())
 
     async def _run(
         self, codec: MethodCodec, body: Any, replies: Replies, deadline: float, metadata: bytes
@@ -90,7 +95,9 @@ class Dispatcher:
         self.running += 1
         try:
             context.deadline.set(deadline)
-            context.adopt(metadata)
+            context.component.set(codec.component)
+            if metadata:
+                context.adopt(metadata)
             try:
                 instance = self._instance(codec.component)
             except KeyError:
@@ -119,17 +126,4 @@ class Dispatcher:
                 raise
         finally:
             self.running -= 1
-
-
-def start_eagerly(
-    loop: asyncio.AbstractEventLoop,
-    coroutine: Coroutine[Any, Any, None],
-    own: contextvars.Context,
-) -> asyncio.Task[None]:
-    """A task whose first step runs at once where Python can do that (3.12+), else very soon.
-
-    On 3.11 an eager step that is still a proper task costs as much as it saves.
-    """
-    if sys.version_info >= (3, 12):
-        return asyncio.Task(coroutine, loop=loop, context=own, eager_start=True)
-    return loop.create_task(coroutine, context=own)
+            replies.over()

@@ -96,7 +96,15 @@ class RemoteMethod:
             pool.budget.calls += 1
             began = time.perf_counter()
             try:
-                result = await peer.calls.call(self._codec, body)
+                calls = peer.calls
+                if not calls.has_room:
+                    await calls.room(self._codec)
+                number, answer = calls.begin(self._codec, body)
+                try:
+                    result = await answer
+                except asyncio.CancelledError:
+                    calls.cancel(number)
+                    raise
             except RemoteCallError as error:
                 pause = self._judge(error, pool, peer, attempts := attempts or self._attempts(pool))
                 if pause is None:

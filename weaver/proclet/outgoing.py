@@ -52,6 +52,7 @@ class Outgoing:
         self._streams: dict[int, _Stream] = {}
         self._room: list[asyncio.Future[None]] = []
         self._deadlines = Deadlines(self._loop, self._expire)
+        self._whole = math.ceil(timeout * 1000)
 
     async def call(self, codec: MethodCodec, body: bytes) -> bytes:
         """The encoded result of a call.
@@ -59,19 +60,51 @@ class Outgoing:
         Raises what the method raised (a RemoteCallError of it within `Answered`), DeadlineExceeded,
         Overloaded or ConnectionLost. Cancelling it cancels the call at the callee.
         """
-        when = min(context.deadline.get(), self._loop.time() + self._timeout)
-        if not self._connection.writable:
-            await self._wait_for_room(codec, when)
-        call = self._send(codec, body, when, credit=0)
-        unary = self._unary[call] = _Unary(self._loop.create_future(), codec, when)
-        self._deadlines.add(call, when)
+        if not self.has_room:
+            await self.room(codec)
+        call, answer = self.begin(codec, body)
         try:
-            return await unary.future
+            return await answer
         except asyncio.CancelledError:
-            if self._unary.pop(call, None) is not None:
-                self._connection.send_cancel(call)
-                self._flush()
+            self.cancel(call)
             raise
+
+    def begin(self, codec: MethodCodec, body: bytes) -> tuple[int, asyncio.Future[bytes]]:
+        """Send a call: its number and what will be its encoded result, for whoever is in a hurry.
+
+        Wait for `room` before unless it `has_room`; `cancel` a call whose caller is
+        cancelled.
+        """
+        when = context.deadline.get()
+        latest = self._loop.time() + self._timeout
+        if when > latest:
+            when = latest
+            call = self._request(codec, body, self._whole, 0)
+        else:
+            call = self._request(codec, body, self._remaining(codec, when), 0)
+        future: asyncio.Future[bytes] = self._loop.create_future()
+        self._unary[call] = _Unary(future, codec, when)
+        if when < self._deadlines.next:
+            self._deadlines.add(when)
+        return call, future
+
+    @property
+    def has_room(self) -> bool:
+        """Whether a call may begin; else wait for `room`."""
+        return self._connection.writable
+
+    def cancel(self, call: int) -> None:
+        """Give up a call whose result nobody waits for."""
+        if self._unary.pop(call, None) is not None:
+            self._connection.send_cancel(call)
+            self._flush()
+
+    async def room(self, codec: MethodCodec) -> None:
+        """Wait until the connection takes more. Raises DeadlineExceeded."""
+        when = context.deadline.get()
+        if codec.method.kind != "stream":
+            when = min(when, self._loop.time() + self._timeout)
+        await self._wait_for_room(codec, when)
 
     async def stream(self, codec: MethodCodec, body: bytes) -> AsyncIterator[bytes]:
         """The encoded items of a streaming call, as they come; the reader sets the pace.
@@ -79,12 +112,12 @@ class Outgoing:
         A stream has the deadline of its context, and no default one. Closing it closes the callee.
         """
         when = context.deadline.get()
-        if not self._connection.writable:
-            await self._wait_for_room(codec, when)
-        call = self._send(codec, body, when, credit=WINDOW)
+        if not self.has_room:
+            await self.room(codec)
+        call = self._request(codec, body, self._remaining(codec, when), WINDOW)
         stream = self._streams[call] = _Stream(codec, when, self._loop)
         if when != context.NEVER:
-            self._deadlines.add(call, when)
+            self._deadlines.add(when)
         taken = 0
         try:
             while (item := await stream.next()) is not None:
@@ -107,21 +140,24 @@ class Outgoing:
 
     # --- sending ---
 
-    def _send(self, codec: MethodCodec, body: bytes, when: float, *, credit: int) -> int:
-        remaining = 0
-        if when != context.NEVER:
-            remaining = math.ceil((when - self._loop.time()) * 1000)
-            if remaining <= 0:
-                raise DeadlineExceeded(
-                    f"{codec.label} was not called: the deadline had passed",
-                    executed="no",
-                    why="the caller's own deadline binds the calls it makes",
-                )
+    def _remaining(self, codec: MethodCodec, when: float) -> int:
+        if when == context.NEVER:
+            return 0
+        remaining = math.ceil((when - self._loop.time()) * 1000)
+        if remaining <= 0:
+            raise DeadlineExceeded(
+                f"{codec.label} was not called: the deadline had passed",
+                executed="no",
+                why="the caller's own deadline binds the calls it makes",
+            )
+        return min(remaining, 0xFFFFFFFF)
+
+    def _request(self, codec: MethodCodec, body: bytes, remaining: int, credit: int) -> int:
         try:
             call = self._connection.send_request(
                 codec.index,
                 body,
-                deadline_ms=min(remaining, 0xFFFFFFFF),
+                deadline_ms=remaining,
                 metadata=context.metadata(),
                 credit=credit,
             )
@@ -188,20 +224,27 @@ class Outgoing:
             error = call_error(event.outcome, event.body, where=label)
         waiting.end(error)
 
-    def _expire(self, call: int) -> None:
-        waiting = self._unary.get(call) or self._streams.get(call)
-        if waiting is None or waiting.when > self._loop.time() or waiting.ended:
-            return  # answered meanwhile; the number may belong to a later call
-        self._unary.pop(call, None)
-        self._connection.send_cancel(call)
-        self._flush()
-        waiting.end(
-            DeadlineExceeded(
-                f"{waiting.codec.label} did not answer within its deadline",
-                why="the callee is slow, waits for something itself, or is overloaded",
-                fix="allow more with weaver.options(reference, timeout=…) or `[app] timeout`",
+    def _expire(self, now: float) -> float:
+        """End calls whose deadline has passed; the earliest deadline of the others."""
+        earliest = context.NEVER
+        pending: list[tuple[int, _Unary | _Stream]] = [*self._unary.items()]
+        for call, waiting in [*pending, *self._streams.items()]:
+            if waiting.ended:
+                continue
+            if waiting.when > now:
+                earliest = min(earliest, waiting.when)
+                continue
+            self._unary.pop(call, None)
+            self._connection.send_cancel(call)
+            self._flush()
+            waiting.end(
+                DeadlineExceeded(
+                    f"{waiting.codec.label} did not answer within its deadline",
+                    why="the callee is slow, waits for something itself, or is overloaded",
+                    fix="allow more with weaver.options(reference, timeout=…) or `[app] timeout`",
+                )
             )
-        )
+        return earliest
 
 
 class _Unary:
