@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from weaver.application.target import import_name
+from weaver.proclet.importing import import_name
 from weaver.testing import TestApp
 
 MakeApp = Callable[..., TestApp]

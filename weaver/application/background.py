@@ -10,11 +10,12 @@ import threading
 from concurrent.futures import Future
 from typing import Any
 
-from weaver.application.target import config_from, declared_roots
+from weaver.application.target import config_from
 from weaver.deployers.in_process import InProcess
 from weaver.errors import UsageError
 from weaver.proclet.current import Running, running
 from weaver.proclet.definition import define
+from weaver.proclet.importing import declared_roots
 
 _lock = threading.Lock()
 

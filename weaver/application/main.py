@@ -77,8 +77,9 @@ def _play(role: str, argv: list[str]) -> int:
 
 def _application(argv: list[str]) -> int:
     from weaver.application.run import run_target
-    from weaver.application.target import Target, _entry, import_name
+    from weaver.application.target import Target
     from weaver.config.load import load
+    from weaver.proclet.importing import entry_of, import_name
 
     manifest = manifest_here()
     if {"-h", "--help"} & set(argv):
@@ -95,7 +96,7 @@ def _application(argv: list[str]) -> int:
     config = load(manifest.config, source=manifest.source, environ=os.environ)
     for name, value in config.app.env.items():
         os.environ.setdefault(name, value)
-    entry = _entry(import_name(manifest.entry), manifest.entry)
+    entry = entry_of(import_name(manifest.entry), manifest.entry)
     target = Target(entry, config, Path.cwd(), manifest.app)
     return run_target(target, strict_copies=bool(argv))
 

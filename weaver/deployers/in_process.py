@@ -1,23 +1,20 @@
 """Runs a whole application in this process, on the running event loop."""
 
 import asyncio
-import logging
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 from weaver.config.configuration import Config
-from weaver.errors import ComponentError
 from weaver.proclet import context, current
 from weaver.proclet.definition import Definition
 from weaver.proclet.deployment import Deployment
-from weaver.proclet.host import Host, Placement, component_error
+from weaver.proclet.entry import run_entry
+from weaver.proclet.host import Host, Placement
 from weaver.proclet.injection import Injection
 from weaver.proclet.local import LocalPlacement
 from weaver.proclet.loopback import LoopbackPlacement
 from weaver.proclet.threads import Workers
-
-log = logging.getLogger("weaver")
 
 Calls = Literal["local", "rpc"]
 
@@ -102,48 +99,20 @@ class InProcess:
         Without a `main`, waits for the stop. Raises ComponentError if `main` raises.
         """
         component = self.definition.graph.components.get(self.entry or "")
-        if component is None or "main" not in component.hooks:
-            await self._stop_requested.wait()
-            return
-        instance: Any = self.host.instances[component.full_name]
-        main = asyncio.ensure_future(instance.main())
-        stop = asyncio.ensure_future(self._stop_requested.wait())
-        try:
-            await asyncio.wait((main, stop), return_when=asyncio.FIRST_COMPLETED)
-            if not main.done():
-                await self._end_main(main)
-            if not main.cancelled():
-                main.result()
-        except asyncio.CancelledError:
-            main.cancel()
-            await asyncio.wait((main,), timeout=self.config.app.stop_timeout)
-            raise
-        except Exception as error:
-            raise component_error(component, "main", error, ComponentError) from error
-        finally:
-            stop.cancel()
-
-    async def _end_main(self, main: asyncio.Future[None]) -> None:
-        grace = self.config.app.stop_timeout
-        if await self._drain():
-            await asyncio.wait((main,), timeout=grace)  # it returns when its servers have
-        main.cancel()
-        _, pending = await asyncio.wait((main,), timeout=grace)
-        if pending:
-            log.error("main did not end within %g s of being cancelled", grace)
-
-    async def _drain(self) -> bool:
-        drained = await asyncio.gather(
-            *(listener.drain() for listener in self._injection.listeners.values())
+        await run_entry(
+            component,
+            self.host.instances.get(self.entry or ""),
+            self._stop_requested,
+            drain=self._injection.drain,
+            grace=self.config.app.stop_timeout,
         )
-        return any(drained)
 
     async def stop(self) -> None:
         """Drain listeners, then stop components, callers first. Safe to call twice."""
         if self._stopped:
             return
         self._stopped = True
-        await self._drain()
+        await self._injection.drain()
         await self.host.stop()
         await self._close()
 

@@ -21,6 +21,9 @@ trace: ContextVar[bytes] = ContextVar("weaver.trace", default=b"")
 starting: ContextVar[str] = ContextVar("weaver.starting", default="")
 """Full name of the component whose `start` this code belongs to, or ""."""
 
+component: ContextVar[str] = ContextVar("weaver.component", default="")
+"""Full name of the component that a call from another process reached, or that starts; or ""."""
+
 _STARTING: Final = starting.name  # travels too, so that a deadlock of starts is found
 _propagated: dict[str, ContextVar[Any]] = {}
 

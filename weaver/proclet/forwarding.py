@@ -13,24 +13,55 @@ from collections.abc import Callable
 from typing import Any
 
 from weaver.component.model import Component, Method
+from weaver.control.messages import MethodStatistics
+from weaver.telemetry.histogram import BUCKETS, bucket
 
 
 class Edge:
     """How often one caller called one method, over all references it holds."""
 
-    __slots__ = ("_counters", "callee", "caller", "method", "others")
+    __slots__ = (
+        "_counters",
+        "callee",
+        "caller",
+        "errors",
+        "histogram",
+        "method",
+        "others",
+        "remote",
+    )
 
     def __init__(self, caller: str, callee: str, method: str) -> None:
         self.caller = caller
         self.callee = callee
         self.method = method
         self.others = 0
+        self.errors = 0
+        self.remote = False
+        self.histogram = [0] * BUCKETS
         self._counters: list[Callable[[], int]] = []
 
     @property
     def calls(self) -> int:
         """Calls begun so far."""
         return self.others + sum(count() for count in self._counters)
+
+    def took(self, nanoseconds: int) -> None:
+        """Count the duration of a call; of co-located calls, a sample is measured."""
+        self.histogram[bucket(nanoseconds)] += 1
+
+    def statistics(self) -> MethodStatistics:
+        """What has been measured so far."""
+        calls = self.calls
+        return MethodStatistics(
+            caller=self.caller,
+            component=self.callee,
+            method=self.method,
+            calls=calls,
+            errors=self.errors,
+            remote=calls if self.remote else 0,
+            histogram=tuple(self.histogram),
+        )
 
     def add(self, counter: Callable[[], int]) -> None:
         """Count what this function counts, too."""

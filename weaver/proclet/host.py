@@ -7,7 +7,7 @@ import asyncio
 import dataclasses
 import logging
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Protocol
 
 from weaver.component.model import Component, Method
@@ -30,7 +30,10 @@ class Placement(Protocol):
     """Through what calls to components go."""
 
     def target(self, codec: MethodCodec, instance: Any, options: Options) -> paths.Target:
-        """The function that performs a call of one method of a started component."""
+        """The function that performs a call of one method.
+
+        `instance` is the started component, or None for one that is not in this process.
+        """
         ...
 
     async def aclose(self) -> None:
@@ -39,7 +42,11 @@ class Placement(Protocol):
 
 
 class Host:
-    """The components of one application in this process, on the running event loop."""
+    """The components of one application in this process, on the running event loop.
+
+    `hosted` are the full names of those that are here, by default all; references to the others go
+    to the placement with no instance.
+    """
 
     def __init__(
         self,
@@ -48,12 +55,14 @@ class Host:
         placement: Placement,
         *,
         stop_timeout: float,
+        hosted: Collection[str] | None = None,
     ) -> None:
         self._definition = definition
         self._graph = definition.graph
         self._values = values
         self._placement = placement
         self._stop_timeout = stop_timeout
+        self._hosted = frozenset(self._graph.components if hosted is None else hosted)
         self._loop = asyncio.get_running_loop()
         self._codecs = {name: definition.table.of(name) for name in self._graph.components}
         self._references: dict[str, list[Any]] = {name: [] for name in self._graph.components}
@@ -74,7 +83,7 @@ class Host:
             }
 
         reference = make_reference(Binding(caller, component, invoke))
-        if not self._starting.has_started(callee):
+        if callee in self._hosted and not self._starting.has_started(callee):
             self._references[callee].append(reference)
         return reference
 
@@ -87,10 +96,11 @@ class Host:
         edge = self.edges.get(key) or self.edges.setdefault(key, Edge(*key))
 
         def direct() -> Callable[..., Any]:
-            return self._placement.target(codec, self.instances[name], options)
+            return self._placement.target(codec, self.instances.get(name), options)
 
-        lasting = self._starting.has_started(name) and options == DEFAULT_OPTIONS
-        if self._starting.has_started(name):
+        callable_now = name not in self._hosted or self._starting.has_started(name)
+        lasting = callable_now and options == DEFAULT_OPTIONS
+        if callable_now:
             target = direct()
         else:
 
@@ -98,6 +108,9 @@ class Host:
                 await self._starting.wait(caller, name)
 
             target = paths.gated(method, ready, self._loop, direct)
+        if name not in self._hosted:
+            edge.remote = True
+            target = paths.measured(method, edge, target)
         if options.timeout is not None:
             target = paths.limited(method, codec.label, options.timeout, target)
         if caller == OUTSIDE:
@@ -115,11 +128,13 @@ class Host:
         """
         try:
             for component in self._graph.components.values():
-                self.instances[component.full_name] = self._create(component)
+                if component.full_name in self._hosted:
+                    self.instances[component.full_name] = self._create(component)
             begun: set[str] = set()
             for name in self._graph.components:
-                if name not in begun:
-                    together = self._graph.cycle_of(name) or (name,)
+                if name in self._hosted and name not in begun:
+                    cycle = self._graph.cycle_of(name) or (name,)
+                    together = tuple(other for other in cycle if other in self._hosted)
                     begun.update(together)
                     await self._start_together(together)
         except BaseException as error:
@@ -154,12 +169,14 @@ class Host:
         component = self._graph.components[name]
         if "start" in component.hooks:
             context.starting.set(name)
+            context.component.set(name)
             try:
                 await patiently(self.instances[name].start(), f"{component.short_name}.start")
             except Exception as error:
                 raise component_error(component, "start", error) from error
             finally:
                 context.starting.set("")
+                context.component.set("")
         self._started.append(name)
         self._starting.finish(name)
         for reference in self._references.pop(name, ()):

@@ -3,8 +3,10 @@
 All problems of all components are found in one pass, before any of them is created.
 """
 
+import asyncio
 import os
-from collections.abc import Mapping
+import socket
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,11 @@ NO_ADDRESS = "127.0.0.1:0"
 
 
 class Injection:
-    """Builds what fields ask for; `folder` is that of weaver.toml. `close()` frees addresses."""
+    """Builds what fields ask for; `folder` is that of weaver.toml. `close()` frees addresses.
+
+    `hosted` limits it to these components; `sockets` are listening ones by name, which it owns from
+    now on, in place of those it would bind.
+    """
 
     def __init__(
         self,
@@ -31,11 +37,15 @@ class Injection:
         *,
         folder: Path | None = None,
         environ: Mapping[str, str] | None = None,
+        hosted: Collection[str] | None = None,
+        sockets: Mapping[str, socket.socket] | None = None,
     ) -> None:
         self._folder = folder or Path()
         self._graph = graph
         self._config = config
         self._environ = os.environ if environ is None else environ
+        self._hosted = frozenset(graph.components if hosted is None else hosted)
+        self._sockets = dict(sockets or {})
         self.listeners: dict[str, BoundListener] = {}
 
     def values(self) -> dict[tuple[str, str], Any]:
@@ -47,7 +57,7 @@ class Injection:
         if problems:
             raise ConfigError(problems)
         try:
-            for component in self._graph.components.values():
+            for component in self._components():
                 for field in component.fields_of("listener"):
                     values[component.full_name, field.name] = self._listener(component, field.name)
         except BaseException:
@@ -66,7 +76,7 @@ class Injection:
             self._check_names()
         except ConfigError as error:
             problems += error.problems
-        for component in self._graph.components.values():
+        for component in self._components():
             found, faults = self._section(component)
             values |= {(component.full_name, name): value for name, value in found.items()}
             problems += [p for p in faults if str(p) not in map(str, problems)]
@@ -108,6 +118,14 @@ class Injection:
                 problems += error.problems
         return values, problems
 
+    def _components(self) -> list[Component]:
+        return [c for c in self._graph.components.values() if c.full_name in self._hosted]
+
+    async def drain(self) -> bool:
+        """Stop accepting on every listener; whether anything was being served."""
+        drained = await asyncio.gather(*(listener.drain() for listener in self.listeners.values()))
+        return any(drained)
+
     def close(self) -> None:
         """Give all addresses back."""
         for listener in self.listeners.values():
@@ -121,10 +139,11 @@ class Injection:
         )
 
     def _listener(self, component: Component, name: str) -> BoundListener:
-        address = self._config.listener(name).address or NO_ADDRESS
-        listener = BoundListener(
-            name, bind(address), component=component.short_name, grace=self._config.app.stop_timeout
-        )
+        sock = self._sockets.pop(name, None)
+        if sock is None:
+            sock = bind(self._config.listener(name).address or NO_ADDRESS)
+        grace = self._config.app.stop_timeout
+        listener = BoundListener(name, sock, component=component.short_name, grace=grace)
         self.listeners[name] = listener
         return listener
 

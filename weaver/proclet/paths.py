@@ -11,7 +11,7 @@ import contextvars
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from weaver.component.model import Method
 from weaver.errors import DeadlineExceeded
@@ -45,6 +45,57 @@ def copying(method: Method, codec: MethodCodec, target: Target) -> Target:
         return codec.copy_result(await target(*args, **kwargs))
 
     return call
+
+
+class Measure(Protocol):
+    """What takes the duration of calls and counts those that raise."""
+
+    errors: int
+
+    def took(self, nanoseconds: int) -> None:
+        """Count one duration."""
+        ...
+
+
+def measured(method: Method, edge: Measure, target: Target) -> Target:
+    """Measure every call: for calls that leave the process, 0.2 us are nothing.
+
+    A stream counts from its first request to its end.
+    """
+    clock = time.perf_counter_ns
+
+    async def call(*args: Any, **kwargs: Any) -> Any:
+        began = clock()
+        try:
+            return await target(*args, **kwargs)
+        except Exception:
+            edge.errors += 1
+            raise
+        finally:
+            edge.took(clock() - began)
+
+    async def stream(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+        began = clock()
+        try:
+            async for item in closing(target(*args, **kwargs)):
+                yield item
+        except Exception:
+            edge.errors += 1
+            raise
+        finally:
+            edge.took(clock() - began)
+
+    def plain(*args: Any, **kwargs: Any) -> Any:
+        began = clock()
+        try:
+            return target(*args, **kwargs)
+        except Exception:
+            edge.errors += 1
+            raise
+        finally:
+            edge.took(clock() - began)
+
+    return {"async": call, "stream": stream, "plain": plain}[method.kind]
 
 
 def gated(

@@ -7,8 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any, Final, Literal, Self, TypeVar
 
-from weaver.application.target import import_name
-from weaver.application.web_entry import web_entry
 from weaver.component import registry
 from weaver.config.configuration import Config
 from weaver.config.load import load_mapping
@@ -16,6 +14,8 @@ from weaver.deployers.in_process import InProcess
 from weaver.errors import UsageError
 from weaver.proclet.current import Running, running
 from weaver.proclet.definition import Fakes, define
+from weaver.proclet.importing import import_name
+from weaver.proclet.web_entry import web_entry
 
 T = TypeVar("T")
 Runner = Literal["local", "rpc"]

@@ -1,0 +1,38 @@
+"""Imports an application once, so that replicas can be forked from the process that did it.
+
+Nothing here starts a thread, a loop or a connection: a fork would not take them along.
+"""
+
+import dataclasses
+import os
+from pathlib import Path
+
+from weaver.config.configuration import Config
+from weaver.config.load import load as load_config
+from weaver.control.messages import Application
+from weaver.proclet.definition import Definition, define
+from weaver.proclet.importing import declared_roots, entry_of, import_name, make_importable
+
+
+@dataclasses.dataclass(frozen=True)
+class Preloaded:
+    """An imported application; `folder` is that of weaver.toml."""
+
+    definition: Definition
+    config: Config
+    folder: Path
+
+
+def load(application: Application) -> Preloaded:
+    """Import the application and put it together; the environment has been set before.
+
+    Raises ConfigError, ComponentError, UsageError and DefinitionError.
+    """
+    config = load_config(application.config, source=application.source, environ=os.environ)
+    for name, value in config.app.env.items():
+        os.environ.setdefault(name, value)
+    folder = Path(application.project or ".")
+    if application.project:
+        make_importable(folder)
+    entry = entry_of(import_name(application.target), application.target)
+    return Preloaded(define(declared_roots(entry)), config, folder)
