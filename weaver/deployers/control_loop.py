@@ -32,6 +32,9 @@ HISTORY_KEPT: Final = 1_000
 FLUSH: Final = 0.2
 """Seconds until the log of events is written: several at once cost one wait for the disk."""
 
+LOAD_EVERY: Final = 5.0
+"""Seconds between two looks at how busy replicas are."""
+
 QUIET_KINDS: Final = frozenset({"ready", "scaled", "live", "listening", "stopped", "ended"})
 
 
@@ -72,6 +75,7 @@ class ControlLoop:
         self._busy = False
         self._now = 0.0
         self._flush: asyncio.TimerHandle | None = None
+        self._load: asyncio.TimerHandle | None = None
         self._unsaved: list[tuple[float, events.Event]] = []
         self._untold: list[HistoryEvent] = []
         self._changed = asyncio.Event()
@@ -85,6 +89,8 @@ class ControlLoop:
         self._loop = asyncio.get_running_loop()
         try:
             self.happen(events.Began())
+            if any(group.most is not None for group in self.state.spec.groups.values()):
+                self._load = self._loop.call_later(LOAD_EVERY, self._measure_load)
             await self._over.wait()
         finally:
             await self._close()
@@ -141,9 +147,18 @@ class ControlLoop:
             self._carry_out(effect)
         if self._flush is None:
             self._flush = self._loop.call_later(FLUSH, self._write_log)
+        if self.state.replicas is not before.replicas:
+            self._forget_ended(before)
         if self.state is not before:
             self._changed.set()
             self.changes.add([None])
+
+    def _forget_ended(self, before: State) -> None:
+        """Incarnations of a replica that has gone, or whose envelope has, are counted anew."""
+        for name, replica in before.replicas.items():
+            now = self.state.replicas.get(name)
+            if now is None or now.incarnation < replica.incarnation:
+                self.measured.forget(name)
 
     def _carry_out(self, effect: effects.Effect) -> None:
         match effect:
@@ -192,6 +207,12 @@ class ControlLoop:
         self.history.add([entry])
         self._untold.append(entry)
 
+    def _measure_load(self) -> None:
+        self._load = self._loop.call_later(LOAD_EVERY, self._measure_load)
+        loads = self.measured.loads()
+        if loads and self.state.phase == "live":
+            self.happen(events.LoadMeasured(loads))
+
     def _write_log(self) -> None:
         """Write what has happened; a log that cannot be written does not stop a deployment."""
         self._flush = None
@@ -207,8 +228,9 @@ class ControlLoop:
         self._changed.set()
         for name in list(self._timers):
             self._cancel(name)
-        if self._flush is not None:
-            self._flush.cancel()
+        for timer in (self._flush, self._load):
+            if timer is not None:
+                timer.cancel()
         self._write_log()
         links = list(self._links.values())
         for link in links:

@@ -152,7 +152,8 @@ class EnvelopeLink:
         hearing = self._hearing
         match said:
             case messages.Statistics():
-                hearing.measured.take(replica, incarnation, said)
+                now = asyncio.get_running_loop().time()
+                hearing.measured.take(replica, incarnation, said, now)
             case messages.Spans(spans=spans):
                 hearing.spans.add(spans)
             case messages.Logs(records=records, lost=lost):

@@ -17,23 +17,41 @@ class Measured:
     def __init__(self) -> None:
         self.latest: dict[str, Statistics] = {}
         self._incarnations: dict[str, int] = {}
+        self._samples: dict[str, list[tuple[float, float]]] = {}
         self._ended: dict[Key, MethodStatistics] = {}
 
-    def take(self, replica: str, incarnation: int, statistics: Statistics) -> None:
+    def take(self, replica: str, incarnation: int, statistics: Statistics, now: float) -> None:
         """What a replica has measured since it started; older incarnations are ignored."""
         known = self._incarnations.get(replica, 0)
         if incarnation < known:
             return
         if incarnation > known and replica in self.latest:
             _add_up(self._ended, self.latest[replica].methods)
+            self._samples.pop(replica, None)
+        self._samples.setdefault(replica, []).append((now, statistics.cpu))
         self._incarnations[replica] = incarnation
         self.latest[replica] = statistics
 
-    def restarted(self, replica: str) -> None:
-        """The envelope of a replica counts incarnations anew."""
+    def forget(self, replica: str) -> None:
+        """The replica has ended for good, or its envelope counts incarnations anew."""
         if replica in self.latest:
             _add_up(self._ended, self.latest.pop(replica).methods)
+        self._samples.pop(replica, None)
         self._incarnations.pop(replica, None)
+
+    def loads(self) -> dict[str, float]:
+        """How busy each replica was since this was asked last: CPU seconds per second, 0 to 1.
+
+        One process executes Python on one core at a time. Replicas of which too little is known
+        are left out.
+        """
+        found: dict[str, float] = {}
+        for replica, samples in self._samples.items():
+            (first, before), (last, after) = samples[0], samples[-1]
+            if last > first:
+                found[replica] = min(max((after - before) / (last - first), 0.0), 1.0)
+            del samples[:-1]
+        return found
 
     def methods(self) -> tuple[MethodStatistics, ...]:
         """The calls of each method by each caller, over all replicas there have been."""

@@ -81,6 +81,12 @@ class ScaleRequested(Happened, frozen=True):
     replicas: int
 
 
+class LoadMeasured(Happened, frozen=True):
+    """How busy replicas were since the last time: shares of their capacity, from 0 to 1."""
+
+    loads: dict[str, float]
+
+
 class StopRequested(Happened, frozen=True):
     """End every replica; `at_once` without draining."""
 
@@ -95,5 +101,5 @@ class Broke(Happened, frozen=True):
 
 Event = (
     Began | Broke | TimerFired | HostSaid | ReplicaSaid | EnvelopeLost | ReachFailed
-    | ScaleRequested | StopRequested
+    | ScaleRequested | LoadMeasured | StopRequested
 )  # fmt: skip

@@ -137,7 +137,7 @@ class State(msgspec.Struct, frozen=True):
     """All that the manager knows. `timers` maps the names of those that are set to their times.
 
     `epoch` is larger than that of every earlier manager, and begins all numbers this one gives out.
-    `seed` makes the nonces of probes its own.
+    `seed` makes the nonces of probes its own. `calm` says since when a group could do with less.
     """
 
     spec: Spec
@@ -156,6 +156,7 @@ class State(msgspec.Struct, frozen=True):
     timers: dict[str, float] = {}
     orders: int = 0
     nonces: int = 0
+    calm: dict[str, float] = {}
 
 
 EPOCH_SHIFT: Final = 32

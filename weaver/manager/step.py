@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from weaver.manager import envelopes, replicas, scaling
+from weaver.manager import envelopes, load, replicas, scaling
 from weaver.manager.effects import Effect
 from weaver.manager.events import (
     Began,
@@ -10,6 +10,7 @@ from weaver.manager.events import (
     EnvelopeLost,
     Event,
     HostSaid,
+    LoadMeasured,
     ReachFailed,
     ReplicaSaid,
     ScaleRequested,
@@ -48,6 +49,8 @@ def _happen(turn: Turn, event: Event) -> None:
             _fire(turn, name)
         case ScaleRequested(group=group, replicas=count):
             scaling.scale(turn, group, count)
+        case LoadMeasured(loads=loads):
+            load.follow(turn, loads)
         case StopRequested(at_once=at_once):
             turn.end("stopped", at_once=at_once)
         case Broke(fault=fault):
