@@ -67,7 +67,7 @@ async def test_replicas_end_with_their_envelope(
     async with attached(path) as manager:
         await running(manager, preload=preload)
         family = envelope.children(recursive=True)
-        assert len(family) == 3 + preload
+        assert len(family) >= 3 + preload
         os.kill(manager.all(ReplicaStarted)[0].pid, signal.SIGSTOP)
         envelope.kill()
         assert_all_end(family)
@@ -79,7 +79,7 @@ def test_everything_ends_with_the_manager_of_a_foreground_run(path: Path) -> Non
         envelope = psutil.Process(int(manager.stdout.readline()))
         family = [envelope, *envelope.children(recursive=True)]
         manager.kill()
-    assert len(family) == 4
+    assert len(family) >= 4
     assert_all_end(family)
     assert not path.exists()
 

@@ -6,6 +6,7 @@ the runtime's (`weaver.proclet`), which tests replace by a module of that name.
 """
 
 import argparse
+import asyncio
 import faulthandler
 import importlib
 import io
@@ -90,6 +91,20 @@ def as_a_new_program() -> None:
     errors = os.dup(2)
     faulthandler.enable(errors)
     faulthandler.register(signal.SIGQUIT, errors, all_threads=True)
+
+
+def warm_up() -> None:
+    """Touch what every replica touches first, so that the kernel has copied those pages before."""
+
+    async def nothing() -> None:
+        await asyncio.sleep(0)
+
+    try:
+        import uvloop
+    except ImportError:
+        asyncio.run(nothing())
+    else:
+        uvloop.run(nothing())
 
 
 def host(control: socket.socket, runtime: Runtime, preloaded: Any, fds: dict[str, int]) -> int:

@@ -24,6 +24,14 @@ def find_counter(membership: str, root: Path = _ROOT) -> Path | None:
     return next((path for path in candidates if path.is_file()), None)
 
 
+def own_counter() -> Path | None:
+    """The file with the count for this process."""
+    try:
+        return find_counter(Path("/proc/self/cgroup").read_text())
+    except OSError:
+        return None
+
+
 def count_kills(text: str) -> int:
     """The count in such a file."""
     for line in text.splitlines():
@@ -34,13 +42,10 @@ def count_kills(text: str) -> int:
 
 
 class MemoryKills:
-    """Watches the count of this process's control group, which its children share."""
+    """Watches the count of a control group: by default that of this process and its children."""
 
-    def __init__(self) -> None:
-        try:
-            self._counter = find_counter(Path("/proc/self/cgroup").read_text())
-        except OSError:
-            self._counter = None
+    def __init__(self, counter: Path | None = None) -> None:
+        self._counter = counter or own_counter()
         self._known = self._read()
 
     def explain(self, end: Exit) -> str:

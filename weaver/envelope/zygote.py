@@ -2,16 +2,19 @@
 
 Decides when a fork is safe: one thread, no event loop, no connection opened by an import. What is
 forked is frozen out of the garbage collector's sight, so that replicas go on sharing its memory.
+One process is forked ahead, so that the next replica only has to be told what it is.
 It keeps a plain blocking socket to the envelope and ends with it. Linux only.
 """
 
+import contextlib
 import gc
 import os
+import select
 import socket
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from weaver.control.messages import Application, Message
 from weaver.control.stream import Codec, Receiver, encode
@@ -28,11 +31,24 @@ from weaver.envelope.zygote_messages import (
 )
 
 CHUNK: Final = 64 * 1024
+QUIET: Final = 0.25
+"""Seconds without an order until the next spare is forked: not while a replica starts."""
+_PID: Final = 8  # bytes of a pid in the pipe
 MOST_DESCRIPTORS: Final = 250  # the kernel takes no more at once
 
 
+class Spare(NamedTuple):
+    """A process that waits on the other end of its socket to become a replica."""
+
+    pid: int
+    sock: socket.socket
+
+
 class Envelope:
-    """The zygote's end of its socket: one message at a time, with the descriptors that came."""
+    """The zygote's end of its socket: one message at a time, with the descriptors that came.
+
+    A spare has one as well, to the zygote.
+    """
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
@@ -40,10 +56,41 @@ class Envelope:
         self._messages: list[Preload | Fork] = []
         self._descriptors: list[int] = []
 
+    @property
+    def waiting(self) -> int:
+        """How many messages have been received and not been taken."""
+        return len(self._messages)
+
+    def waits(self, seconds: float) -> bool:
+        """Whether there is something to receive within so many seconds."""
+        return bool(self._messages or select.select([self._sock], [], [], seconds)[0])
+
+    def hold(self, order: Preload | Fork) -> None:
+        """Put the message that was received last back."""
+        self._messages.insert(0, order)
+
+    def assign(self, spare: Spare) -> None:
+        """Make a spare the replica that the next message is for; a dead one is passed over."""
+        order = self._messages[0]
+        assert isinstance(order, Fork)
+        fds = self._descriptors[: 3 + len(order.listeners)]
+        with spare.sock:
+            try:
+                socket.send_fds(spare.sock, [encode(order)], fds)
+            except OSError:
+                return
+        self._messages.pop(0)
+        for number in self.take(len(fds)):
+            os.close(number)
+        self.send(Forked(order.ticket, spare.pid))
+
     def receive(self) -> Preload | Fork | None:
         """The next message; None when the envelope has ended."""
         while not self._messages:
-            data, fds, _, _ = socket.recv_fds(self._sock, CHUNK, MOST_DESCRIPTORS)
+            try:
+                data, fds, _, _ = socket.recv_fds(self._sock, CHUNK, MOST_DESCRIPTORS)
+            except ConnectionError:
+                return None
             self._descriptors += fds
             if not data:
                 return None
@@ -104,54 +151,82 @@ def unsafe() -> str:
 
 
 def _serve(envelope: Envelope, parent: int, runtime: child.Runtime, preloaded: Any) -> int:
-    while (order := envelope.receive()) is not None:
-        if not isinstance(order, Fork):
-            return 1
-        fds = envelope.take(3 + len(order.listeners))
-        why = unsafe()
-        if why:
-            envelope.send(Unsafe(why))
-            return 0
-        sys.stdout.flush()
-        sys.stderr.flush()
-        pid = _fork_for(parent)
-        if pid == 0:
-            envelope.close()
-            return _replica(order, fds, runtime, preloaded)
-        for number in fds:
-            os.close(number)
-        envelope.send(Forked(order.ticket, pid))
-    return 0
+    spares: list[Spare] = []
+    while True:
+        if not spares and not envelope.waits(QUIET):
+            wanted = 1
+        else:
+            order = envelope.receive()
+            if not isinstance(order, Fork):
+                return 0
+            envelope.hold(order)
+            wanted = envelope.waiting - len(spares)
+        if wanted > 0:
+            why = unsafe()
+            if why:
+                envelope.send(Unsafe(why))
+                return 0
+            bred = _breed(wanted)
+            if isinstance(bred, socket.socket):
+                envelope.close()
+                for spare in spares:
+                    spare.sock.close()
+                return _spare(bred, parent, runtime, preloaded)
+            if not bred:
+                return 1  # no memory, or too many processes: the envelope goes on without us
+            spares += bred
+        while envelope.waiting and spares:
+            envelope.assign(spares.pop(0))
 
 
-def _fork_for(parent: int) -> int:
-    """Fork a grandchild that `parent` inherits at once; its pid here, and 0 there.
-
-    The envelope then is its parent: it can wait for it, and the zygote's end changes nothing.
+def _breed(count: int) -> list[Spare] | socket.socket:
+    """Fork so many grandchildren, which the envelope inherits at once: it can wait for them, and
+    the zygote's end changes nothing. Returns them, and in each its socket.
     """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    pairs = [socket.socketpair() for _ in range(count)]
     reader, writer = os.pipe()
     middle = os.fork()
     if middle == 0:
-        pid = os.fork()
-        if pid == 0:
-            os.close(reader)
-            os.close(writer)
-            await_adoption(parent)
-            die_with(parent)
-            return 0
-        os.write(writer, pid.to_bytes(8, "little"))
+        with contextlib.suppress(OSError):
+            for _, theirs in pairs:
+                pid = os.fork()
+                if pid == 0:
+                    os.close(reader)
+                    os.close(writer)
+                    return theirs
+                os.write(writer, pid.to_bytes(_PID, "little"))
         os._exit(0)
     os.close(writer)
-    pid = int.from_bytes(os.read(reader, 8), "little")
-    os.close(reader)
-    os.waitpid(middle, 0)  # from here on it is the envelope's child
-    return pid
+    with os.fdopen(reader, "rb") as file:
+        pids = file.read()
+    os.waitpid(middle, 0)  # from here on they are the envelope's children
+    spares: list[Spare] = []
+    for index, (ours, theirs) in enumerate(pairs):
+        theirs.close()
+        pid = int.from_bytes(pids[_PID * index : _PID * (index + 1)], "little")
+        if pid:
+            spares.append(Spare(pid, ours))
+        else:
+            ours.close()
+    return spares
 
 
-def _replica(order: Fork, fds: list[int], runtime: child.Runtime, preloaded: Any) -> int:
+def _spare(sock: socket.socket, parent: int, runtime: child.Runtime, preloaded: Any) -> int:
+    """Wait to become a replica, with everything done that can be done before."""
     os.setsid()
+    await_adoption(parent)
+    die_with(parent)
+    name_process("weaver-spare")
+    child.warm_up()
+    zygote = Envelope(sock)
+    order = zygote.receive()
+    if not isinstance(order, Fork):
+        return 0
+    control, stdout, stderr, *held = zygote.take(3 + len(order.listeners))
+    zygote.close()
     name_process(order.name)
-    control, stdout, stderr, *held = fds
     child.redirect(stdout, stderr)
     child.as_a_new_program()
     listeners = dict(zip(order.listeners, held, strict=True))
