@@ -146,7 +146,7 @@ class Replicas:
     """Makes replicas, and closes them before the test counts what it leaves behind."""
 
     def __init__(self, address: Callable[[str], str]) -> None:
-        self._address = address
+        self.address = address
         self._made: list[Replica] = []
 
     async def __call__(
@@ -180,7 +180,7 @@ class Replicas:
         replica = Replica(
             network, DistributedPlacement(network), shelf, workers, hosts=hosts, missing=missing
         )
-        replica.address = await network.listen(self._address(name))
+        replica.address = await network.listen(self.address(name))
         self._made.append(replica)
         return replica
 

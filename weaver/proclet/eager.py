@@ -11,7 +11,7 @@ import contextvars
 import sys
 import types
 from collections.abc import Coroutine, Generator
-from typing import Any
+from typing import Any, cast
 
 _enter = asyncio.tasks._enter_task  # noqa: SLF001 # what tasks themselves do around each step
 _leave = asyncio.tasks._leave_task  # noqa: SLF001
@@ -42,7 +42,7 @@ def _start(
     coroutine: Coroutine[Any, Any, None],
     own: contextvars.Context,
 ) -> asyncio.Task[None] | None:
-    task: asyncio.Task[None] = asyncio.Task.__new__(asyncio.Task)
+    task = cast("asyncio.Task[None]", asyncio.Task.__new__(asyncio.Task))  # pyright: ignore[reportUnknownMemberType]
     _enter(loop, task)
     try:
         yielded = own.run(coroutine.send, None)
