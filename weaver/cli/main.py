@@ -24,6 +24,7 @@ COMMANDS = {
     "graph": "Show the components of an application and who calls whom.",
     "build": "Freeze an application into one PEX file.",
     "inspect": "Show what is in a PEX, without running it.",
+    "multi": "Run an application as many processes on this machine.",
     "status": "Show what runs: deployments, groups, replicas, methods.",
     "logs": "Show or follow the log of a deployment.",
     "metrics": "Print the metrics of a deployment in Prometheus' text format.",

@@ -134,7 +134,7 @@ def _group(
         replicas=replicas,
         least=scaling.min if scaling else 1,
         most=scaling.max if scaling else None,
-        target_load=scaling.target_load if scaling else 0.7,
+        target_load=float(scaling.target_load) if scaling else 0.7,
         entry=entry if entry in names else "",
         hosts=table.hosts,
         prefer=table.prefer,

@@ -1,0 +1,125 @@
+"""A deployment in the foreground: progress, listeners, the log, and Ctrl-C."""
+
+import asyncio
+import signal
+import time
+from pathlib import Path
+
+import click
+
+from weaver.cli.deployment import print_record
+from weaver.control.messages import LogRecord
+from weaver.deployers.control_loop import ControlLoop
+from weaver.deployers.feed import Feed
+from weaver.errors import WeaverError
+
+LAST_LINES = 20
+
+
+def run_foreground(config: Path | None, *, strict_copies: bool, as_json: bool) -> int:
+    """Build, install, and run until the application ends; the exit code.
+
+    Raises WeaverError for what fails, with the reason.
+    """
+    from weaver.deployers.launch import envelope_command, spec_of
+    from weaver.deployers.session import manage
+    from weaver.packaging.build import build
+    from weaver.packaging.installed import install
+
+    say = _Progress(quiet=as_json)
+    built = build(config, progress=say)
+    python = install(built.path)
+    spec = spec_of(built.manifest, built.build_id, foreground=True, strict_copies=strict_copies)
+    run = _Run(as_json=as_json)
+
+    async def go() -> int:
+        outcome = await manage(
+            spec,
+            envelope_command(python),
+            revision=built.manifest.revision,
+            watch=run.watch,
+            prepared=run.prepare,
+        )
+        run.print_rest()
+        if outcome.result == "failed" and outcome.fault is not None:
+            fault = outcome.fault
+            raise WeaverError(fault.what, where=fault.where, why=fault.why, fix=fault.fix)
+        return 0
+
+    return asyncio.run(go())
+
+
+class _Progress:
+    """Says on stderr what a build is doing."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet = quiet
+
+    def __call__(self, text: str) -> None:
+        if not self._quiet:
+            click.echo(click.style(text, dim=True), err=True)
+
+
+class _Run:
+    """What a person at the terminal sees of a deployment, and does to it."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        self._as_json = as_json
+        self._printed = 0
+        self._began = time.monotonic()
+        self._loop: ControlLoop | None = None
+        self._asked = 0
+
+    def prepare(self, loop: ControlLoop) -> None:
+        """Before anything starts: the first Ctrl-C ends in order, the next one at once."""
+        self._loop = loop
+        running = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            running.add_signal_handler(number, self._stop, number.name)
+
+    def _stop(self, name: str) -> None:
+        assert self._loop is not None
+        self._asked += 1
+        if not self._as_json:
+            hint = "stopping; press Ctrl-C again to end at once" if self._asked == 1 else "now"
+            click.echo(f"{name}: {hint}", err=True)
+        self._loop.request_stop(at_once=self._asked > 1)
+
+    async def watch(self, loop: ControlLoop) -> None:
+        """Print the log as it comes, and where the listeners are once it is live."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._logs(loop.logs))
+            tasks.create_task(self._announce(loop))
+
+    async def _logs(self, feed: Feed[LogRecord]) -> None:
+        with feed.follow() as reader:
+            while True:
+                for record in await reader.take():
+                    self._printed += 1
+                    print_record(record, as_json=self._as_json)
+
+    async def _announce(self, loop: ControlLoop) -> None:
+        try:
+            await loop.wait_live()
+        except WeaverError:
+            return  # the end of the run says it
+        report = loop.status().report
+        if self._as_json:
+            return
+        seconds = time.monotonic() - self._began
+        replicas = sum(len(group.replicas) for group in report.groups)
+        click.echo(
+            f"{report.app} {report.version[:12]} is live: {replicas} replicas of "
+            f"{len(report.groups)} groups after {seconds:.1f} s"
+        )
+        for listener in report.listeners:
+            click.echo(f"listener {listener.name}: http://{listener.address}")
+        click.echo(f"see also: weaver status {report.app} · weaver logs -f {report.app}")
+
+    def print_rest(self) -> None:
+        """Print records that came after the last look."""
+        if self._loop is None:
+            return
+        rest = list(self._loop.logs.latest)[self._printed :]
+        for record in rest:
+            print_record(record, as_json=self._as_json)

@@ -1,0 +1,61 @@
+"""The role `manager` of a PEX: the manager of a detached deployment, in a process of its own.
+
+It is told what to run on its standard input, so that nothing secret is in its arguments or in a
+file. What it says itself is in its log file in the state directory.
+"""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Sequence
+
+import msgspec
+
+from weaver.deployers.control_loop import ControlLoop
+from weaver.deployers.session import manage
+from weaver.errors import UsageError, WeaverError
+from weaver.manager.state import Spec
+
+log = logging.getLogger("weaver.manager")
+
+
+class Task(msgspec.Struct, frozen=True):
+    """What a manager process is started with."""
+
+    spec: Spec
+    command: tuple[str, ...]
+    revision: str = ""
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the manager until its deployment has ended; 0 if that was asked for."""
+    del argv
+    data = sys.stdin.buffer.read()
+    try:
+        task = msgspec.msgpack.decode(data, type=Task)
+    except msgspec.MsgspecError as error:
+        raise UsageError(
+            "a manager is started by `weaver deploy`, not by hand", why=str(error)
+        ) from error
+    os.close(0)
+    os.open(os.devnull, os.O_RDONLY)
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    try:
+        return asyncio.run(_run(task))
+    except WeaverError as error:
+        log.error("%s", error)  # noqa: TRY400 # its four parts say more than a traceback
+        return 1
+
+
+async def _run(task: Task) -> int:
+    def prepared(loop: ControlLoop) -> None:
+        running = asyncio.get_running_loop()
+        running.add_signal_handler(signal.SIGTERM, loop.request_stop)
+        running.add_signal_handler(signal.SIGINT, lambda: None)
+
+    outcome = await manage(task.spec, task.command, revision=task.revision, prepared=prepared)
+    return 1 if outcome.result == "failed" else 0
