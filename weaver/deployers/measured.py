@@ -28,7 +28,8 @@ class Measured:
         if incarnation > known and replica in self.latest:
             _add_up(self._ended, self.latest[replica].methods)
             self._samples.pop(replica, None)
-        self._samples.setdefault(replica, []).append((now, statistics.cpu))
+        samples = self._samples.setdefault(replica, [])
+        samples[1:] = [(now, statistics.cpu)]  # the first since it was asked, and the last
         self._incarnations[replica] = incarnation
         self.latest[replica] = statistics
 

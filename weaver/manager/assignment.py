@@ -6,6 +6,7 @@ about `SLICES` per replica: fine enough to be even, few enough to be pushed arou
 """
 
 import heapq
+import operator
 from typing import Final
 
 from weaver.routing import KEY_SPACE, Assignment
@@ -34,6 +35,8 @@ def assign(previous: Assignment, replicas: list[str] | tuple[str, ...]) -> Assig
 def _split(starts: list[int], owners: list[str], widest: int) -> tuple[list[int], list[str]]:
     """Slices in equal parts, none wider than `widest`; nothing moves."""
     ends = [*starts[1:], KEY_SPACE]
+    if max(map(operator.sub, ends, starts)) <= widest:
+        return starts, owners  # by far the most frequent case: a replica came or went
     found: list[tuple[int, str]] = []
     for start, end, owner in zip(starts, ends, owners, strict=True):
         # Powers of two: parts of parts have the same edges, whichever way they came about.
@@ -63,7 +66,7 @@ def _merge(starts: list[int], owners: list[str], count: int) -> tuple[list[int],
 def _balance(starts: list[int], owners: list[str], names: list[str]) -> list[str]:
     """Give away slices without an owner, then move from the fullest replica to the emptiest."""
     ends = [*starts[1:], KEY_SPACE]
-    width = [b - a for a, b in zip(starts, ends, strict=True)]
+    width = list(map(operator.sub, ends, starts))
     owned: dict[str, list[int]] = {name: [] for name in names}
     orphans: list[int] = []
     for i, owner in enumerate(owners):
