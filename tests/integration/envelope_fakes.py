@@ -61,6 +61,8 @@ def load(application: Application) -> object:
             raise ImportError("there is no such module")
         case "threads:":
             threading.Thread(target=time.sleep, args=(60,), daemon=True, name="user-thread").start()
+        case "sleeps:":
+            time.sleep(60)
         case "connects:":
             load.kept = socket.socket()  # type: ignore[attr-defined]
         case _:

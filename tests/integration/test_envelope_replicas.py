@@ -219,6 +219,17 @@ async def test_an_import_that_fails_is_reported_with_its_place(
     assert "cannot be imported" in exited.reason
 
 
+@BOTH_WAYS
+async def test_an_import_that_takes_long_does_not_delay_the_end(
+    manager: FakeManager, preload: bool
+) -> None:
+    manager.send(orders(1, {"a": "idle"}, target="sleeps:", preload=preload, stop_timeout=0.1))
+    await manager.until(lambda: any(r.message == "importing" for r in manager.records()))
+    manager.send(orders(2, {}, target="sleeps:", preload=preload, stop_timeout=0.1))
+    (exited,) = await manager.exited()
+    assert exited.expected
+
+
 @linux_only
 async def test_replicas_outlive_the_zygote_and_the_next_one_is_forked_again(
     manager: FakeManager, path: Path

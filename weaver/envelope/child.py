@@ -44,6 +44,9 @@ def find_runtime(module: str) -> Runtime:
 
 def preload(application: Application, runtime: str) -> tuple[Runtime, Any]:
     """Set the environment and import the application. Raises whatever its modules raise."""
+    stdout: Any = sys.stdout
+    if isinstance(stdout, io.TextIOWrapper):
+        stdout.reconfigure(line_buffering=True)  # a line is seen when it is written
     os.environ.update(application.environment)
     if application.project and application.project not in sys.path:
         sys.path.insert(0, application.project)
@@ -84,9 +87,6 @@ def as_a_new_program() -> None:
         signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
-    stdout: Any = sys.stdout
-    if isinstance(stdout, io.TextIOWrapper):
-        stdout.reconfigure(line_buffering=True)  # a line is seen when it is written
     # A copy of stderr: the runtime may point fd 2 elsewhere. It stays open as long as we live.
     errors = os.dup(2)
     faulthandler.enable(errors)

@@ -225,12 +225,15 @@ class Envelope:
     def _stop(self, replica: Replica) -> None:
         orders = self._supervision.orders
         grace = orders.stop_timeout if orders is not None else 0.0
-        for incarnation in self._tasks.values():
-            if incarnation.name == replica.name and incarnation.running is not None:
-                if self._brief:
-                    incarnation.running.stop(LOST_STOP, LOST_TERM)
-                else:
-                    incarnation.running.stop(grace)
+        for task, incarnation in self._tasks.items():
+            if incarnation.name != replica.name:
+                continue
+            if incarnation.running is None:
+                task.cancel()  # the import may take long; what is forked meanwhile finds no orders
+            elif self._brief:
+                incarnation.running.stop(LOST_STOP, LOST_TERM)
+            else:
+                incarnation.running.stop(grace)
 
     def _report_forgotten(self, replicas: list[Replica]) -> None:
         for replica in replicas:

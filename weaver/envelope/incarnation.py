@@ -9,7 +9,7 @@ import random
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
 
@@ -39,7 +39,8 @@ from weaver.envelope.running import Pipes, Running
 from weaver.envelope.supervision import Phase, Replica, Supervision
 from weaver.envelope.zygote_link import PreloadError
 
-UNKEPT = (Heartbeat, Statistics, Spans)
+YOUNG_STOP: Final = 1.0  # seconds for a replica that has not served anything yet
+UNKEPT: Final = (Heartbeat, Statistics, Spans)
 
 
 class Reports(Protocol):
@@ -106,7 +107,10 @@ class Incarnation:
         try:
             try:
                 running = await self._start(pipes)
-            except (PreloadError, OSError) as error:
+            except asyncio.CancelledError:
+                self._report(Exit(0), "it was still starting")
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever it is, the next attempt follows
                 self._not_started(error)
                 return
             try:

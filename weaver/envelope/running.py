@@ -62,18 +62,20 @@ class Running(asyncio.Protocol):
         self._receiver: Receiver[Any] = Receiver(Codec(FromProclet))
         self._transport: asyncio.Transport | None = None
         self._ending: asyncio.Task[None] | None = None
+        self._greeting = b""
         self._closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def connect(self, control: socket.socket, hosting: Hosting) -> None:
         """Take the control socket and tell the replica who it is."""
         loop = asyncio.get_running_loop()
+        self._greeting = encode(hosting)
         await loop.create_connection(lambda: self, sock=control)
-        self.send(encode(hosting))
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """asyncio: connected."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
+        self.send(self._greeting)  # before anything that is relayed meanwhile
 
     def data_received(self, data: bytes) -> None:
         """asyncio: bytes of the proclet."""

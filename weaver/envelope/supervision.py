@@ -48,7 +48,8 @@ class Replica:
         self.incarnation = 0
         self.due = 0.0
         self.pid = 0
-        self.started = 0.0
+        self.started = 0.0  # in seconds since the epoch; the other times are of the given clock
+        self.began = 0.0
         self.heard = 0.0
         self.registered: RegisterReplica | None = None
 
@@ -129,7 +130,7 @@ class Supervision:
         replica.incarnation += 1
         replica.registered = None
         replica.pid = 0
-        replica.heard = now
+        replica.heard = replica.began = now
         replica.policy.started(now)
 
     def restart(self, name: str, incarnation: int) -> Replica | None:
@@ -160,8 +161,9 @@ class Supervision:
         if asked:
             return 0.0, False
         verdict = replica.policy.exited(now, jitter)
-        replica.due = now + verdict.delay
-        return verdict.delay, verdict.crash_loop
+        # Delays keep starts apart: one that was long ago is far enough from the next.
+        replica.due = max(now, replica.began + verdict.delay)
+        return replica.due - now, verdict.crash_loop
 
     def hung(self, now: float) -> list[Replica]:
         """The replicas that have been silent for too long. Call it once each heartbeat.

@@ -105,16 +105,28 @@ def test_a_crash_restarts_at_once_then_with_growing_delays() -> None:
     supervision = running(a="front")
     replica = supervision.replicas["a"]
     delays: list[float | None] = []
-    for now in (1.0, 3.0, 8.0):
+    now = looping = 0.0
+    for _ in range(3):
         delay, looping = supervision.exited(replica, now, 0.5)
         delays.append(delay)
         assert supervision.next_due(now) == (delay or None)
         assert delay is not None
-        started(supervision, now + delay)
+        now += delay
+        started(supervision, now)
     assert delays == [0.0, 1.0, 2.0]
     assert looping
     assert replica.incarnation == 4
     assert replica.state().restarts == 3
+
+
+def test_a_replica_that_ran_for_longer_than_its_delay_is_restarted_at_once() -> None:
+    supervision = running(a="front")
+    replica = supervision.replicas["a"]
+    for now in (5.0, 10.0, 15.0):
+        assert supervision.exited(replica, now, 0.5)[0] == 0.0
+        started(supervision, now)
+    delay, looping = supervision.exited(replica, 15.5, 0.5)
+    assert (delay, looping) == (3.5, True)
 
 
 def test_an_exit_on_demand_is_no_crash() -> None:
