@@ -27,7 +27,7 @@ from weaver.manager.state import Desired, Spec, State, initial
 from weaver.manager.step import step
 
 GROUPS = {
-    "front": Group(components=("shop.Web",), replicas=2, entry="shop.Web"),
+    "front": Group(components=("shop.Web",), replicas=2, entry="shop.Web", calls=("cart",)),
     "cart": Group(components=("shop.Cart",), replicas=3, routed=True),
 }
 APPLICATION = Application("shop", "build-1", "dep-1", "shop:Web")

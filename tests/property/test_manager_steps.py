@@ -13,6 +13,8 @@ from weaver.control.messages import (
     Restart,
 )
 from weaver.manager import effects, events
+from weaver.manager.ending import next_to_end
+from weaver.manager.placement import Group
 from weaver.manager.state import Slot, State, initial
 from weaver.manager.status import report
 from weaver.manager.step import step
@@ -201,6 +203,45 @@ def test_an_envelope_that_is_gone_takes_its_routes_with_it(live: World) -> None:
     live.lose(live.hosts["h1"], gone=True)
     routes = live.state.routing.groups.values()
     assert {e.host for route in routes for e in route.endpoints} == {"h2"}
+
+
+def test_callers_end_before_those_they_call(live: World) -> None:
+    live.happen(events.StopRequested())
+    assert {r.stage for r in live.state.replicas.values() if r.group == "front"} == {"stopping"}
+    assert {r.stage for r in live.state.replicas.values() if r.group == "cart"} == {"ready"}
+    assert all(host.alive for host in live.hosts.values())
+    live.settle()
+    assert live.finished == effects.Finished("stopped")
+
+
+def test_what_does_not_end_in_its_turn_holds_nothing_up(live: World) -> None:
+    live.happen(events.StopRequested())
+    for host in live.hosts.values():
+        host.outbox.clear()  # nobody hears that the front has ended
+    live.now = live.timers.pop("deployment")
+    live.happen(events.TimerFired("deployment"))
+    assert not any(host.alive for host in live.hosts.values())
+
+
+def test_a_second_stop_ends_all_at_once(live: World) -> None:
+    live.happen(events.StopRequested())
+    live.happen(events.StopRequested(at_once=True))
+    assert not any(host.alive for host in live.hosts.values())
+
+
+def test_groups_that_call_each_other_end_together() -> None:
+    groups = {
+        "a": Group(components=("A",), calls=("a", "b")),
+        "b": Group(components=("B",), calls=("c",)),
+        "c": Group(components=("C",), calls=("b",)),
+    }
+    assert next_to_end(groups, ("a", "b", "c")) == {"a"}
+    assert next_to_end(groups, ("b", "c")) == {"b", "c"}
+
+
+def test_the_group_of_the_entry_ends_first_whatever_it_refers_to() -> None:
+    groups = {"web": Group(components=("Web",), entry="Web"), "cart": Group(components=("C",))}
+    assert next_to_end(groups, ("web", "cart")) == {"web"}
 
 
 def test_status_shows_what_people_ask_for(live: World) -> None:

@@ -57,7 +57,8 @@ def lost(turn: Turn, envelope: Envelope, reason: str, *, gone: bool) -> None:
     was_attached = envelope.reach == "attached"
     attempts = envelope.attempts + 1
     ending = turn.state.phase in {"stopping", "stopped"}
-    if ending and (gone or was_attached or attempts >= ATTEMPTS_TO_END):
+    told = was_attached and not turn.state.keeping
+    if ending and (gone or told or attempts >= ATTEMPTS_TO_END):
         turn.ended(envelope)
         return
     trusted = envelope.trusted or turn.now + turn.state.spec.waits.trust
@@ -127,7 +128,7 @@ def _attached(turn: Turn, envelope: Envelope, message: Attached) -> None:
         orders=None,
         listeners=message.listeners,
     )
-    if turn.state.phase in {"stopping", "stopped"}:
+    if turn.state.phase in {"stopping", "stopped"} and not turn.state.keeping:
         turn.send(envelope.host, End(turn.state.at_once))
         return
     found = {replica.replica: replica for replica in message.replicas}

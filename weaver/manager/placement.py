@@ -57,7 +57,8 @@ class Placeable(Protocol):
 class Group(msgspec.Struct, frozen=True, kw_only=True):
     """One placement group: what every replica of it hosts, and how many there may be.
 
-    `components` by full name; `entry` is the component with `main`, if it is here; `listeners` maps
+    `components` by full name; `entry` is the component with `main`, if it is here; `calls` names the
+    groups that they refer to, which may include this one; `listeners` maps
     names to addresses. `routed`: it has methods whose keys are assigned to replicas.
     """
 
@@ -72,6 +73,7 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
     preload: bool = True
     listeners: dict[str, str] = {}
     routed: bool = False
+    calls: tuple[str, ...] = ()
 
 
 class GraphComponent(msgspec.Struct, frozen=True):
@@ -114,15 +116,20 @@ def place(config: Config, components: Iterable[Placeable], entry: str = "") -> d
     rest = [name for name in by_name if name not in placed]
     for names in _default_groups(config.placement.default, rest, by_name):
         members[_group_name(names, directory, members)] = names
+    home = {component: name for name, names in members.items() for component in names}
     return {
-        name: _group(config, config.groups.get(name), [by_name[c] for c in names], entry)
+        name: _group(config, config.groups.get(name), [by_name[c] for c in names], entry, home)
         for name, names in members.items()
         if names
     }
 
 
 def _group(
-    config: Config, table: GroupTable | None, components: list[Placeable], entry: str
+    config: Config,
+    table: GroupTable | None,
+    components: list[Placeable],
+    entry: str,
+    home: Mapping[str, str],
 ) -> Group:
     table = table or GroupTable(components=())
     written = table.replicas
@@ -142,6 +149,7 @@ def _group(
         listeners={
             name: str(config.listener(name).address) for c in components for name in c.listeners
         },
+        calls=tuple(sorted({home[r] for c in components for r in c.references if r in home})),
         routed=any(m.routed_by is not None for c in components for m in c.methods),
     )
 

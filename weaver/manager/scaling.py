@@ -129,8 +129,13 @@ def _order(turn: Turn) -> None:
             turn.put(Replica(name, slot.group, slot.host, until=until))
     for replica in list(turn.state.replicas.values()):
         if replica.id not in slots and replica.stage != "stopping":
-            if replica.stage == "lost":
-                turn.remove(replica)
-            else:  # its name is free again when the envelope has confirmed that it is gone
-                stop = 3 * turn.state.spec.stop_timeout
-                turn.put(replica, stage="stopping", until=turn.now + stop, nonce="")
+            retire(turn, replica)
+
+
+def retire(turn: Turn, replica: Replica) -> None:
+    """A replica is no longer wanted. Its name is free when its envelope has confirmed its end."""
+    if replica.stage == "lost":
+        turn.remove(replica)
+    else:
+        until = turn.now + 3 * turn.state.spec.stop_timeout
+        turn.put(replica, stage="stopping", until=until, nonce="")

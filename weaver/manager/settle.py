@@ -8,6 +8,7 @@ import msgspec
 
 from weaver.control.messages import Fault, GroupOrder, Orders
 from weaver.manager import effects
+from weaver.manager.ending import advance, proceed
 from weaver.manager.placement import Group
 from weaver.manager.routes import publish
 from weaver.manager.scaling import plan
@@ -19,11 +20,12 @@ def settle(turn: Turn, before: State) -> None:
     """Derive all effects of a step that began with the state `before`."""
     if turn.state.phase in {"starting", "live"}:
         plan(turn)
+    proceed(turn)
     _decide(turn)
     if turn.state.desired != before.desired:
         turn.effects.append(effects.Save(turn.state.desired))
     publish(turn, before)  # before orders: no call goes to a replica that is about to stop
-    if turn.state.phase in {"starting", "live"}:
+    if turn.state.phase in {"starting", "live"} or turn.state.keeping:
         for host in turn.state.envelopes:
             _order(turn, host)
     _set_timers(turn)
@@ -58,6 +60,8 @@ def overdue(turn: Turn) -> None:
                 fix="`weaver logs` shows what its replicas did",
             )
         )
+    elif turn.state.phase == "stopping" and turn.state.keeping:
+        advance(turn)
     elif turn.state.phase == "stopping":
         late = [e.host for e in turn.state.envelopes.values() if e.reach != "ended"]
         if late:
@@ -79,7 +83,7 @@ def _decide(turn: Turn) -> None:
 
 def _finish(turn: Turn) -> None:
     state = turn.state
-    turn.set(phase="stopped", until=0.0, adopting=0.0, replicas={})
+    turn.set(phase="stopped", until=0.0, adopting=0.0, replicas={}, keeping=())
     for envelope in turn.state.envelopes.values():
         turn.put_envelope(envelope, reach="ended", until=0.0, trusted=0.0)
     turn.effects.append(effects.Finished(state.result, state.fault))
@@ -91,7 +95,12 @@ def _order(turn: Turn, host: str) -> None:
     if envelope.reach != "attached":
         return
     spec = turn.state.spec
-    replicas = {k: s.group for k, s in turn.state.desired.slots.items() if s.host == host}
+    groups = turn.state.keeping or tuple(spec.groups)
+    replicas = {
+        k: s.group
+        for k, s in turn.state.desired.slots.items()
+        if s.host == host and s.group in groups
+    }
     used = set(replicas.values())
     number = envelope.orders.number if envelope.orders is not None else 0
     orders = Orders(

@@ -137,7 +137,8 @@ class State(msgspec.Struct, frozen=True):
     """All that the manager knows. `timers` maps the names of those that are set to their times.
 
     `epoch` is larger than that of every earlier manager, and begins all numbers this one gives out.
-    `seed` makes the nonces of probes its own. `calm` says since when a group could do with less.
+    `seed` makes the nonces of probes its own. `calm` says since when a group could do with less;
+    `keeping` which groups still run while others end.
     """
 
     spec: Spec
@@ -149,6 +150,7 @@ class State(msgspec.Struct, frozen=True):
     until: float = 0.0
     adopting: float = 0.0
     at_once: bool = False
+    keeping: tuple[str, ...] = ()
     desired: Desired = Desired()
     replicas: dict[str, Replica] = {}
     envelopes: dict[str, Envelope] = {}

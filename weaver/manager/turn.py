@@ -71,11 +71,17 @@ class Turn:
         if self.state.phase == "stopped":
             return
         if self.state.phase != "stopping":
-            self.set(phase="stopping", result=result, fault=fault)
+            # What failed or was never live serves nobody for whom an order would matter.
+            orderly = self.state.phase == "live" and result != "failed" and not at_once
+            keeping = tuple(self.state.spec.groups) if orderly else ()
+            self.set(phase="stopping", result=result, fault=fault, keeping=keeping)
         elif self.state.at_once or not at_once:
             return
-        self.set(at_once=at_once, until=self.now + self._patience(at_once=at_once))
-        self.broadcast(End(at_once))
+        else:
+            self.set(keeping=())
+        self.set(at_once=at_once, until=self.now + self.patience(at_once=at_once))
+        if not self.state.keeping:
+            self.broadcast(End(at_once))
         for envelope in self.state.envelopes.values():
             if envelope.reach == "waiting" and not envelope.pid:
                 self.ended(envelope)
@@ -93,6 +99,6 @@ class Turn:
         for replica in self.replicas_on(envelope.host):
             self.remove(replica)
 
-    def _patience(self, *, at_once: bool) -> float:
-        """Seconds for all envelopes to end: draining, stopping, SIGTERM, and some for the way."""
+    def patience(self, *, at_once: bool = False) -> float:
+        """Seconds for what shall end to do so: drain, stop, SIGTERM, and some for the way."""
         return 5.0 if at_once else 3 * self.state.spec.stop_timeout + 5.0

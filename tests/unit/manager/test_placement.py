@@ -73,6 +73,7 @@ address = "127.0.0.1:8080"
         prefer="local",
         preload=False,
         listeners={"http": "127.0.0.1:8080"},
+        calls=("Cart", "Catalog", "Mail"),
     )
     assert groups["Cart"].routed
     assert groups["Cart"].entry == ""
