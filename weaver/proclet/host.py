@@ -110,12 +110,17 @@ class Host:
             target = paths.gated(method, ready, self._loop, direct)
         if name not in self._hosted:
             edge.remote = True
-            target = paths.measured(method, edge, target)
+            target = timed = paths.measured(method, edge, target)
+        else:
+            timed = paths.sampled(method, edge, target)
         if options.timeout is not None:
-            target = paths.limited(method, codec.label, options.timeout, target)
+            target = timed = paths.limited(method, codec.label, options.timeout, target)
         if caller == OUTSIDE:
             target = paths.hopping(method, self._loop, target)
-        forwarded: Callable[..., Any] = forward(component, method, edge, target, lasting=lasting)
+            timed = paths.hopping(method, self._loop, timed)
+        forwarded: Callable[..., Any] = forward(
+            component, method, edge, target, timed=timed, lasting=lasting
+        )
         return forwarded
 
     # --- start ---
