@@ -5,7 +5,7 @@ import ssl
 from pathlib import Path
 
 import pytest
-from test_network import Replica, Replicas, ending, routing
+from network_replicas import Replica, Replicas, ending, routing
 
 from weaver.deployers.certificates import Authority, create_authority
 from weaver.errors import Unreachable

@@ -149,7 +149,31 @@ class RemoteMethod:
             pool, peer = await self._elsewhere(key, attempts, pause)
 
     def _plain(self, *args: Any, **kwargs: Any) -> Any:
-        return paths.run_from_thread(self._call(*args, **kwargs), self._network.loop)
+        body = self._encode(args, kwargs)
+        key = self._key(args, kwargs) if self._key is not None else None
+        loop = self._network.loop
+        pool, peer = self._now(key) or paths.run_from_thread(self._later(key), loop)
+        attempts: Attempts | None = None
+        while True:
+            peer.load.in_flight += 1
+            pool.budget.calls += 1
+            began = time.perf_counter()
+            try:
+                result = peer.leases.call(peer.endpoint.address, self._codec, body)
+            except RemoteCallError as error:
+                pause = self._judge(error, pool, peer, attempts := attempts or self._attempts(pool))
+                if pause is None:
+                    raise
+            except Answered as answered:
+                raise answered.error from answered.error.__cause__
+            else:
+                pool.succeeded(peer, time.perf_counter() - began)
+                return self._decode(result)
+            finally:
+                peer.load.in_flight -= 1
+                peer.load.probing = False
+            elsewhere = self._elsewhere(key, attempts, pause)
+            pool, peer = paths.run_from_thread(elsewhere, loop)
 
     # --- whom to call ---
 

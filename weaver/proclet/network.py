@@ -13,8 +13,9 @@ from weaver.errors import Unreachable
 from weaver.proclet.channel import Channel
 from weaver.proclet.definition import Definition
 from weaver.proclet.dispatcher import Dispatcher
+from weaver.proclet.leases import WITHIN, Terms
 from weaver.proclet.patience import patiently
-from weaver.proclet.peer import WITHIN, Peer, PeerStatistics, Terms
+from weaver.proclet.peer import Peer, PeerStatistics
 from weaver.proclet.pool import Pool
 from weaver.routing import Endpoint, Routing
 from weaver.rpc import events

@@ -15,21 +15,16 @@ import msgspec
 from weaver.errors import ConnectionLost, ProtocolError, WeaverError
 from weaver.proclet.balancing import Load
 from weaver.proclet.channel import Channel
+from weaver.proclet.leases import WITHIN, Leases, Terms
 from weaver.proclet.outgoing import Outgoing
 from weaver.routing import Endpoint
 from weaver.rpc import events
 from weaver.rpc.connection import Connection
-from weaver.rpc.handshake import Hello
-from weaver.rpc.limits import Limits
 from weaver.transport.dialing import dial
 from weaver.transport.stream import Stream
-from weaver.transport.tls import Identity
 
 FIRST_PAUSE: Final = 0.01
 MOST_PAUSE: Final = 1.0
-
-WITHIN: Final = 5.0
-"""Seconds that connecting and handshake may take, each."""
 
 SILENT: Final = 1.5
 """Seconds without a byte, while calls are in flight, after which a replica is asked for a sign."""
@@ -39,15 +34,6 @@ DEAD: Final = 30.0
 
 STABLE: Final = 1.0
 """Seconds after which a connection that breaks counts as one that had worked."""
-
-
-class Terms(msgspec.Struct, frozen=True):
-    """What all connections of this process have in common."""
-
-    hello: Hello
-    limits: Limits
-    timeout: float
-    identity: Identity | None = None
 
 
 class PeerStatistics(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,6 +60,7 @@ class Peer:
         self.channel: Channel | None = None
         self.failure = ""
         self.leaving = False
+        self.leases = Leases(terms)
         self._terms = terms
         self._changed = changed
         self._loop = asyncio.get_running_loop()
@@ -131,6 +118,7 @@ class Peer:
         self.failure = ""
         self._pause = FIRST_PAUSE
         channel, self.channel = self.channel, None
+        self.leases.close_idle()
         if self._dialing is not None:
             self._dialing.cancel()
             self._dialing = None
@@ -142,6 +130,7 @@ class Peer:
         """No route leads here any more: calls in flight finish, then the connection ends."""
         self.leaving = True
         self.channel = None
+        self.leases.close_idle()
         if self._dialing is not None:
             self._dialing.cancel()
             self._dialing = None
@@ -259,6 +248,7 @@ class Peer:
         if self.channel is not channel:
             return
         self.channel = None
+        self.leases.close_idle()
         self.failure = why
         stable = time.monotonic() - self._since > STABLE
         self._pause = FIRST_PAUSE if stable else min(self._pause * 2, MOST_PAUSE)

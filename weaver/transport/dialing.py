@@ -6,10 +6,13 @@ spoken on it.
 
 import asyncio
 import contextlib
+import functools
+import ipaddress
 import os
 import socket
 import ssl
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 from weaver.errors import ListenerError
 from weaver.transport.listening import split
@@ -60,9 +63,8 @@ async def _connected(loop: asyncio.AbstractEventLoop, address: str) -> socket.so
         target: str | tuple[str, int] = address.removeprefix("unix:")
     else:
         host, port = _target(address)
-        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        family, kind, protocol, _, target = found[0]  # type: ignore[assignment]
-        sock = socket.socket(family, kind, protocol)
+        family, target = await _resolved(loop, host, port)
+        sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         sock.setblocking(False)
         send_at_once(sock)
@@ -79,3 +81,18 @@ def _target(address: str) -> tuple[str, int]:
         return split(address)
     except ListenerError as error:
         raise OSError(0, error.what) from error
+
+
+async def _resolved(
+    loop: asyncio.AbstractEventLoop, host: str, port: int
+) -> tuple[socket.AddressFamily, tuple[str, int]]:
+    with contextlib.suppress(ValueError):
+        version = ipaddress.ip_address(host).version
+        return socket.AF_INET if version == 4 else socket.AF_INET6, (host, port)
+    # A thread of its own: those of the loop may all wait for this very connection.
+    with_thread = ThreadPoolExecutor(1, thread_name_prefix="weaver-resolver")
+    resolve = functools.partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+    resolution = loop.run_in_executor(with_thread, resolve)
+    with_thread.shutdown(wait=False)
+    family, _, _, _, target = (await resolution)[0]
+    return family, (str(target[0]), int(target[1]))
