@@ -12,6 +12,7 @@ from manager_fakes import Behaviour, FakeDeployer, FakeEnvelope, hang
 from weaver.control.messages import (
     Application,
     Ended,
+    EnvelopeFailed,
     Failed,
     Fault,
     LogRecord,
@@ -202,6 +203,19 @@ async def test_an_envelope_that_cannot_be_started_fails_the_deployment(tmp_path:
         with pytest.raises(WeaverError, match="for another Python"):
             await running.live()
         assert (await running.outcome()).result == "failed"
+
+
+async def test_what_an_envelope_cannot_do_fails_the_deployment_with_the_reason(
+    tmp_path: Path,
+) -> None:
+    def taken(envelope: FakeEnvelope, replica: str) -> None:
+        envelope.tell(EnvelopeFailed(Fault("127.0.0.1:8080 is in use", "listener http")))
+
+    async with managing(tmp_path, front=taken) as running:
+        with pytest.raises(WeaverError, match=r"is in use(.|\n)*listener http"):
+            await running.live()
+        assert (await running.outcome()).result == "failed"
+        assert running.envelope.ended
 
 
 async def test_a_replica_of_another_build_is_not_routed(tmp_path: Path) -> None:

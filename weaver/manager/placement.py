@@ -57,9 +57,9 @@ class Placeable(Protocol):
 class Group(msgspec.Struct, frozen=True, kw_only=True):
     """One placement group: what every replica of it hosts, and how many there may be.
 
-    `components` by full name; `entry` is the component with `main`, if it is here; `calls` names the
-    groups that they refer to, which may include this one; `listeners` maps
-    names to addresses. `routed`: it has methods whose keys are assigned to replicas.
+    `components` by full name; `entry` is the component with `main`, if it is here; `calls` names
+    the groups that they refer to, which may include this one; `listeners` maps names to addresses.
+    `routed`: it has methods whose keys are assigned to replicas.
     """
 
     components: tuple[str, ...]
