@@ -25,6 +25,7 @@ COMMANDS = {
     "build": "Freeze an application into one PEX file.",
     "inspect": "Show what is in a PEX, without running it.",
     "multi": "Run an application as many processes on this machine.",
+    "deploy": "Deploy an application on this machine; it goes on by itself.",
     "status": "Show what runs: deployments, groups, replicas, methods.",
     "logs": "Show or follow the log of a deployment.",
     "metrics": "Print the metrics of a deployment in Prometheus' text format.",

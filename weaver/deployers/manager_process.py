@@ -51,11 +51,21 @@ def main(argv: Sequence[str]) -> int:
         return 1
 
 
+async def _note_start(loop: ControlLoop) -> None:
+    """Write the application's log down until it is live, for whoever asks why it is not."""
+    with loop.logs.follow() as reader:
+        while loop.state.phase == "starting":
+            for record in await reader.take():
+                log.info("%s %s: %s", record.level, record.replica, record.message)
+
+
 async def _run(task: Task) -> int:
     def prepared(loop: ControlLoop) -> None:
         running = asyncio.get_running_loop()
         running.add_signal_handler(signal.SIGTERM, loop.request_stop)
         running.add_signal_handler(signal.SIGINT, lambda: None)
 
-    outcome = await manage(task.spec, task.command, revision=task.revision, prepared=prepared)
+    outcome = await manage(
+        task.spec, task.command, revision=task.revision, prepared=prepared, watch=_note_start
+    )
     return 1 if outcome.result == "failed" else 0

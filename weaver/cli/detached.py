@@ -1,0 +1,176 @@
+"""A deployment that goes on without the command line: start its manager, wait until it is live."""
+
+import json
+import subprocess
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Final
+
+import click
+
+from weaver.cli.deployment import print_record
+from weaver.deployers import registry
+from weaver.deployers.directories import state_directory
+from weaver.deployers.manager_client import ask
+from weaver.errors import Unreachable, UsageError, WeaverError
+
+if TYPE_CHECKING:
+    from weaver.control.operator import Status
+    from weaver.deployers.manager_process import Task
+    from weaver.packaging.build import Built
+
+START_TIMEOUT: Final = 30.0
+"""Seconds for the manager's process to answer."""
+
+LAST_LINES: Final = 20
+
+
+def deploy(config: Path | None, *, follow: bool, as_json: bool) -> int:
+    """Build, install, start a manager, and wait for its word; the exit code."""
+    from weaver.deployers.launch import envelope_command, spec_of
+    from weaver.deployers.manager_process import Task
+    from weaver.packaging.build import build
+    from weaver.packaging.installed import install
+
+    def say(text: str) -> None:
+        if not as_json:
+            click.echo(click.style(text, dim=True), err=True)
+
+    built = build(config, progress=say)
+    if _is_live(built):
+        return 0
+    python = install(built.path)
+    spec = spec_of(built.manifest, built.build_id, foreground=False)
+    task = Task(spec, tuple(envelope_command(python)), built.manifest.revision)
+    command = [str(python), "-I", "-m", "weaver.application.main", "manager"]
+    record = _start_manager(command, task)
+    return _wait_live(record, follow=follow, as_json=as_json)
+
+
+def _is_live(built: "Built") -> bool:
+    """Whether this version runs already. Raises UsageError when another one does."""
+    running = [r for r in registry.records(built.manifest.app) if not r.ended and _alive(r)]
+    if not running:
+        return False
+    record = running[-1]
+    if record.version == built.build_id and not record.foreground:
+        click.echo(f"{record.app} {record.version[:12]} is deployed already: nothing to do")
+        return True
+    raise UsageError(
+        f"{record.app} runs already, as version {record.version[:12]}",
+        where=f"deployment {record.deployment}, manager process {record.pid}",
+        fix=f"end it first: weaver stop {record.app}",
+    )
+
+
+def _alive(record: registry.Record) -> bool:
+    from weaver.deployers.manager_client import ask_status
+
+    try:
+        ask_status(record)
+    except Unreachable:
+        return False
+    return True
+
+
+def _start_manager(command: Sequence[str], task: "Task") -> registry.Record:
+    """Start the manager's process and return its record. Raises WeaverError if it does not come."""
+    import msgspec
+
+    application = task.spec.application
+    path = state_directory("logs", application.app) / f"{application.deployment}.log"
+    path.touch(mode=0o600)
+    with path.open("wb") as output:
+        process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+            command, stdin=subprocess.PIPE, stdout=output, stderr=output, start_new_session=True
+        )
+    stdin: IO[bytes] | None = process.stdin
+    assert stdin is not None
+    try:
+        stdin.write(msgspec.msgpack.encode(task))
+        stdin.close()
+    except BrokenPipeError:
+        pass  # it has ended: its log says why
+    deadline = time.monotonic() + START_TIMEOUT
+    while time.monotonic() < deadline and process.poll() is None:
+        for record in registry.records(application.app):
+            if record.deployment == application.deployment:
+                return record
+        time.sleep(0.005)
+    lines = path.read_text(errors="replace").splitlines()[-LAST_LINES:]
+    if process.poll() is None:
+        process.kill()
+        process.wait()
+    raise WeaverError(
+        "the manager of the deployment did not start",
+        where=str(path),
+        why="\n".join(lines) or f"it ended with exit code {process.returncode} and said nothing",
+        fix="see its log",
+    )
+
+
+def _wait_live(record: registry.Record, *, follow: bool, as_json: bool) -> int:
+    """Follow the status until it is live or has failed."""
+    from weaver.cli.commands.status import plain_status
+
+    status = _settled(record)
+    if status is None or status.report.state != "live":
+        raise _failure(record, status.report.fault if status is not None else None)
+    report = status.report
+    if as_json:
+        click.echo(json.dumps(plain_status(status), indent=2))
+    else:
+        click.echo(f"{report.app} {report.version[:12]} is live (deployment {report.deployment})")
+        for listener in report.listeners:
+            click.echo(f"listener {listener.name}: http://{listener.address}")
+        click.echo(f"see also: weaver status {report.app} · weaver logs -f {report.app}")
+    if follow:
+        _follow(record, as_json=as_json)
+    return 0
+
+
+def _settled(record: registry.Record) -> "Status | None":
+    """The first status that is not "starting", or the last one there was."""
+    from weaver.control.operator import GetStatus, Status
+
+    status: Status | None = None
+    try:
+        for answer in ask(record, GetStatus(follow=True), timeout=None):
+            if isinstance(answer, Status):
+                status = answer
+                if status.report.state != "starting":
+                    break
+    except Unreachable:
+        pass  # it has failed and ended: the record says why
+    return status
+
+
+def _follow(record: registry.Record, *, as_json: bool) -> None:
+    from weaver.control.operator import GetLogs, LogFilter, Records
+
+    for answer in ask(record, GetLogs(LogFilter(), follow=True), timeout=None):
+        if isinstance(answer, Records):
+            for entry in answer.records:
+                print_record(entry, as_json=as_json)
+
+
+def _failure(record: registry.Record, fault: object) -> WeaverError:
+    """Why it failed, with the last lines of its log."""
+    from weaver.control.messages import Fault
+
+    deadline = time.monotonic() + START_TIMEOUT
+    known = fault if isinstance(fault, Fault) else None
+    while time.monotonic() < deadline:
+        found = [r for r in registry.records(record.app) if r.deployment == record.deployment]
+        if found and found[0].ended:
+            known = found[0].fault or known
+            break
+        time.sleep(0.02)
+    path = state_directory("logs", record.app) / f"{record.deployment}.log"
+    lines = path.read_text(errors="replace").splitlines() if path.exists() else []
+    for line in lines[-LAST_LINES:]:
+        click.echo(line, err=True)
+    if known is None:
+        return WeaverError("the deployment ended before it was live", where=str(path))
+    return WeaverError(known.what, where=known.where, why=known.why, fix=known.fix)
