@@ -1,13 +1,16 @@
-"""What the commands that act on a running deployment share: which one is meant, how logs look."""
+"""What the commands that act on a running deployment share: which one is meant, how it looks."""
 
 import hashlib
 import json
 import time
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from weaver.control.messages import LogRecord
+
+if TYPE_CHECKING:
+    from weaver.control.operator import Status
 
 app_argument = click.argument("app", required=False)
 
@@ -48,3 +51,28 @@ def ago(seconds: float) -> str:
         if seconds >= size:
             return f"{seconds / size:.0f}{unit}"
     return f"{max(seconds, 0):.0f}s"
+
+
+def plain_status(status: "Status") -> dict[str, Any]:
+    """A deployment in the form of `weaver status --json`."""
+    import msgspec
+
+    from weaver.telemetry.histogram import quantile
+
+    plain: dict[str, Any] = msgspec.to_builtins(status.report)
+    if status.report.fault is None:
+        del plain["fault"]
+    plain["methods"] = [
+        {
+            "caller": m.caller,
+            "component": m.component,
+            "method": m.method,
+            "calls": m.calls,
+            "errors": m.errors,
+            "p50_ms": quantile(m.histogram, 0.5) * 1000,
+            "p99_ms": quantile(m.histogram, 0.99) * 1000,
+            "remote": m.remote,
+        }
+        for m in status.methods
+    ]
+    return plain

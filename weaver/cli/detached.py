@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING, Final
 
 import click
 
-from weaver.cli.deployment import print_record
+from weaver.cli.deployment import plain_status, print_record
 from weaver.deployers import registry
 from weaver.deployers.directories import state_directory
 from weaver.deployers.manager_client import ask
@@ -112,8 +112,6 @@ def _start_manager(command: Sequence[str], task: "Task") -> registry.Record:
 
 def _wait_live(record: registry.Record, *, follow: bool, as_json: bool) -> int:
     """Follow the status until it is live or has failed."""
-    from weaver.cli.commands.status import plain_status
-
     status = _settled(record)
     if status is None or status.report.state != "live":
         raise _failure(record, status.report.fault if status is not None else None)

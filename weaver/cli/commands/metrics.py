@@ -4,7 +4,7 @@ import json
 
 import click
 
-from weaver.cli.deployment import app_argument
+from weaver.cli.deployment import app_argument, plain_status
 from weaver.cli.target import json_option
 
 
@@ -13,7 +13,6 @@ from weaver.cli.target import json_option
 @json_option
 def command(*, app: str | None, as_json: bool) -> None:
     """Print the metrics of the running deployment of APP in Prometheus' text format."""
-    from weaver.cli.commands.status import plain_status
     from weaver.deployers import registry
     from weaver.deployers.manager_client import ask_status
     from weaver.telemetry.prometheus import prometheus

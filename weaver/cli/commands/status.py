@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from weaver.cli.deployment import ago, app_argument
+from weaver.cli.deployment import ago, app_argument, plain_status
 from weaver.cli.target import json_option
 
 if TYPE_CHECKING:
@@ -41,31 +41,6 @@ def command(*, app: str | None, as_json: bool) -> None:
         click.echo("no deployment runs on this machine")
     for status in found:
         _show(status)
-
-
-def plain_status(status: "Status") -> dict[str, Any]:
-    """A deployment in the form of `weaver status --json`."""
-    import msgspec
-
-    from weaver.telemetry.histogram import quantile
-
-    plain: dict[str, Any] = msgspec.to_builtins(status.report)
-    if status.report.fault is None:
-        del plain["fault"]
-    plain["methods"] = [
-        {
-            "caller": m.caller,
-            "component": m.component,
-            "method": m.method,
-            "calls": m.calls,
-            "errors": m.errors,
-            "p50_ms": quantile(m.histogram, 0.5) * 1000,
-            "p99_ms": quantile(m.histogram, 0.99) * 1000,
-            "remote": m.remote,
-        }
-        for m in status.methods
-    ]
-    return plain
 
 
 def _show(status: "Status") -> None:
