@@ -195,7 +195,7 @@ class FakeManager:
             async with asyncio.timeout(seconds), self._changed:
                 await self._changed.wait_for(condition)
         except TimeoutError:
-            raise AssertionError(f"not within {seconds} s; so far: {self.events}") from None
+            raise AssertionError(f"not within {seconds} s; the last: {self.events[-30:]}") from None
 
     async def until_closed(self, seconds: float = 10.0) -> None:
         await self.until(lambda: self.closed, seconds)

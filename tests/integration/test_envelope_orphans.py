@@ -1,7 +1,9 @@
 """No process is left behind, in whatever order manager, envelope, zygote and replicas die."""
 
 import asyncio
+import contextlib
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -12,7 +14,14 @@ import psutil
 import pytest
 from envelope_fakes import FakeManager, attached, orders, start_envelope
 
-from weaver.control.messages import Attached, End, ReplicaExited, ReplicaStarted
+from weaver.control.messages import (
+    Attached,
+    End,
+    FromReplica,
+    ReplicaExited,
+    ReplicaStarted,
+    Restarts,
+)
 
 SECONDS = 3.0
 MANAGER = """
@@ -163,3 +172,54 @@ def script(code: str, path: Path) -> subprocess.Popen[bytes]:
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
     command = [sys.executable, "-c", code, str(path)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, env=environment)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="forks on Linux only")
+@pytest.mark.parametrize("seed", range(3))
+async def test_replicas_converge_whatever_dies_beneath_the_envelope(
+    path: Path, envelope: psutil.Process, seed: int
+) -> None:
+    chance = random.Random(seed)
+    names = [f"r{number}" for number in range(4)]
+    async with attached(path) as manager:
+        manager.send(
+            orders(1, dict.fromkeys(names, "idle"), preload=True, restarts=Restarts(most=0.01))
+        )
+        await manager.registered(4)
+        for _ in range(12):
+            victim = chance.choice(envelope.children() or [psutil.Process()])
+            if victim.pid == os.getpid():
+                continue  # all were dead for a moment
+            # One that is stopped while it imports may be silent for longer than a test can wait.
+            with contextlib.suppress(psutil.NoSuchProcess):
+                stop = signal.SIGSTOP if victim.name() in names else signal.SIGKILL
+                victim.send_signal(chance.choice([signal.SIGKILL, signal.SIGTERM, stop]))
+        await manager.until(lambda: running_now(manager) == set(names), 20.0)
+        manager.send(orders(2, {}, preload=True))
+        await manager.until(lambda: not running_now(manager))
+        family = envelope.children(recursive=True)
+        manager.send(End())
+        await manager.until_closed()
+    assert_all_end([envelope, *family])
+
+
+def running_now(manager: FakeManager) -> set[str]:
+    """The replicas whose latest process has registered, and lives."""
+    found: set[str] = set()
+    pids: dict[str, int] = {}
+    for _, event in manager.events:
+        if isinstance(event, ReplicaExited):
+            found.discard(event.replica)
+        elif isinstance(event, ReplicaStarted):
+            pids[event.replica] = event.pid
+        elif isinstance(event, FromReplica) and b"RegisterReplica" in event.message:
+            found.add(event.replica)
+    return {name for name in found if lives(pids[name])}
+
+
+def lives(pid: int) -> bool:
+    try:
+        status = psutil.Process(pid).status()
+    except psutil.NoSuchProcess:
+        return False
+    return status not in {psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE}

@@ -132,6 +132,7 @@ class Incarnation:
         running = self.running = Running(launched.process, self._received)
         replica.pid, replica.started = launched.process.pid, time.time()
         replica.heard = asyncio.get_running_loop().time()
+        replica.young = launched.forked
         started = ReplicaStarted(
             replica.name, self._number, replica.pid, replica.started, launched.forked
         )
@@ -162,6 +163,7 @@ class Incarnation:
     def _received(self, message: Any) -> None:
         replica, reports = self._replica, self._around.reports
         replica.heard = asyncio.get_running_loop().time()
+        replica.young = False
         match message:
             case Logs():
                 reports.log(map(self._signed, message.records), message.lost)

@@ -20,6 +20,9 @@ from weaver.manager.restart import RestartPolicy
 START_TIMEOUT: Final = 60.0
 """Seconds that a replica which has not registered may be silent: an import, a slow `start`."""
 
+FIRST_WORD: Final = 5.0
+"""The same for one that has been forked, and so has imported all, until it has said anything."""
+
 
 class Phase(enum.Enum):
     """Where a replica is in its life; the values are what `ReplicaState.state` says."""
@@ -51,6 +54,7 @@ class Replica:
         self.started = 0.0  # in seconds since the epoch; the other times are of the given clock
         self.began = 0.0
         self.heard = 0.0
+        self.young = False  # forked, and has said nothing yet
         self.registered: RegisterReplica | None = None
 
     def state(self) -> ReplicaState:
@@ -130,6 +134,7 @@ class Supervision:
         replica.incarnation += 1
         replica.registered = None
         replica.pid = 0
+        replica.young = False
         replica.heard = replica.began = now
         replica.policy.started(now)
 
@@ -181,7 +186,7 @@ class Supervision:
         for replica in self.replicas.values():
             limit = every * missed
             if replica.phase is Phase.STARTING:
-                limit = max(limit, START_TIMEOUT)
+                limit = max(limit, FIRST_WORD if replica.young else START_TIMEOUT)
             if replica.phase in {Phase.STARTING, Phase.RUNNING} and now - replica.heard > limit:
                 found.append(replica)
         return found

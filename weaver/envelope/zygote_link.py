@@ -25,7 +25,7 @@ from weaver.envelope.zygote_messages import (
 from weaver.errors import ProtocolError
 
 PRELOAD_TIMEOUT: Final = 120.0
-FORK_TIMEOUT: Final = 10.0
+FORK_TIMEOUT: Final = 3.0
 CHUNK: Final = 64 * 1024
 
 

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from weaver.control.messages import GroupOrder, Heartbeats, Orders, RegisterReplica, Restarts
-from weaver.envelope.supervision import START_TIMEOUT, Phase, Replica, Supervision
+from weaver.envelope.supervision import FIRST_WORD, START_TIMEOUT, Phase, Replica, Supervision
 
 GROUPS = {"front": GroupOrder(("Web",)), "shop": GroupOrder(("Cart",))}
 
@@ -162,6 +162,17 @@ def test_a_replica_that_still_starts_may_be_silent_for_longer() -> None:
     supervision.replicas["a"].phase = Phase.STARTING
     now = 0.0
     while now < START_TIMEOUT:
+        now += 1.0
+        assert supervision.hung(now) == []
+    assert names(supervision.hung(now + 1.0)) == ["a"]
+
+
+def test_a_forked_replica_must_say_something_soon() -> None:
+    supervision = running(a="front")
+    replica = supervision.replicas["a"]
+    replica.phase, replica.young = Phase.STARTING, True
+    now = 0.0
+    while now < FIRST_WORD:
         now += 1.0
         assert supervision.hung(now) == []
     assert names(supervision.hung(now + 1.0)) == ["a"]
