@@ -91,7 +91,7 @@ async def test_calls_are_shared_out_among_replicas(make: Replicas) -> None:
 
 
 @ending
-async def test_routed_calls_go_to_the_owner_also_from_a_replica_of_the_group(
+async def test_routed_calls_go_to_the_owner_also_from_its_own_group(
     make: Replicas,
 ) -> None:
     one, two = await make("shop-1"), await make("shop-2")

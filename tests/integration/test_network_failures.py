@@ -97,7 +97,7 @@ async def test_an_idempotent_call_in_flight_is_made_again_elsewhere(make: Replic
 
 
 @ending
-async def test_a_remote_call_error_of_the_method_itself_is_no_reason_to_retry(
+async def test_a_remote_call_error_of_the_method_is_no_reason_to_retry(
     make: Replicas,
 ) -> None:
     caller, callee = await pair(make)

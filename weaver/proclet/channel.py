@@ -22,6 +22,9 @@ from weaver.rpc.events import Outcome
 
 Write = Callable[[Sequence[bytes | bytearray | memoryview]], None]
 
+CHUNKS: Final = 2
+"""Pieces of large bodies written in one turn: more would hold up small frames, fewer cost turns."""
+
 TURN: Final = 0.001
 """Seconds of handling after which other connections and timers of the loop get their turn."""
 
@@ -141,9 +144,9 @@ class Channel:
     def _flush(self) -> None:
         connection = self.connection
         if connection.queued and not self._paused:
-            self._write(connection.data_to_send())
+            self._write(connection.data_to_send(CHUNKS))
             if connection.queued:
-                self._flush_soon()  # large bodies: a chunk of one in every turn
+                self._flush_soon()  # large bodies: a few chunks in every turn
         if connection.state is State.CLOSED:
             if not connection.queued:
                 self._end()

@@ -12,8 +12,10 @@ from typing import Any, Final, Protocol, cast
 
 Buffer = bytes | bytearray | memoryview
 
-HIGH_WATER: Final = 256 * 1024
-"""Bytes that the transport may hold before it asks the driver to pause."""
+HIGH_WATER: Final = 64 * 1024
+"""Bytes that the transport may hold before it asks the driver to pause.
+
+What it holds, small frames cannot overtake any more."""
 
 
 class Driver(Protocol):
