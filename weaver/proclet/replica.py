@@ -123,9 +123,22 @@ class Replica:
         values = self._injection.values()
         self._workers = Workers(config.app.threads)
         self._loop.set_default_executor(self._workers.executor)
-        application = hosting.application
-        table = self._definition.table
-        self.network = Network(
+        self.network = self._connect()
+        self._placement = DistributedPlacement(
+            self.network, strict_copies=hosting.application.strict_copies
+        )
+        self._host = Host(
+            self._definition,
+            values,
+            self._placement,
+            stop_timeout=self._grace,
+            hosted=hosting.order.components,
+        )
+
+    def _connect(self) -> Network:
+        hosting, config = self._hosting, self._config
+        application, table = hosting.application, self._definition.table
+        return Network(
             self._definition,
             Dispatcher(table, self._instance, self._workers),
             hello=Hello(
@@ -142,16 +155,6 @@ class Replica:
             replica=hosting.replica,
             host=hosting.host,
             missing=lambda component: self.link.send(m.StartComponent(component)),
-        )
-        self._placement = DistributedPlacement(
-            self.network, strict_copies=application.strict_copies
-        )
-        self._host = Host(
-            self._definition,
-            values,
-            self._placement,
-            stop_timeout=self._grace,
-            hosted=hosting.order.components,
         )
 
     def _instance(self, component: str) -> object:
