@@ -3,8 +3,9 @@
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
@@ -26,6 +27,8 @@ from weaver.deployers.manager_client import ask, ask_status
 from weaver.deployers.manager_server import ManagerServer
 from weaver.deployers.registry import Record
 from weaver.errors import Unreachable, UsageError, WeaverError
+
+T = TypeVar("T")
 
 
 class FakeDeployment:
@@ -57,6 +60,14 @@ class Running:
         )
 
 
+async def asked(running: Running, ask_it: Callable[[], T]) -> T:
+    """What a client in another thread gets; the server is done with it when this returns."""
+    try:
+        return await asyncio.to_thread(ask_it)
+    finally:
+        await running.server.settle(5.0)
+
+
 @pytest.fixture
 async def running(tmp_path: Path) -> AsyncIterator[Running]:
     found = Running(tmp_path / "manager.sock")
@@ -65,7 +76,7 @@ async def running(tmp_path: Path) -> AsyncIterator[Running]:
 
 
 async def test_status_is_what_the_deployment_says(running: Running) -> None:
-    status = await asyncio.to_thread(ask_status, running.record)
+    status = await asked(running, lambda: ask_status(running.record))
     assert status == running.deployment.status()
 
 
@@ -117,7 +128,7 @@ async def test_log_records_are_filtered(
     running.deployment.logs.add(
         [record("a"), record("b", component="shop.Web"), record("c", level="ERROR")]
     )
-    answers = await asyncio.to_thread(list, ask(running.record, GetLogs(wanted)))
+    answers = await asked(running, lambda: list(ask(running.record, GetLogs(wanted))))
     assert [r.message for a in answers if isinstance(a, Records) for r in a.records] == expected
 
 
@@ -137,19 +148,19 @@ async def test_followed_logs_go_on_with_what_comes(running: Running) -> None:
 async def test_events_scaling_and_stopping_are_carried_out(running: Running) -> None:
     running.deployment.history.add([HistoryEvent(1.0, "start", "front-1 started")])
 
-    def asked() -> None:
+    def session() -> None:
         assert len(list(ask(running.record, GetEvents()))) == 1
         assert list(ask(running.record, Scale("front", 3))) == []
         assert list(ask(running.record, StopDeployment(at_once=True))) == []
 
-    await asyncio.to_thread(asked)
+    await asked(running, session)
     assert running.deployment.scaled == [("front", 3)]
     assert running.deployment.state == "stopped at once"
 
 
 async def test_a_refusal_arrives_with_its_fix(running: Running) -> None:
     with pytest.raises(WeaverError, match="no group") as caught:
-        await asyncio.to_thread(list, ask(running.record, Scale("frnt", 3)))
+        await asked(running, lambda: list(ask(running.record, Scale("frnt", 3))))
     assert caught.value.fix == 'did you mean "front"?'
 
 
@@ -158,7 +169,8 @@ async def test_a_stranger_is_dropped_and_others_are_served(running: Running) -> 
     writer.write(b"GET / HTTP/1.1\r\n\r\n")
     assert await reader.read() == b""
     writer.close()
-    await asyncio.to_thread(ask_status, running.record)
+    await writer.wait_closed()
+    await asked(running, lambda: ask_status(running.record))
 
 
 def test_a_manager_that_does_not_answer_is_reported_in_time(tmp_path: Path) -> None:
