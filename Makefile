@@ -19,7 +19,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 .PHONY: help demo test lint types layers unit bench clean
 
 help:
-	@echo "make demo     run the boutique, print its address; Ctrl-C ends it (PORT=$(PORT))"
+	@echo "make demo     freeze the boutique, run it as processes; Ctrl-C ends it (PORT=$(PORT))"
 	@echo "make test     lint, types, layers and unit, one after the other"
 	@echo "make lint     ruff: rules and format"
 	@echo "make types    mypy and pyright, both strict"
@@ -30,7 +30,7 @@ help:
 
 demo: $(VENV)/.demo
 	@address=$$($(BIN)/python -c "$$FREE_ADDRESS" $(PORT)) && cd examples/boutique && \
-	WEAVER__LISTENERS__HTTP__ADDRESS=$$address exec "$(abspath $(BIN))/weaver" run
+	WEAVER__LISTENERS__HTTP__ADDRESS=$$address exec "$(abspath $(BIN))/weaver" multi run
 
 # In this order on purpose: what fails fastest comes first.
 test: $(VENV)/.test
