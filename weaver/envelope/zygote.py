@@ -87,15 +87,23 @@ class Envelope:
     def receive(self) -> Preload | Fork | None:
         """The next message; None when the envelope has ended."""
         while not self._messages:
-            try:
-                data, fds, _, _ = socket.recv_fds(self._sock, CHUNK, MOST_DESCRIPTORS)
-            except ConnectionError:
+            if not self._read():
                 return None
-            self._descriptors += fds
-            if not data:
-                return None
-            self._messages += self._receiver.feed(data)
         return self._messages.pop(0)
+
+    def receive_all(self) -> None:
+        """Receive what has been sent already: forks that are ordered together cost less."""
+        while select.select([self._sock], [], [], 0)[0] and self._read():
+            pass
+
+    def _read(self) -> bool:
+        try:
+            data, fds, _, _ = socket.recv_fds(self._sock, CHUNK, MOST_DESCRIPTORS)
+        except ConnectionError:
+            return False
+        self._descriptors += fds
+        self._messages += self._receiver.feed(data)
+        return bool(data)
 
     def take(self, count: int) -> list[int]:
         """The descriptors that came with the message received last."""
@@ -160,6 +168,7 @@ def _serve(envelope: Envelope, parent: int, runtime: child.Runtime, preloaded: A
             if not isinstance(order, Fork):
                 return 0
             envelope.hold(order)
+            envelope.receive_all()
             wanted = envelope.waiting - len(spares)
         if wanted > 0:
             why = unsafe()
@@ -195,6 +204,7 @@ def _breed(count: int) -> list[Spare] | socket.socket:
                 if pid == 0:
                     os.close(reader)
                     os.close(writer)
+                    _close_all_but(theirs, pairs)
                     return theirs
                 os.write(writer, pid.to_bytes(_PID, "little"))
         os._exit(0)
@@ -211,6 +221,14 @@ def _breed(count: int) -> list[Spare] | socket.socket:
         else:
             ours.close()
     return spares
+
+
+def _close_all_but(own: socket.socket, pairs: list[tuple[socket.socket, socket.socket]]) -> None:
+    """Each end must be held by one process: its end is how the other one learns of that."""
+    for pair in pairs:
+        for sock in pair:
+            if sock is not own:
+                sock.close()
 
 
 def _spare(sock: socket.socket, parent: int, runtime: child.Runtime, preloaded: Any) -> int:
