@@ -37,7 +37,11 @@ class Contestant:
         program = "import sys, calls_contestants as c; c.serve(*sys.argv[1:])"
         command = [sys.executable, "-c", program, name, self.address]
         self.server = subprocess.Popen(
-            command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parent
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            cwd=Path(__file__).parent,
         )
         assert self.server.stdout is not None
         self.where = self.server.stdout.readline().strip()

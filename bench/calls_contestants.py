@@ -64,7 +64,11 @@ class Threaded(Client):
         self._pool = concurrent.futures.ThreadPoolExecutor(IN_FLIGHT)
 
         async def call(text: str) -> str:
-            return self._own()(text)
+            try:
+                return self._own()(text)
+            except (OSError, EOFError):  # some servers hang up on clients that pause
+                self._local.call = None
+                return self._own()(text)
 
         super().__init__(call)
 
@@ -76,7 +80,7 @@ class Threaded(Client):
 
     async def burst(self, calls: int) -> None:
         def work() -> None:
-            call = self._connect()  # some servers hang up on clients that pause
+            call = self._connect()
             for _ in range(calls // IN_FLIGHT):
                 call(TEXT)
 
