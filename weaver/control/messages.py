@@ -63,11 +63,31 @@ class MethodStatistics(msgspec.Struct, frozen=True):
 # --- what an application is, as an envelope must know it ---
 
 
+class Certificates(msgspec.Struct, frozen=True):
+    """The PEM texts of a deployment's processes; `name` is the DNS name in each certificate.
+
+    `key` is a secret: it travels on sockets only. `always`: also for connections on one host.
+    """
+
+    name: str
+    ca: bytes
+    certificate: bytes
+    key: bytes
+    always: bool = False
+
+    def __repr__(self) -> str:
+        return f"Certificates(name={self.name!r})"
+
+
 class Application(msgspec.Struct, frozen=True):
     """What an envelope runs. `environment` may hold secrets: it travels on sockets only.
 
     `target` is "package.module:Name"; `config` is the text of weaver.toml and `source` its path,
     for messages; `project` is the folder of weaver.toml, and importable.
+
+    For tests: `tables` is the configuration as JSON in place of `config`, `roots` names all
+    components that nobody refers to, `fakes` (full names) are those another process stands for, and
+    `path` is where modules are looked for as well.
     """
 
     app: str
@@ -79,7 +99,11 @@ class Application(msgspec.Struct, frozen=True):
     project: str = ""
     environment: dict[str, str] = {}
     strict_copies: bool = False
-    tls: bool = False
+    certificates: Certificates | None = None
+    tables: str = ""
+    roots: tuple[str, ...] = ()
+    fakes: tuple[str, ...] = ()
+    path: tuple[str, ...] = ()
 
 
 class GroupOrder(msgspec.Struct, frozen=True):

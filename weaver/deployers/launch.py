@@ -6,7 +6,7 @@ from pathlib import Path
 
 from weaver.config.configuration import Config
 from weaver.config.load import load
-from weaver.control.messages import Application
+from weaver.control.messages import Application, Certificates
 from weaver.deployers.multiprocess import HOST
 from weaver.manager.placement import place
 from weaver.manager.state import Spec
@@ -31,16 +31,17 @@ def spec_of(
     The application's modules come from the PEX alone: no folder of sources is importable.
     """
     config = config_of(manifest)
+    deployment = secrets.token_hex(4)
     return Spec(
         application=Application(
             app=manifest.app,
             version=build_id,
-            deployment=secrets.token_hex(4),
+            deployment=deployment,
             target=manifest.entry,
             config=manifest.config,
             source=manifest.source,
             strict_copies=strict_copies,
-            tls=config.app.tls == "always",
+            certificates=_certificates(deployment) if config.app.tls == "always" else None,
         ),
         groups=place(config, manifest.components, entry_name(manifest)),
         hosts={HOST: ()},
@@ -48,6 +49,14 @@ def spec_of(
         on_manager_lost="end" if foreground else "continue",
         foreground=foreground,
     )
+
+
+def _certificates(deployment: str) -> Certificates:
+    """What every replica of this machine shows; the CA that signed it is forgotten at once."""
+    from weaver.deployers.certificates import create_authority
+
+    identity = create_authority(deployment).issue(HOST, always=True)
+    return Certificates(identity.name, identity.ca, identity.certificate, identity.key, always=True)
 
 
 def entry_name(manifest: Manifest) -> str:

@@ -31,6 +31,7 @@ from weaver.proclet.threads import Workers
 from weaver.proclet.tuning import tune
 from weaver.rpc.handshake import Hello
 from weaver.rpc.limits import Limits
+from weaver.transport.tls import Identity
 
 log = logging.getLogger("weaver")
 
@@ -154,6 +155,7 @@ class Replica:
             ),
             replica=hosting.replica,
             host=hosting.host,
+            tls=_identity(application.certificates),
             missing=lambda component: self.link.send(m.StartComponent(component)),
         )
 
@@ -259,6 +261,12 @@ class Replica:
 
 ORPHAN_LIVES = 2.5
 """Seconds that a replica without an envelope may take to end."""
+
+
+def _identity(given: m.Certificates | None) -> Identity | None:
+    if given is None:
+        return None
+    return Identity(given.name, given.ca, given.certificate, given.key, given.always)
 
 
 def _listening(fd: int) -> socket.socket:
