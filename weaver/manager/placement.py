@@ -6,7 +6,7 @@ replicas run, nor on which hosts.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 
@@ -59,7 +59,9 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
 
     `components` by full name; `entry` is the component with `main`, if it is here; `calls` names
     the groups that they refer to, which may include this one; `listeners` maps names to addresses.
-    `routed`: it has methods whose keys are assigned to replicas.
+    `routed`: it has methods whose keys are assigned to replicas. `external` is the address of a
+    process that nobody here starts and that always takes calls, in place of replicas; it is the
+    replica `EXTERNAL`.
     """
 
     components: tuple[str, ...]
@@ -74,6 +76,11 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
     listeners: dict[str, str] = {}
     routed: bool = False
     calls: tuple[str, ...] = ()
+    external: str = ""
+
+
+EXTERNAL: Final = "external"
+"""The replica id of an external process; those of replicas end in a number."""
 
 
 class GraphComponent(msgspec.Struct, frozen=True):

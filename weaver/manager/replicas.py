@@ -80,7 +80,8 @@ def said(turn: Turn, host: str, replica_id: str, incarnation: int, message: From
         case Failed(fault=fault):
             _failed(turn, replica, fault)
         case Ended():
-            if turn.state.spec.groups[replica.group].entry:
+            spec = turn.state.spec
+            if spec.groups[replica.group].entry and not spec.outlives_entry:
                 turn.report("ended", "the application has ended by itself", replica.id)
                 turn.end("ended")
         case StartComponent():

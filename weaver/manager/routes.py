@@ -10,6 +10,7 @@ import msgspec
 from weaver.control.messages import NewRouting, Relay
 from weaver.control.stream import encode
 from weaver.manager.assignment import assign
+from weaver.manager.placement import EXTERNAL
 from weaver.manager.scaling import number_of
 from weaver.manager.state import State
 from weaver.manager.turn import Turn
@@ -47,6 +48,8 @@ def _end_adoption(turn: Turn) -> None:
 
 def _route(state: State, before: State, name: str, old: Route | None, version: int) -> Route:
     group = state.spec.groups[name]
+    if group.external:
+        return Route(group.components, (Endpoint(EXTERNAL, group.external),))
     ready = sorted(
         (r for r in state.replicas.values() if r.group == name and r.stage == "ready"),
         key=lambda replica: number_of(replica.id),

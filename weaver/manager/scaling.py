@@ -20,6 +20,8 @@ def refusal(state: State, group: str, count: int) -> Fault | None:
     found = state.spec.groups.get(group)
     if found is None:
         return Fault(f'there is no group "{group}"', fix=did_you_mean(group, state.spec.groups))
+    if found.external:
+        return Fault(f"group {group} is a process that runs elsewhere", why="it has no replicas")
     least, most = found.least, found.most
     if count < least or (most is not None and count > most):
         limit = f"at least {least}" if most is None else f"from {least} to {most}"
@@ -45,7 +47,7 @@ def plan(turn: Turn) -> None:
     """Bring slots, owners of slices and replicas in line with the numbers that are wanted."""
     before = turn.state.desired
     numbers = {
-        name: before.replicas.get(name, group.replicas)
+        name: 0 if group.external else before.replicas.get(name, group.replicas)
         for name, group in turn.state.spec.groups.items()
     }
     slots = {k: s for k, s in before.slots.items() if s.group in numbers and s.host in _hosts(turn)}

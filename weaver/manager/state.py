@@ -55,7 +55,8 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True):
     """What shall run. `hosts` maps the name of each host to its tags.
 
     `application` may hold secrets: a spec is not written to disk. `foreground`: the run fails when
-    an envelope's process ends; else the envelope is started again.
+    an envelope's process ends; else the envelope is started again. `outlives_entry`: the deployment
+    goes on when the entry's main has returned.
     """
 
     application: Application
@@ -66,6 +67,7 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True):
     stop_timeout: float = 10.0
     on_manager_lost: str = "end"
     foreground: bool = False
+    outlives_entry: bool = False
     waits: Waits = Waits()
 
 

@@ -28,17 +28,21 @@ class Running:
 
     def get(self, type_: Callable[..., T]) -> T:
         """A reference for code outside components. Raises UsageError for an unknown class."""
+        name = self.name_of(type_)
+        if name not in self.references:
+            self.references[name] = self.host.reference(name)
+        reference: T = self.references[name]
+        return reference
+
+    def name_of(self, type_: Callable[..., Any]) -> str:
+        """The full name of a component of this application. Raises UsageError for others."""
         found = implementations(type_, "") if isinstance(type_, type) else []  # pyright: ignore[reportUnknownArgumentType]
         names = [d.full_name for d in found if d.full_name in self.definition.graph.components]
         if isinstance(type_, type):
             names = names or [registry.full_name(type_)]
         if len(names) != 1 or names[0] not in self.definition.graph.components:
             raise self._unknown(type_, bool(found))
-        name = names[0]
-        if name not in self.references:
-            self.references[name] = self.host.reference(name)
-        reference: T = self.references[name]
-        return reference
+        return names[0]
 
     def _unknown(self, type_: Any, declared: bool) -> UsageError:
         if not declared:

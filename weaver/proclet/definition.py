@@ -54,6 +54,31 @@ class Fakes:
         return [f for f in (*self._by_type.values(), *self._others) if id(f) not in self.used]
 
 
+class Elsewhere(Fakes):
+    """Fakes that another process hosts: `names` are the full names of what they stand for."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        super().__init__()
+        self._names = frozenset(names)
+
+    def find(self, type_: type[Any]) -> object | None:
+        """Something in place of a fake, which its own process has checked."""
+        return _Absent() if registry.full_name(type_) in self._names else None
+
+
+class _Absent:
+    """In place of an object that is in another process."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return _no_call
+
+
+def _no_call() -> None:
+    """For methods that are only looked at."""
+
+
 def define(roots: Iterable[type[Any]], fakes: Fakes | None = None) -> Definition:
     """Put an application together. Raises DefinitionError with every problem there is."""
     definition, problems = examine(roots, fakes or Fakes())

@@ -8,7 +8,6 @@ from concurrent.futures import Future
 from typing import Any, Final, Literal, Self, TypeVar
 
 from weaver.component import registry
-from weaver.config.configuration import Config
 from weaver.config.load import load_mapping
 from weaver.deployers.in_process import InProcess
 from weaver.errors import UsageError
@@ -16,10 +15,11 @@ from weaver.proclet.current import Running, running
 from weaver.proclet.definition import Fakes, define
 from weaver.proclet.importing import import_name
 from weaver.proclet.web_entry import web_entry
+from weaver.testing.multi import ManyProcesses
 
 T = TypeVar("T")
-Runner = Literal["local", "rpc"]
-RUNNERS: Final[tuple[Runner, ...]] = ("local", "rpc")
+Runner = Literal["local", "rpc", "multi"]
+RUNNERS: Final[tuple[Runner, ...]] = ("local", "rpc", "multi")
 _TABLES: Final = frozenset({"app", "components", "groups", "listeners", "placement", "package"})
 
 
@@ -44,11 +44,12 @@ class TestApp:
         self.runner: Runner = runner
         self._roots = _roots(roots)
         self._fakes = Fakes(fakes)
-        self._config = _config(config)
+        self._tables, self._source = _tables(config), f"config= in {_caller()}"
+        self._config = load_mapping(self._tables, source=self._source)
         self._main = main
         self._running: Running | None = None
         self._main_task: asyncio.Task[None] | None = None
-        self._application: InProcess | None = None
+        self._application: InProcess | ManyProcesses | None = None
         self._thread: _Thread | None = None
 
     def get(self, component: Callable[..., T]) -> T:
@@ -71,21 +72,41 @@ class TestApp:
             )
         return addresses[listener]
 
+    async def kill(self, component: type[Any]) -> int:
+        """Kill one replica that hosts a component (SIGKILL), with all else that it hosts.
+
+        Returns its pid when the manager has seen its end: calls go to other replicas, or wait for
+        the new one, which is being started. Under the runner `multi` only, and not for a fake;
+        elsewhere, and where no replica is ready, it raises UsageError.
+        """
+        if self._running is None or not isinstance(self._application, ManyProcesses):
+            raise UsageError(
+                "there is no replica to kill",
+                why=f"under the runner {self.runner} the application is in the test's process",
+                fix='mark the test with @pytest.mark.weaver_runners("multi")',
+            )
+        return await self._application.kill(self._running.name_of(component))
+
     async def __aenter__(self) -> Self:
-        definition = define(self._roots, self._fakes)
-        entry = definition.roots[0] if self._main else None
-        self._application = InProcess(
-            definition,
-            self._config,
-            entry=entry,
-            calls=self.runner,
-            strict_copies=True,
-            app=self._config.app.name or "test",
-        )
+        self._application = self._make()
         await self._application.start()
         self._running = running()
         self._main_task = asyncio.get_running_loop().create_task(self._application.run_main())
         return self
+
+    def _make(self) -> "InProcess | ManyProcesses":
+        definition = define(self._roots, self._fakes)
+        entry = definition.roots[0] if self._main else None
+        if self.runner != "multi":
+            return InProcess(
+                definition,
+                self._config,
+                entry=entry,
+                calls=self.runner,
+                strict_copies=True,
+                app=self._config.app.name or "test",
+            )
+        return ManyProcesses.of(definition, self._tables, source=self._source, entry=entry or "")
 
     async def __aexit__(self, *error: object) -> None:
         assert self._application is not None
@@ -205,8 +226,8 @@ def _named_roots(name: str) -> list[type[Any]]:
     ]
 
 
-def _config(given: Mapping[Any, Any] | None) -> Config:
-    """Config in the form of weaver.toml, or sections by component name or class."""
+def _tables(given: Mapping[Any, Any] | None) -> dict[str, Any]:
+    """Tables in the form of weaver.toml, from such or from sections by component name or class."""
     given = dict(given or {})
     tables = {k: v for k, v in given.items() if k in _TABLES}
     sections = {
@@ -215,7 +236,7 @@ def _config(given: Mapping[Any, Any] | None) -> Config:
         if k not in _TABLES
     }
     tables["components"] = {**tables.get("components", {}), **sections}
-    return load_mapping(tables, source=f"config= in {_caller()}")
+    return tables
 
 
 def _caller() -> str:

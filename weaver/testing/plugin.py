@@ -9,7 +9,10 @@ from typing import Any, Literal
 
 import pytest
 
-NAMES = ("local", "rpc")
+NAMES = ("local", "rpc", "multi")
+
+DEFAULT = ("local", "rpc")
+"""Those without a marker: components inside functions cannot run under `multi`."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -24,7 +27,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "weaver_runner" not in metafunc.fixturenames:
         return
     marker = metafunc.definition.get_closest_marker("weaver_runners")
-    names = marker.args if marker else NAMES
+    names = marker.args if marker else DEFAULT
     unknown = [name for name in names if name not in NAMES]
     if unknown:
         raise pytest.UsageError(
@@ -34,7 +37,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture
-def weaver_app(weaver_runner: Literal["local", "rpc"]) -> Any:
+def weaver_app(weaver_runner: Literal["local", "rpc", "multi"]) -> Any:
     """Make an application under test; see `weaver.testing.weaver_app`."""
     from weaver.testing.app import weaver_app as make
 
