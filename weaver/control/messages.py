@@ -8,6 +8,7 @@ verbs); it must not know who acts on it.
 
 import msgspec
 
+from weaver.control.certificates import Certificates
 from weaver.routing import Routing
 
 
@@ -61,22 +62,6 @@ class MethodStatistics(msgspec.Struct, frozen=True):
 
 
 # --- what an application is, as an envelope must know it ---
-
-
-class Certificates(msgspec.Struct, frozen=True):
-    """The PEM texts of a deployment's processes; `name` is the DNS name in each certificate.
-
-    `key` is a secret: it travels on sockets only. `always`: also for connections on one host.
-    """
-
-    name: str
-    ca: bytes
-    certificate: bytes
-    key: bytes
-    always: bool = False
-
-    def __repr__(self) -> str:
-        return f"Certificates(name={self.name!r})"
 
 
 class Application(msgspec.Struct, frozen=True):

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from weaver.config.configuration import Config
 from weaver.config.load import load
-from weaver.control.messages import Application, Certificates
+from weaver.control.certificates import Certificates
+from weaver.control.messages import Application
 from weaver.deployers.multiprocess import HOST
 from weaver.manager.placement import place
 from weaver.manager.state import Spec

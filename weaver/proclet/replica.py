@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from weaver.control import messages as m
+from weaver.control.certificates import Certificates
 from weaver.errors import WeaverError
 from weaver.proclet import context, current
 from weaver.proclet.control_link import ControlLink
@@ -263,7 +264,7 @@ ORPHAN_LIVES = 2.5
 """Seconds that a replica without an envelope may take to end."""
 
 
-def _identity(given: m.Certificates | None) -> Identity | None:
+def _identity(given: Certificates | None) -> Identity | None:
     if given is None:
         return None
     return Identity(given.name, given.ca, given.certificate, given.key, given.always)
