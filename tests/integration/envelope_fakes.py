@@ -158,6 +158,13 @@ class FakeManager:
         self._task = asyncio.get_running_loop().create_task(self._read())
 
     async def _read(self) -> None:
+        with contextlib.suppress(ConnectionError):  # it ended with something of ours unread
+            await self._listen()
+        async with self._changed:
+            self.closed = True
+            self._changed.notify_all()
+
+    async def _listen(self) -> None:
         receiver = Receiver(self._codec)
         while data := await self._reader.read(65536):
             for message in receiver.feed(data):
@@ -167,9 +174,6 @@ class FakeManager:
                 async with self._changed:
                     self.events.append((number, inner))
                     self._changed.notify_all()
-        async with self._changed:
-            self.closed = True
-            self._changed.notify_all()
 
     def send(self, message: Message) -> None:
         self._writer.write(encode(message))
