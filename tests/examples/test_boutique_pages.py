@@ -267,6 +267,7 @@ async def test_a_form_beyond_its_size_is_refused(shop: "Shop") -> None:
 # --- the checkout ---
 
 
+@pytest.mark.weaver_runners("local", "rpc")  # waits for no log
 async def test_an_order_is_paid_shipped_and_confirmed(
     shop: "Shop", caplog: pytest.LogCaptureFixture
 ) -> None:

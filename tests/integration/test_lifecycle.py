@@ -58,6 +58,7 @@ class Top:
         events.append("main")
 
 
+@pytest.mark.weaver_runners("local", "rpc")  # reads what all have done
 async def test_start_follows_references_and_stop_goes_back(weaver_app: MakeApp) -> None:
     async with weaver_app(Top):
         pass
@@ -72,6 +73,7 @@ async def test_start_follows_references_and_stop_goes_back(weaver_app: MakeApp) 
     ]
 
 
+@pytest.mark.weaver_runners("local", "rpc")  # local classes
 async def test_a_failing_start_names_the_component_and_stops_the_others(
     weaver_app: MakeApp,
 ) -> None:
@@ -92,6 +94,7 @@ async def test_a_failing_start_names_the_component_and_stops_the_others(
     assert events == ["start Base", "stop Base"]
 
 
+@pytest.mark.weaver_runners("local", "rpc")  # local classes
 async def test_a_failing_constructor_names_the_component(weaver_app: MakeApp) -> None:
     @weaver.component
     class Broken:
@@ -103,6 +106,7 @@ async def test_a_failing_constructor_names_the_component(weaver_app: MakeApp) ->
             pass
 
 
+@pytest.mark.weaver_runners("local", "rpc")  # local classes
 async def test_a_failing_main_is_raised_at_the_end(weaver_app: MakeApp) -> None:
     @weaver.component
     class Broken:
@@ -114,6 +118,7 @@ async def test_a_failing_main_is_raised_at_the_end(weaver_app: MakeApp) -> None:
             await asyncio.sleep(0)
 
 
+@pytest.mark.weaver_runners("local", "rpc")  # local classes
 async def test_a_failing_stop_is_logged_and_the_others_stop(
     weaver_app: MakeApp, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -130,6 +135,7 @@ async def test_a_failing_stop_is_logged_and_the_others_stop(
     assert "Broken.stop failed" in caplog.text
 
 
+@pytest.mark.weaver_runners("local", "rpc")  # local classes
 async def test_a_stop_that_hangs_is_cancelled(
     weaver_app: MakeApp, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -146,6 +152,7 @@ async def test_a_stop_that_hangs_is_cancelled(
     assert "Hanging.stop did not end within 0.05 s" in caplog.text
 
 
+@pytest.mark.weaver_runners("local", "rpc")  # local classes
 async def test_a_call_in_a_cycle_waits_for_the_callee_to_start(weaver_app: MakeApp) -> None:
     @weaver.component
     class Left:
@@ -178,6 +185,7 @@ async def test_a_call_in_a_cycle_waits_for_the_callee_to_start(weaver_app: MakeA
     assert events == ["left begins", "right has started", "left has started"]
 
 
+@pytest.mark.weaver_runners("local", "rpc")  # local classes
 async def test_a_cycle_whose_starts_wait_for_each_other_is_refused_by_name(
     weaver_app: MakeApp,
 ) -> None:
@@ -207,6 +215,7 @@ async def test_a_cycle_whose_starts_wait_for_each_other_is_refused_by_name(
     assert "Egg" in caught.value.what
 
 
+@pytest.mark.weaver_runners("local", "rpc")  # local classes
 async def test_a_self_call_during_start_is_refused(weaver_app: MakeApp) -> None:
     @weaver.component
     class Narcissus:
@@ -223,6 +232,7 @@ async def test_a_self_call_during_start_is_refused(weaver_app: MakeApp) -> None:
                 pass
 
 
+@pytest.mark.weaver_runners("local", "rpc")  # local classes
 async def test_a_circle_through_a_started_component_is_refused(weaver_app: MakeApp) -> None:
     @weaver.component
     class Early:
@@ -290,6 +300,7 @@ async def test_use_may_be_taken_before_the_start(weaver_app: MakeApp) -> None:
         assert await dependency().name() == "base"
 
 
+@pytest.mark.weaver_runners("local", "rpc")  # local classes
 async def test_deployment_tells_where_code_runs(weaver_app: MakeApp) -> None:
     @weaver.component
     class Teller:
@@ -301,6 +312,7 @@ async def test_deployment_tells_where_code_runs(weaver_app: MakeApp) -> None:
         assert weaver.deployment().host
 
 
+@pytest.mark.weaver_runners("local", "rpc")  # local classes
 async def test_what_waits_long_says_for_what(
     weaver_app: MakeApp, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

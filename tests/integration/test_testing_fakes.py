@@ -50,6 +50,7 @@ async def test_fakes_stand_for_components_and_interfaces(weaver_app: MakeApp) ->
         assert await app.get(Timer).read() == (42.0, "fake")
 
 
+@pytest.mark.weaver_runners("local", "rpc")  # local classes
 async def test_fakes_are_found_by_type(weaver_app: MakeApp) -> None:
     @weaver.component
     class User:

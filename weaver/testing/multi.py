@@ -6,6 +6,7 @@ come in on its socket, calls of the test go out over the routing that the manage
 
 import asyncio
 import contextlib
+import logging
 import os
 import shutil
 import signal
@@ -199,7 +200,7 @@ class ManyProcesses:
         with self._loop.logs.follow() as reader:
             while True:
                 for record in await reader.take():
-                    sys.stderr.write(_line(record))
+                    _show(record)
 
     # --- the application, as a test sees it ---
 
@@ -266,6 +267,11 @@ async def _cancelled(task: "asyncio.Future[Any]") -> None:
         raise task.exception() or AssertionError
 
 
-def _line(record: LogRecord) -> str:
-    said = record.message if record.stream != "log" else f"{record.level} {record.message}"
-    return f"[{record.replica or 'envelope'}] {said}\n"
+def _show(record: LogRecord) -> None:
+    """Log records go to the logging of this process, which pytest captures; prints are shown."""
+    text = f"[{record.replica or 'envelope'}] {record.message}"
+    if record.stream == "log":
+        level = logging.getLevelNamesMapping().get(record.level.upper(), logging.INFO)
+        logging.getLogger(record.logger or "weaver").log(level, "%s", text)
+    else:
+        print(text, file=sys.stderr)  # noqa: T201 - the output of the application

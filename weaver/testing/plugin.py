@@ -1,7 +1,8 @@
 """The pytest plugin: the fixture `weaver_app`, once for every runner.
 
 The fixture is an ordinary function, not async, so it works under pytest-asyncio in both modes and
-under anyio. `@pytest.mark.weaver_runners("local")` limits a test to some runners.
+under anyio. `@pytest.mark.weaver_runners("local")` limits a test to some runners, and the
+setting `weaver_runners` says under which the others run.
 """
 
 import functools
@@ -13,6 +14,16 @@ NAMES = ("local", "rpc", "multi")
 
 DEFAULT = ("local", "rpc")
 """Those without a marker: components inside functions cannot run under `multi`."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let a project say under which runners its tests run."""
+    parser.addini(
+        "weaver_runners",
+        "weaver runners of tests without the marker (local, rpc, multi)",
+        type="args",
+        default=list(DEFAULT),
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -27,7 +38,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "weaver_runner" not in metafunc.fixturenames:
         return
     marker = metafunc.definition.get_closest_marker("weaver_runners")
-    names = marker.args if marker else DEFAULT
+    names = marker.args if marker else metafunc.config.getini("weaver_runners")
     unknown = [name for name in names if name not in NAMES]
     if unknown:
         raise pytest.UsageError(

@@ -12,10 +12,11 @@ from weaver.config.configuration import Config
 from weaver.config.load import load_mapping
 from weaver.control.messages import Application
 from weaver.deployers.multiprocess import HOST
-from weaver.errors import UsageError
+from weaver.errors import ConfigError, UsageError
 from weaver.manager.placement import Group, place, placeable
 from weaver.manager.state import Spec
 from weaver.proclet.definition import Definition
+from weaver.proclet.injection import Injection
 
 BUILD: Final = "test"
 """In place of a build id: replicas import the sources that the test has imported."""
@@ -39,22 +40,33 @@ def spec_of(
 ) -> tuple[Spec, Config]:
     """What to run, and the configuration. `address` is where the fakes take calls.
 
-    Raises UsageError for components that another process cannot import, ConfigError for names that
-    do not exist.
+    Raises UsageError for components that another process cannot import, ConfigError for all that is
+    wrong with the configuration.
     """
     config = load_mapping(tables, source=source)
-    components = definition.graph.components.values()
-    config.check_names(
-        {c.full_name: c.short_name for c in components},
-        [field.name for c in components for field in c.fields_of("listener")],
-    )
     own = [c for c in placeable(definition.graph) if c.name not in definition.fakes]
+    problems = Injection(definition.graph, config, hosted=[c.name for c in own]).problems()
+    if problems:
+        raise ConfigError(problems)
     groups = place(config, own, entry)
     if definition.fakes:
         groups[FAKES] = Group(
             components=tuple(definition.fakes), replicas=0, least=0, external=address
         )
-    application = Application(
+    return Spec(
+        application=_application(definition, config, tables, source),
+        groups=groups,
+        hosts={HOST: ()},
+        stop_timeout=float(config.app.stop_timeout),
+        foreground=True,
+        outlives_entry=True,
+    ), config
+
+
+def _application(
+    definition: Definition, config: Config, tables: Mapping[str, Any], source: str
+) -> Application:
+    return Application(
         app=str(config.app.name or "test"),
         version=BUILD,
         deployment=secrets.token_hex(4),
@@ -66,15 +78,6 @@ def spec_of(
         fakes=tuple(definition.fakes),
         path=tuple(str(Path(place or ".").absolute()) for place in sys.path),
     )
-    spec = Spec(
-        application=application,
-        groups=groups,
-        hosts={HOST: ()},
-        stop_timeout=float(config.app.stop_timeout),
-        foreground=True,
-        outlives_entry=True,
-    )
-    return spec, config
 
 
 def _names(definition: Definition, roots: Sequence[str]) -> tuple[str, ...]:
