@@ -1,4 +1,5 @@
 import asyncio
+import logging
 import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -76,6 +77,12 @@ class FakeStock(Stock):
 class Broken:
     async def start(self) -> None:
         raise RuntimeError("no disk")
+
+
+@weaver.component
+class Noisy:
+    async def stop(self) -> None:
+        logging.getLogger("noisy").warning("swept")
 
 
 @weaver.component
@@ -168,6 +175,14 @@ async def test_an_error_of_main_is_raised(weaver_app: Any) -> None:
 async def test_main_is_not_run_on_request(weaver_app: Any) -> None:
     async with weaver_app(Busy, main=False) as app:
         assert app.address("http").startswith("127.0.0.1:")
+
+
+async def test_what_replicas_log_is_captured(
+    weaver_app: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with weaver_app(Noisy):
+        pass
+    assert "[Noisy-1] swept" in [record.getMessage() for record in caplog.records]
 
 
 async def test_a_class_inside_a_function_is_refused(weaver_app: Any) -> None:

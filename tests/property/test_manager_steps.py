@@ -5,6 +5,7 @@ import pytest
 from manager_world import GROUPS, SPEC, World
 
 from weaver.control.messages import (
+    Ended,
     Orders,
     Probed,
     RegisterReplica,
@@ -14,10 +15,11 @@ from weaver.control.messages import (
 )
 from weaver.manager import effects, events
 from weaver.manager.ending import next_to_end
-from weaver.manager.placement import Group
+from weaver.manager.placement import EXTERNAL, Group
 from weaver.manager.state import Slot, State, initial
 from weaver.manager.status import report
 from weaver.manager.step import step
+from weaver.routing import Endpoint
 
 FRONT = "front-1"
 
@@ -181,6 +183,25 @@ def test_a_group_that_no_host_may_run_fails_the_deployment() -> None:
     assert state.result == "failed"
     assert state.fault is not None
     assert state.fault.what == "group cart may run on no host there is"
+
+
+def test_an_external_process_takes_calls_and_is_never_started() -> None:
+    outside = Group(components=("a.Fake",), replicas=0, least=0, external="unix:/test.sock")
+    spec = msgspec.structs.replace(SPEC, groups={**GROUPS, "fakes": outside})
+    state, _ = step(initial(spec, epoch=1, seed="s"), events.Began(), 0.0)
+    assert state.routing.groups["fakes"].endpoints == (Endpoint(EXTERNAL, "unix:/test.sock"),)
+    assert "fakes" not in {slot.group for slot in state.desired.slots.values()}
+    state, _ = step(state, events.ScaleRequested("fakes", 1), 0.0)
+    assert state.desired.replicas["fakes"] == 0
+
+
+def test_the_end_of_main_ends_the_deployment_unless_it_outlives_its_entry(live: World) -> None:
+    host, session = host_of(live, FRONT)
+    ended = events.ReplicaSaid(host, session, FRONT, 1, Ended())
+    assert step(live.state, ended, live.now)[0].phase == "stopping"
+    lasting = msgspec.structs.replace(live.state.spec, outlives_entry=True)
+    state = msgspec.structs.replace(live.state, spec=lasting)
+    assert step(state, ended, live.now)[0].phase == "live"
 
 
 def test_a_lost_envelope_keeps_its_routes_for_a_while_and_its_last_ones_for_ever(

@@ -142,16 +142,21 @@ class ManyProcesses:
     async def _deploy(self) -> None:
         journal = self._stack.enter_context(Journal(self._folder))
         deployer = Multiprocess(ENVELOPE, self._folder)
-        self._stack.push_async_callback(deployer.aclose)
         self._loop = ControlLoop(self._spec, journal, deployer)
+        for task in (self._print(), self._follow()):  # until the last replica has ended
+            self._stack.push_async_callback(_cancelled, asyncio.ensure_future(task))
+        self._stack.push_async_callback(deployer.aclose)
         running = asyncio.ensure_future(self._loop.run())
         self._stack.push_async_callback(self._finish, running)
-        following = asyncio.ensure_future(self._follow())
-        self._stack.push_async_callback(_cancelled, following)
-        printing = asyncio.ensure_future(self._print())
-        self._stack.push_async_callback(_cancelled, printing)
+        live = asyncio.ensure_future(self._loop.wait_live())
+        self._stack.callback(live.cancel)
+        await asyncio.wait((live, running), return_when=asyncio.FIRST_COMPLETED)
+        if not live.done():
+            await asyncio.wait((live,), timeout=1.0)
         try:
-            await self._loop.wait_live()
+            if not live.done():
+                running.result()
+            live.result()
         except WeaverError as error:
             fault = self._loop.state.fault
             component = fault.component if fault is not None else ""
