@@ -74,6 +74,17 @@ class FakeStock(Stock):
 
 
 @weaver.component
+class Eager:
+    stock: Stock
+
+    async def start(self) -> None:
+        self._found = await self.stock.count("lamp")
+
+    async def found(self) -> int:
+        return self._found
+
+
+@weaver.component
 class Broken:
     async def start(self) -> None:
         raise RuntimeError("no disk")
@@ -137,6 +148,21 @@ async def test_a_killed_replica_is_replaced(weaver_app: Any) -> None:
         async with asyncio.timeout(20):
             _, after = await app.get(Door).pids()
         assert after != before
+
+
+async def test_a_killed_replica_leaves_its_calls_to_the_others(weaver_app: Any) -> None:
+    config = {"groups": {"shop": {"components": ["Shop"], "replicas": 2}}}
+    async with weaver_app(Shop, fakes=[FakeStock()], config=config) as app:
+        shop = app.get(Shop)
+        killed = await app.kill(Shop)
+        assert killed not in [await shop.pid() for _ in range(20)]
+
+
+async def test_fakes_take_calls_while_components_start(weaver_app: Any) -> None:
+    fake = FakeStock()
+    async with weaver_app(Eager, fakes=[fake]) as app:
+        assert await app.get(Eager).found() == os.getpid()
+    assert fake.asked == ["lamp"]
 
 
 async def test_a_fake_cannot_be_killed(weaver_app: Any) -> None:
