@@ -9,6 +9,7 @@ import httpx
 import pytest
 from boutique.web import Web
 
+from weaver.deployers.in_process import InProcess
 from weaver.testing import TestApp
 
 MakeApp = Callable[..., TestApp]
@@ -41,7 +42,7 @@ class Shop:
 
     def calls(self) -> Counter[tuple[str, str]]:
         """How often each method of the shop was called so far, by (caller, "Component.method")."""
-        assert self.app._application is not None
+        assert isinstance(self.app._application, InProcess)
         counted: Counter[tuple[str, str]] = Counter()
         for edge in self.app._application.host.edges.values():
             caller, callee = edge.caller.rpartition(".")[2], edge.callee.rpartition(".")[2]
