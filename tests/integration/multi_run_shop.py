@@ -37,7 +37,7 @@ address = "127.0.0.1:0"
 """,
     "pyproject.toml": '[project]\nname = "till"\nversion = "1"\n',
     "till.py": """
-import json
+import asyncio
 import logging
 import os
 
@@ -74,6 +74,7 @@ class Counter:
 class Fragile:
     async def crash(self) -> None:
         print("last words", flush=True)
+        await asyncio.sleep(0.01)
         os._exit(3)
 
 @weaver.component

@@ -103,6 +103,7 @@ def test_a_signal_ends_everything_in_order(shop: MultiRun, number: signal.Signal
 def test_a_component_that_crashes_is_reported_and_the_others_serve_on(shop: MultiRun) -> None:
     status, _ = shop.get("/crash")
     assert status == 500
+    until(lambda: "last words" in shop.output())
     assert shop.get("/name/ann") == (200, "name of ann")
     until(lambda: next(iter(shop.replicas("counts").values()))["restarts"] == 1)
 

@@ -18,7 +18,7 @@ LOGS_KEPT: Final = 2_000
 """Log records that wait to be sent; older ones are dropped, and counted."""
 
 LOGS_EVERY: Final = 0.05
-"""Seconds between two messages of logs."""
+"""Seconds between two messages of logs; the first goes at once: it may be the last words."""
 
 
 class ControlLink(asyncio.Protocol):
@@ -101,11 +101,13 @@ class ControlLink(asyncio.Protocol):
 
     def _arm(self) -> None:
         if self._flush is None:
+            self._send_logs()
             self._flush = self._loop.call_later(LOGS_EVERY, self._fire)
 
     def _fire(self) -> None:
         self._flush = None
-        self._send_logs()
+        if self._records:
+            self._arm()
 
     def _send_logs(self) -> None:
         if not self._records or self._paused:
