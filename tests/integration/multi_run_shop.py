@@ -57,6 +57,7 @@ class Names:
         return f"name of {key}"
 
     async def stop(self) -> None:
+        await asyncio.sleep(float(os.environ.get("TILL_STOPS", "0")))
         print("names stopped", flush=True)
 
 @weaver.component

@@ -132,3 +132,22 @@ def test_a_state_directory_that_cannot_be_made_is_named(project: Path, tmp_path:
         assert run.start().wait() == 1
         assert "XDG_STATE_HOME" in run.output()
         assert run.processes() == []
+
+
+def test_a_replica_that_hangs_is_replaced_while_the_others_serve(shop: MultiRun) -> None:
+    name, before = next(iter(shop.replicas("names").items()))
+    os.kill(before["pid"], signal.SIGSTOP)
+    until(lambda: shop.replicas("names").get(name, before)["pid"] not in {before["pid"], 0}, 30)
+    for number in range(50):
+        assert shop.get(f"/name/{number}") == (200, f"name of {number}")
+
+
+def test_a_second_interrupt_ends_at_once(project: Path) -> None:
+    with multi_run(project, TILL_STOPS="8") as run:
+        run.start().live()
+        run.signal(signal.SIGINT)
+        until(lambda: "press Ctrl-C again" in run.output())
+        run.signal(signal.SIGINT)
+        until(run.ended, 5)
+        assert run.wait() == 0
+        assert run.processes() == []
