@@ -35,7 +35,13 @@ class DistributedPlacement:
         self._network = network
         self._strict_copies = strict_copies
 
-    def target(self, codec: MethodCodec, instance: Any, options: Options) -> paths.Target:
+    def target(
+        self,
+        codec: MethodCodec,
+        instance: Any,
+        options: Options,
+        leaves: Callable[[], None] = paths.uncounted,
+    ) -> paths.Target:
         """The function that performs a call; `instance` is None for what is not hosted here."""
         remote = RemoteMethod(self._network, codec, options)
         if instance is None:
@@ -49,6 +55,7 @@ class DistributedPlacement:
 
         def routed(*args: Any, **kwargs: Any) -> Any:
             if owned_elsewhere(args, kwargs):
+                leaves()
                 return elsewhere(*args, **kwargs)
             return local(*args, **kwargs)
 

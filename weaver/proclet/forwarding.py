@@ -22,6 +22,7 @@ class Edge:
 
     __slots__ = (
         "_counters",
+        "away",
         "callee",
         "caller",
         "errors",
@@ -38,6 +39,7 @@ class Edge:
         self.others = 0
         self.errors = 0
         self.remote = False
+        self.away = 0
         self.histogram = [0] * BUCKETS
         self._counters: list[Callable[[], int]] = []
 
@@ -50,6 +52,10 @@ class Edge:
         """Count the duration of a call; of co-located calls, a sample is measured."""
         self.histogram[bucket(nanoseconds)] += 1
 
+    def leaves(self) -> None:
+        """Count a call that goes to another replica though the callee is hosted here, too."""
+        self.away += 1
+
     def statistics(self) -> MethodStatistics:
         """What has been measured so far."""
         calls = self.calls
@@ -59,7 +65,7 @@ class Edge:
             method=self.method,
             calls=calls,
             errors=self.errors,
-            remote=calls if self.remote else 0,
+            remote=calls if self.remote else min(self.away, calls),
             histogram=tuple(self.histogram),
         )
 

@@ -14,7 +14,7 @@ from weaver.component.model import Component, Method
 from weaver.errors import ComponentError, StartError, WeaverError
 from weaver.proclet import context, paths
 from weaver.proclet.definition import Definition
-from weaver.proclet.forwarding import Edge, forward
+from weaver.proclet.forwarding import SAMPLED_EVERY, Edge, forward
 from weaver.proclet.patience import patiently
 from weaver.proclet.reference import DEFAULT_OPTIONS, Binding, Options, bind, make_reference
 from weaver.proclet.starting import Starting
@@ -29,10 +29,17 @@ OUTSIDE = ""
 class Placement(Protocol):
     """Through what calls to components go."""
 
-    def target(self, codec: MethodCodec, instance: Any, options: Options) -> paths.Target:
+    def target(
+        self,
+        codec: MethodCodec,
+        instance: Any,
+        options: Options,
+        leaves: Callable[[], None] = paths.uncounted,
+    ) -> paths.Target:
         """The function that performs a call of one method.
 
-        `instance` is the started component, or None for one that is not in this process.
+        `instance` is the started component, or None for one that is not in this process. `leaves`
+        is told of each call that goes to another process though there is an instance.
         """
         ...
 
@@ -96,7 +103,7 @@ class Host:
         edge = self.edges.get(key) or self.edges.setdefault(key, Edge(*key))
 
         def direct() -> Callable[..., Any]:
-            return self._placement.target(codec, self.instances.get(name), options)
+            return self._placement.target(codec, self.instances.get(name), options, edge.leaves)
 
         callable_now = name not in self._hosted or self._starting.has_started(name)
         lasting = callable_now and options == DEFAULT_OPTIONS
@@ -112,7 +119,7 @@ class Host:
             edge.remote = True
             target = timed = paths.measured(method, edge, target)
         else:
-            timed = paths.sampled(method, edge, target)
+            timed = paths.measured(method, edge, target, stands_for=SAMPLED_EVERY)
         if options.timeout is not None:
             target = timed = paths.limited(method, codec.label, options.timeout, target)
         if caller == OUTSIDE:

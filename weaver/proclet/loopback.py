@@ -4,6 +4,7 @@ What the runner `rpc` uses: everything of a remote call but the socket.
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from weaver.proclet import paths
@@ -48,9 +49,15 @@ class LoopbackPlacement:
             ends.append(Channel(connection, writer(peer), dispatcher=own, timeout=timeout))
         self._caller, self._callee = ends
 
-    def target(self, codec: MethodCodec, instance: Any, options: Options) -> paths.Target:
+    def target(
+        self,
+        codec: MethodCodec,
+        instance: Any,
+        options: Options,
+        leaves: Callable[[], None] = paths.uncounted,
+    ) -> paths.Target:
         """A function that encodes, sends, waits and decodes."""
-        del options  # there is no other replica to try
+        del options, leaves  # there is no other replica to try
         self._instances[codec.component] = instance
         return remote(codec, lambda: self._caller, self._loop)
 

@@ -47,6 +47,10 @@ def copying(method: Method, codec: MethodCodec, target: Target) -> Target:
     return call
 
 
+def uncounted() -> None:
+    """Where nobody counts which calls leave the process."""
+
+
 class Measure(Protocol):
     """What takes the duration of calls and counts those that raise."""
 
@@ -57,10 +61,11 @@ class Measure(Protocol):
         ...
 
 
-def measured(method: Method, edge: Measure, target: Target) -> Target:
+def measured(method: Method, edge: Measure, target: Target, *, stands_for: int = 1) -> Target:
     """Measure every call: for calls that leave the process, 0.2 us are nothing.
 
-    A stream counts from its first request to its end.
+    Of co-located calls only some come here; each `stands_for` that many, and so does its error. A
+    stream counts from its first request to its end.
     """
     clock = time.perf_counter_ns
 
@@ -69,7 +74,7 @@ def measured(method: Method, edge: Measure, target: Target) -> Target:
         try:
             return await target(*args, **kwargs)
         except Exception:
-            edge.errors += 1
+            edge.errors += stands_for
             raise
         finally:
             edge.took(clock() - began)
@@ -80,7 +85,7 @@ def measured(method: Method, edge: Measure, target: Target) -> Target:
             async for item in closing(target(*args, **kwargs)):
                 yield item
         except Exception:
-            edge.errors += 1
+            edge.errors += stands_for
             raise
         finally:
             edge.took(clock() - began)
@@ -90,31 +95,12 @@ def measured(method: Method, edge: Measure, target: Target) -> Target:
         try:
             return target(*args, **kwargs)
         except Exception:
-            edge.errors += 1
+            edge.errors += stands_for
             raise
         finally:
             edge.took(clock() - began)
 
     return {"async": call, "stream": stream, "plain": plain}[method.kind]
-
-
-def sampled(method: Method, edge: Measure, target: Target) -> Target:
-    """Measure the duration of co-located calls; what they raise is not counted."""
-    clock = time.perf_counter_ns
-
-    async def call(*args: Any, **kwargs: Any) -> Any:
-        began = clock()
-        result = await target(*args, **kwargs)
-        edge.took(clock() - began)
-        return result
-
-    def plain(*args: Any, **kwargs: Any) -> Any:
-        began = clock()
-        result = target(*args, **kwargs)
-        edge.took(clock() - began)
-        return result
-
-    return {"async": call, "stream": target, "plain": plain}[method.kind]
 
 
 def gated(
