@@ -6,6 +6,7 @@ on fd 1, so nothing an application prints can damage it.
 
 import asyncio
 import collections
+import contextlib
 import socket
 from collections.abc import Callable
 from typing import Final
@@ -16,6 +17,9 @@ from weaver.errors import ProtocolError
 
 LOGS_KEPT: Final = 2_000
 """Log records that wait to be sent; older ones are dropped, and counted."""
+
+LOGS_AT_ONCE: Final = 500
+"""Records in one message, so that it stays far below the longest one that may be sent."""
 
 LOGS_EVERY: Final = 0.05
 """Seconds between two messages of logs; the first goes at once: it may be the last words."""
@@ -48,8 +52,9 @@ class ControlLink(asyncio.Protocol):
     def log(self, record: LogRecord) -> None:
         """Send a log record soon. May be called from any thread."""
         if len(self._records) >= LOGS_KEPT:
-            self._records.popleft()
-            self._dropped += 1
+            with contextlib.suppress(IndexError):  # sent this moment
+                self._records.popleft()
+                self._dropped += 1
         self._records.append(record)
         if self._flush is None:
             try:
@@ -110,11 +115,12 @@ class ControlLink(asyncio.Protocol):
             self._arm()
 
     def _send_logs(self) -> None:
-        if not self._records or self._paused:
-            return
-        records, self._records = tuple(self._records), collections.deque()
-        lost, self._dropped = self._dropped, 0
-        self._write(Logs(records, lost))
+        while self._records and not self._paused:
+            # One by one: other threads add records meanwhile.
+            some = min(len(self._records), LOGS_AT_ONCE)
+            records = tuple(self._records.popleft() for _ in range(some))
+            lost, self._dropped = self._dropped, 0
+            self._write(Logs(records, lost))
 
     def _write(self, message: Message) -> None:
         if self._transport is not None and not self._transport.is_closing():

@@ -1,58 +1,78 @@
 """What an application logs and prints, as log records that say where they come from.
 
-The standard library's logging and `print` end here; structlog and warnings come through logging.
+The standard library's logging and `print` end here; structlog and warnings come through logging,
+and so do errors of the event loop that nobody has handled.
 """
 
-import io
+import functools
 import logging
 import os
 import sys
 import time
 from collections.abc import Callable, Mapping
+from types import FrameType
 from typing import Any, Final
 
 from weaver.control.messages import LogRecord
+from weaver.errors import did_you_mean
 from weaver.proclet import context
+from weaver.proclet.printed import Printed
+from weaver.proclet.whose import Whose
 
-_MOST_LINE: Final = 16 * 1024
-"""Characters of one printed line; longer ones are split."""
+LONGEST: Final = 16 * 1024
+"""Characters of one message; the rest is left out, and counted."""
 
 Take = Callable[[LogRecord], None]
+
+log = logging.getLogger("weaver")
 
 
 class LogCapture(logging.Handler):
     """Hands every record of this process to `take`.
 
-    `origin` holds the fields that are alike in all records; `places` maps source files to the
-    component that is defined in them, where there is just one.
+    `origin` holds the fields that are alike in all records; `whose` finds the component.
     """
 
-    def __init__(self, take: Take, origin: Mapping[str, str], places: Mapping[str, str]) -> None:
+    def __init__(self, take: Take, origin: Mapping[str, str], whose: Whose) -> None:
         super().__init__()
         self._take = take
         self._origin = dict(origin)
-        self._places = places
-        self._former: tuple[Any, Any, int] = (None, None, logging.WARNING)
+        self._whose = whose
+        self._streams: tuple[Any, Any] = (None, None)
+        self._level = logging.WARNING
+        self._replaced: list[logging.Handler] = []
 
     def install(self) -> None:
-        """Capture from now on. An application that sets up logging itself keeps its handlers."""
+        """Capture from now on. Handlers of the application's own stay, but not on the terminal.
+
+        Those would write each record once more, as a line without origin. A formatter that is more
+        than a pattern, as structlog's, goes on to make the messages.
+        """
         root = logging.getLogger()
-        self._former = (sys.stdout, sys.stderr, root.level)
+        self._streams, self._level = (sys.stdout, sys.stderr), root.level
+        terminals = (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__)
+        for handler in root.handlers[:]:
+            stream = getattr(handler, "stream", None)
+            if stream is not None and stream in terminals:
+                self._replace(handler)
         root.addHandler(self)
-        if root.level == logging.WARNING:  # nobody has set it
-            root.setLevel(os.environ.get("LOG_LEVEL", "INFO").upper())
         logging.captureWarnings(True)
-        sys.stdout = Printed(self, "stdout")
-        sys.stderr = Printed(self, "stderr")
+        sys.stdout = Printed(functools.partial(self._printed, "stdout"), sys.stdout, 1)
+        sys.stderr = Printed(functools.partial(self._printed, "stderr"), sys.stderr, 2)
+        if root.level == logging.WARNING:  # nobody has set it
+            root.setLevel(_wanted_level())
 
     def remove(self) -> None:
-        """Give `print` back its streams; to be called last."""
+        """Give `print` and logging back what they had; to be called last."""
         for stream in (sys.stdout, sys.stderr):
-            stream.flush()
-        sys.stdout, sys.stderr, level = self._former
+            if isinstance(stream, Printed):
+                stream.finish()
+        sys.stdout, sys.stderr = self._streams
         root = logging.getLogger()
         root.removeHandler(self)
-        root.setLevel(level)
+        for handler in self._replaced:
+            root.addHandler(handler)
+        root.setLevel(self._level)
         logging.captureWarnings(False)
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -61,64 +81,55 @@ class LogCapture(logging.Handler):
             message = self.format(record)
         except Exception:  # noqa: BLE001 - a wrong format string must not end the caller
             message = f"{record.msg} {record.args}"
-        component = context.component.get() or self._places.get(record.pathname, "")
+        frame = sys._getframe(1)  # noqa: SLF001 - whose record it is
+        self._give(record.created, record.levelname, message, frame, logger=record.name)
+
+    def _replace(self, handler: logging.Handler) -> None:
+        logging.getLogger().removeHandler(handler)
+        self._replaced.append(handler)
+        if handler.formatter is not None and type(handler.formatter) is not logging.Formatter:
+            self.setFormatter(handler.formatter)
+
+    def _printed(self, stream: str, text: str, frame: FrameType | None) -> None:
+        level = "INFO" if stream == "stdout" else "ERROR"
+        self._give(time.time(), level, text, frame, stream=stream)
+
+    def _give(
+        self, when: float, level: str, text: str, frame: FrameType | None, **fields: str
+    ) -> None:
         self._take(
             LogRecord(
-                record.created,
-                record.levelname,
-                message,
-                logger=record.name,
-                component=component,
+                when,
+                level,
+                _sendable(text),
+                component=self._whose.find(frame),
                 trace=context.trace.get().hex()[:32],
+                **fields,
                 **self._origin,
             )
         )
 
-    def printed(self, text: str, stream: str) -> None:
-        """Take a line that was printed."""
-        frame = sys._getframe(2)  # noqa: SLF001 - whose print it is
-        component = context.component.get() or self._places.get(frame.f_code.co_filename, "")
-        level = "INFO" if stream == "stdout" else "ERROR"
-        trace = context.trace.get().hex()[:32]
-        self._take(
-            LogRecord(
-                time.time(), level, text, component=component, trace=trace, stream=stream,
-                **self._origin,
-            )
+
+def _sendable(text: str) -> str:
+    """Text that can be encoded, and of bounded length."""
+    if len(text) > LONGEST:
+        text = f"{text[:LONGEST]}… ({len(text) - LONGEST} more characters)"
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # the name of a file, for instance, may hold any byte
+        return text.encode("utf-8", "backslashreplace").decode()
+    return text
+
+
+def _wanted_level() -> int:
+    """The level that LOG_LEVEL names, by default INFO."""
+    asked = os.environ.get("LOG_LEVEL", "").strip().upper() or "INFO"
+    levels = logging.getLevelNamesMapping()
+    if asked.isdecimal():
+        return int(asked)
+    if asked not in levels:
+        log.warning(
+            'LOG_LEVEL is "%s", which is no level; INFO is used. %s',
+            asked.lower(), did_you_mean(asked, levels),
         )  # fmt: skip
-
-
-class Printed(io.TextIOBase):
-    """Stands for sys.stdout or sys.stderr: each whole line is a record."""
-
-    def __init__(self, capture: LogCapture, stream: str) -> None:
-        self._capture = capture
-        self._stream = stream
-        self._line = ""
-
-    @property
-    def encoding(self) -> str:  # type: ignore[override] # a constant here
-        """Text of any kind can be printed."""
-        return "utf-8"
-
-    def writable(self) -> bool:
-        """Yes."""
-        return True
-
-    def fileno(self) -> int:
-        """The descriptor that would be printed to otherwise."""
-        return 1 if self._stream == "stdout" else 2
-
-    def write(self, text: str, /) -> int:
-        """Take text; lines are handed on when they are complete."""
-        self._line += text
-        while "\n" in self._line or len(self._line) > _MOST_LINE:
-            line, newline, rest = self._line.partition("\n")
-            if not newline or len(line) > _MOST_LINE:
-                line, rest = self._line[:_MOST_LINE], self._line[_MOST_LINE:]
-            self._line = rest
-            self._capture.printed(line, self._stream)
-        return len(text)
-
-    def flush(self) -> None:
-        """Lines are handed on as they come: an unfinished one waits for its end."""
+    return levels.get(asked, logging.INFO)

@@ -5,9 +5,9 @@ one. What each part does is its own file's business.
 """
 
 import asyncio
+import contextlib
 import logging
 import os
-import resource
 import secrets
 import signal
 import socket
@@ -23,13 +23,18 @@ from weaver.proclet.deployment import Deployment
 from weaver.proclet.dispatcher import Dispatcher
 from weaver.proclet.distributed import DistributedPlacement
 from weaver.proclet.entry import run_entry
+from weaver.proclet.fault import fault_of
 from weaver.proclet.host import Host
 from weaver.proclet.injection import Injection
 from weaver.proclet.log_capture import LogCapture
 from weaver.proclet.network import Network
 from weaver.proclet.preload import Preloaded
+from weaver.proclet.profiling import Profiler, Stacks
+from weaver.proclet.reporting import Reporting
 from weaver.proclet.threads import Workers
 from weaver.proclet.tuning import tune
+from weaver.proclet.whose import Whose
+from weaver.routing import Routing
 from weaver.rpc.handshake import Hello
 from weaver.rpc.limits import Limits
 from weaver.transport.tls import Identity
@@ -48,11 +53,13 @@ class Replica:
         self._folder = preloaded.folder
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
+        self._leave = asyncio.Event()
         self._grace = self._config.app.stop_timeout
-        self._sent: tuple[m.MethodStatistics, ...] = ()
-        self._beat: asyncio.TimerHandle | None = None
-        self._due = 0.0
+        self._routing = Routing()
+        self._profiler = Profiler()
+        self._network: Network | None = None
         self.link = ControlLink(self._receive, self._orphaned)
+        self._reporting = Reporting(self.link.send, hosting.heartbeat)
 
     async def run(self) -> int:
         """Start, serve until told to stop, stop in order."""
@@ -63,30 +70,24 @@ class Replica:
             "replica": self._hosting.replica,
             "version": application.version,
         }
-        capture = LogCapture(self.link.log, origin, self._places())
+        components = self._definition.graph.components.values()
+        capture = LogCapture(self.link.log, origin, Whose(components))
         capture.install()
         self._loop.add_signal_handler(signal.SIGTERM, self._stop.set)
         self._loop.add_signal_handler(signal.SIGINT, _ignore)  # the manager orders the end
-        self._heartbeat()
+        self._reporting.begin()
         try:
             return await self._serve()
-        except WeaverError as error:
-            component = getattr(error, "component", "")
-            fault = m.Fault(error.what, error.where, error.why, error.fix, component)
-            self.link.send(m.Failed(fault))
+        except Exception as error:
+            if not isinstance(error, WeaverError):
+                log.exception("the replica cannot go on")
+            self.link.send(m.Failed(fault_of(error)))
             return 1
         finally:
-            if self._beat is not None:
-                self._beat.cancel()
+            self._reporting.end()
+            self._profiler.close()
             capture.remove()
             self.link.close()
-
-    def _places(self) -> dict[str, str]:
-        """Source files that define one component."""
-        found: dict[str, list[str]] = {}
-        for component in self._definition.graph.components.values():
-            found.setdefault(component.where.rpartition(":")[0], []).append(component.full_name)
-        return {path: names[0] for path, names in found.items() if len(names) == 1}
 
     # --- life ---
 
@@ -107,7 +108,12 @@ class Replica:
                 return 0
             starting.result()
             await self._register()
-            await self._run_entry()
+            leaving = asyncio.ensure_future(self._drain_when_asked())
+            try:
+                await self._run_entry()
+            finally:
+                leaving.cancel()
+                await asyncio.wait((leaving,))
             return 0
         finally:
             await self._end()
@@ -125,9 +131,10 @@ class Replica:
         values = self._injection.values()
         self._workers = Workers(config.app.threads)
         self._loop.set_default_executor(self._workers.executor)
-        self.network = self._connect()
+        self._network = network = self._connect()
+        network.update(self._routing)  # it may have come before this process could follow it
         self._placement = DistributedPlacement(
-            self.network, strict_copies=hosting.application.strict_copies
+            network, strict_copies=hosting.application.strict_copies
         )
         self._host = Host(
             self._definition,
@@ -136,6 +143,7 @@ class Replica:
             stop_timeout=self._grace,
             hosted=hosting.order.components,
         )
+        self._reporting.observe(self._host, network)
 
     def _connect(self) -> Network:
         hosting, config = self._hosting, self._config
@@ -178,7 +186,8 @@ class Replica:
     async def _register(self) -> None:
         name = f"{self._hosting.replica}-{secrets.token_hex(4)}.sock"
         path = Path(self._hosting.directory) / name
-        address = await self.network.listen(f"unix:{path}")
+        assert self._network is not None
+        address = await self._network.listen(f"unix:{path}")
         tune()
         application = self._hosting.application
         self.link.send(
@@ -200,18 +209,27 @@ class Replica:
             grace=self._grace,
         )
         if not self._stop.is_set():
-            self.link.send(m.Ended())
+            if not self._leave.is_set():  # else `main` has returned because its listeners have
+                self.link.send(m.Ended())
             await self._stop.wait()
 
-    async def _end(self) -> None:
+    async def _drain_when_asked(self) -> None:
+        await self._leave.wait()
+        await self._drain()
+
+    async def _drain(self) -> None:
+        """Take nothing new, and let end what is in flight. May be called twice."""
+        assert self._network is not None
         await self._injection.drain()
         try:
             async with asyncio.timeout(self._grace):
-                await self.network.drain()
+                await self._network.drain()
         except TimeoutError:
             log.warning("calls in flight did not end within %g s; they are cancelled", self._grace)
+
+    async def _end(self) -> None:
+        await self._drain()
         await self._host.stop()
-        self._report()
         self._injection.close()
         await self._placement.aclose()
         self._loop.set_default_executor(ThreadPoolExecutor())
@@ -222,13 +240,19 @@ class Replica:
     def _receive(self, message: m.ToProclet) -> None:
         match message:
             case m.NewRouting(routing=routing):
-                if hasattr(self, "network"):
-                    self.network.update(routing)
+                self._routing = max(self._routing, routing, key=lambda r: r.version)
+                if self._network is not None:
+                    self._network.update(routing)
             case m.Probe(nonce=nonce):
                 application = self._hosting.application
                 self.link.send(m.Probed(nonce, application.deployment, application.version))
-            case m.Stop() | m.Drain():
+            case m.Drain():
+                self._leave.set()
+            case m.Stop():
                 self._stop.set()
+            case m.Profile(seconds=seconds):
+                if not self._profiler.start(seconds, self._profiled):
+                    log.warning("a profile is being made already")
             case _:
                 log.debug("ignored: %s", type(message).__name__)
 
@@ -238,26 +262,10 @@ class Replica:
         # Draining may take longer than an orphan may live.
         self._loop.call_later(ORPHAN_LIVES, os._exit, 1)
 
-    def _heartbeat(self) -> None:
-        now = self._loop.time()
-        lag = max(0.0, now - self._due) if self._due else 0.0
-        self._due = now + self._hosting.heartbeat
-        self._beat = self._loop.call_at(self._due, self._heartbeat)
-        incoming = self.network.incoming if hasattr(self, "network") else 0
-        self.link.send(m.Heartbeat(lag, incoming))
-        self._report()
-
-    def _report(self) -> None:
-        if not hasattr(self, "_host"):
-            return
-        methods = tuple(edge.statistics() for edge in self._host.edges.values() if edge.calls)
-        if methods == self._sent:
-            return
-        self._sent = methods
-        usage = resource.getrusage(resource.RUSAGE_SELF)
-        memory = usage.ru_maxrss * 1024
-        cpu = usage.ru_utime + usage.ru_stime
-        self.link.send(m.Statistics(methods, cpu, memory, self.network.incoming))
+    def _profiled(self, stacks: Stacks) -> None:
+        """Called in the profiler's thread; the loop may have ended meanwhile."""
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self.link.send, m.Profiled(stacks))
 
 
 ORPHAN_LIVES = 2.5

@@ -49,10 +49,10 @@ class Acceptor:
     async def finish(self) -> None:
         """Take the connections that clients have made until now, and close the socket.
 
-        Returns when all of them have their protocol.
+        Returns when all of them have their protocol. May be called twice.
         """
         for _ in range(BACKLOG // _BATCH):  # all that the kernel's queue can hold
-            if not self._accept():
+            if self._sock.fileno() < 0 or not self._accept():
                 break
         self.close()
         if self._connecting:

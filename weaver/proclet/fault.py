@@ -1,0 +1,22 @@
+"""What ended a replica, as it is told to the envelope in its last message."""
+
+import traceback
+
+from weaver.control.messages import Fault
+from weaver.errors import ProblemsError, WeaverError
+
+
+def fault_of(error: BaseException) -> Fault:
+    """The four parts of an error; of one that is not weaver's, the line that raised it."""
+    if isinstance(error, ProblemsError):
+        return Fault(error.what, error.where, why=str(error), fix=error.fix)
+    if isinstance(error, WeaverError):
+        component = getattr(error, "component", "")
+        return Fault(error.what, error.where, error.why, error.fix, component)
+    frames = traceback.extract_tb(error.__traceback__)
+    return Fault(
+        "the replica cannot go on",
+        where=f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "",
+        why=f"{type(error).__name__}: {error}",
+        fix="the traceback is in the log",
+    )
