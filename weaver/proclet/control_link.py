@@ -63,7 +63,8 @@ class ControlLink(asyncio.Protocol):
                 return  # the loop has ended
 
     def close(self) -> None:
-        """Send what waits, then end the link."""
+        """Send what waits, then end the link; that is no loss, so `lost` is not called."""
+        self._lost = _nothing
         self._send_logs()
         if self._flush is not None:
             self._flush.cancel()
