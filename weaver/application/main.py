@@ -18,7 +18,7 @@ ROLE = "WEAVER_ROLE"
 # Role -> the module whose main(argv) plays it and returns the exit code.
 ROLES = {
     "envelope": "weaver.envelope.main",
-    "proclet": "weaver.proclet.main",
+    "proclet": "weaver.envelope.child",
     "manager": "weaver.deployers.manager_process",
 }
 

@@ -16,6 +16,7 @@ from weaver.component.graph import unknown_component
 from weaver.deployers.in_process import InProcess
 from weaver.errors import ConfigError, DefinitionError, UsageError, WeaverError
 from weaver.proclet.definition import Definition, define
+from weaver.transport.event_loop import loop_factory
 
 log = logging.getLogger("weaver")
 
@@ -57,7 +58,7 @@ def run_application(target: Target, *, strict_copies: bool) -> int:
     """Define and run; 0 when `main` returned or a stop was asked for, 130 for a second Ctrl-C."""
     _log_to_stderr()
     definition = define(target.roots)
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
         try:
             runner.run(_serve(definition, target, strict_copies))
         except asyncio.CancelledError:
@@ -123,15 +124,6 @@ def _signals(first: Callable[[], None], second: Callable[[], Any]) -> Any:
         for number in numbers:
             with contextlib.suppress(RuntimeError, ValueError, NotImplementedError):
                 loop.remove_signal_handler(number)
-
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """The loop of uvloop where it is installed: half the CPU per request of the standard loop."""
-    try:
-        import uvloop
-    except ImportError:
-        return None
-    return uvloop.new_event_loop
 
 
 def _url(address: str) -> str:

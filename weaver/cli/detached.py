@@ -10,6 +10,7 @@ from typing import IO, TYPE_CHECKING, Final
 import click
 
 from weaver.cli.deployment import plain_status, print_record
+from weaver.control.faults import error_of
 from weaver.deployers import registry
 from weaver.deployers.directories import state_directory
 from weaver.deployers.manager_client import ask
@@ -171,4 +172,4 @@ def _failure(record: registry.Record, fault: object) -> WeaverError:
         click.echo(line, err=True)
     if known is None:
         return WeaverError("the deployment ended before it was live", where=str(path))
-    return WeaverError(known.what, where=known.where, why=known.why, fix=known.fix)
+    return error_of(known)

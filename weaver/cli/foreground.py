@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from weaver.cli.deployment import print_record
+from weaver.control.faults import error_of
 from weaver.control.messages import LogRecord
 from weaver.deployers.control_loop import ControlLoop
 from weaver.deployers.feed import Feed
@@ -42,8 +43,7 @@ def run_foreground(config: Path | None, *, strict_copies: bool, as_json: bool) -
         )
         run.print_rest()
         if outcome.result == "failed" and outcome.fault is not None:
-            fault = outcome.fault
-            raise WeaverError(fault.what, where=fault.where, why=fault.why, fix=fault.fix)
+            raise error_of(outcome.fault)
         return 0
 
     return asyncio.run(go())

@@ -11,6 +11,7 @@ import secrets
 import time
 from typing import Final, NamedTuple
 
+from weaver.control.faults import error_of, fault_of
 from weaver.control.messages import Fault, LogRecord
 from weaver.control.operator import HistoryEvent, Status
 from weaver.control.stream import encode
@@ -104,7 +105,7 @@ class ControlLoop:
         if self.state.phase == "live":
             return
         fault = self.state.fault or Fault("the deployment was stopped before it was live")
-        raise WeaverError(fault.what, where=fault.where, why=fault.why, fix=fault.fix)
+        raise error_of(fault)
 
     def status(self) -> Status:
         """The deployment now, and what its replicas have measured."""
@@ -237,8 +238,3 @@ class ControlLoop:
             link.close()
         for link in links:
             await link.wait_closed()
-
-
-def fault_of(error: WeaverError) -> Fault:
-    """An error as it travels on the control plane."""
-    return Fault(error.what, error.where, error.why, error.fix)

@@ -5,10 +5,11 @@ import socket
 from collections.abc import Generator
 from typing import Final
 
+from weaver.control.faults import error_of
 from weaver.control.operator import Answer, Done, GetStatus, Refused, Request, Status
 from weaver.control.stream import Codec, Receiver, encode
 from weaver.deployers.registry import Record
-from weaver.errors import Unreachable, WeaverError
+from weaver.errors import Unreachable
 
 TIMEOUT: Final = 10.0
 """Seconds in which a manager answers, unless what is asked takes longer."""
@@ -32,10 +33,7 @@ def ask(record: Record, request: Request, *, timeout: float | None = TIMEOUT) ->
                     if isinstance(answer, Done):
                         return
                     if isinstance(answer, Refused):
-                        fault = answer.fault
-                        raise WeaverError(
-                            fault.what, where=fault.where, why=fault.why, fix=fault.fix
-                        )
+                        raise error_of(answer.fault)
                     yield answer
         except OSError as error:
             raise _unreachable(record, str(error) or "it does not answer") from error

@@ -10,7 +10,8 @@ import os
 from pathlib import Path
 from typing import Final, Protocol, Self
 
-from weaver.control.messages import Fault, LogRecord
+from weaver.control.faults import fault_of
+from weaver.control.messages import LogRecord
 from weaver.control.operator import (
     Answer,
     Done,
@@ -135,7 +136,7 @@ class ManagerServer:
                     await self._managed.stop(at_once=at_once)
             await send(Done())
         except WeaverError as error:
-            await send(Refused(Fault(error.what, error.where, error.why, error.fix)))
+            await send(Refused(fault_of(error)))
         except (ConnectionError, BrokenPipeError):
             return
 

@@ -7,8 +7,7 @@ are shown.
 import itertools
 
 from weaver.control.messages import MethodStatistics, Statistics
-
-Key = tuple[str, str, str]
+from weaver.telemetry.histogram import merged
 
 
 class Measured:
@@ -18,7 +17,7 @@ class Measured:
         self.latest: dict[str, Statistics] = {}
         self._incarnations: dict[str, int] = {}
         self._samples: dict[str, list[tuple[float, float]]] = {}
-        self._ended: dict[Key, MethodStatistics] = {}
+        self._ended: tuple[MethodStatistics, ...] = ()
 
     def take(self, replica: str, incarnation: int, statistics: Statistics, now: float) -> None:
         """What a replica has measured since it started; older incarnations are ignored."""
@@ -26,7 +25,7 @@ class Measured:
         if incarnation < known:
             return
         if incarnation > known and replica in self.latest:
-            _add_up(self._ended, self.latest[replica].methods)
+            self._ended = merged((*self._ended, *self.latest[replica].methods))
             self._samples.pop(replica, None)
         samples = self._samples.setdefault(replica, [])
         samples[1:] = [(now, statistics.cpu)]  # the first since it was asked, and the last
@@ -36,7 +35,7 @@ class Measured:
     def forget(self, replica: str) -> None:
         """The replica has ended for good, or its envelope counts incarnations anew."""
         if replica in self.latest:
-            _add_up(self._ended, self.latest.pop(replica).methods)
+            self._ended = merged((*self._ended, *self.latest.pop(replica).methods))
         self._samples.pop(replica, None)
         self._incarnations.pop(replica, None)
 
@@ -56,28 +55,5 @@ class Measured:
 
     def methods(self) -> tuple[MethodStatistics, ...]:
         """The calls of each method by each caller, over all replicas there have been."""
-        total = dict(self._ended)
-        for statistics in self.latest.values():
-            _add_up(total, statistics.methods)
-        return tuple(total[key] for key in sorted(total))
-
-
-def _add_up(total: dict[Key, MethodStatistics], methods: tuple[MethodStatistics, ...]) -> None:
-    for new in methods:
-        key = (new.caller, new.component, new.method)
-        old = total.get(key)
-        total[key] = new if old is None else _sum(old, new)
-
-
-def _sum(a: MethodStatistics, b: MethodStatistics) -> MethodStatistics:
-    pairs = itertools.zip_longest(a.histogram, b.histogram, fillvalue=0)
-    return MethodStatistics(
-        a.caller,
-        a.component,
-        a.method,
-        calls=a.calls + b.calls,
-        errors=a.errors + b.errors,
-        remote=a.remote + b.remote,
-        sent_bytes=a.sent_bytes + b.sent_bytes,
-        histogram=tuple(x + y for x, y in pairs),
-    )
+        running = (statistics.methods for statistics in self.latest.values())
+        return merged(itertools.chain(self._ended, *running))

@@ -20,6 +20,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from weaver.control import faults
 from weaver.control.messages import Application, Failed, Fault, Hosting, ToProclet
 from weaver.control.stream import LENGTH, Codec, encode
 from weaver.envelope.lineage import die_with
@@ -57,7 +58,7 @@ def preload(application: Application, runtime: str) -> tuple[Runtime, Any]:
 def fault_of(error: BaseException, application: Application) -> Fault:
     """An error of the import as it is reported; the traceback goes to stderr, into the log."""
     if isinstance(error, WeaverError):
-        return Fault(error.what or str(error), error.where, error.why or str(error), error.fix)
+        return faults.fault_of(error)
     traceback.print_exception(error)
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if not frame.filename.startswith("<")]

@@ -2,17 +2,15 @@
 
 import traceback
 
+from weaver.control import faults
 from weaver.control.messages import Fault
-from weaver.errors import ProblemsError, WeaverError
+from weaver.errors import WeaverError
 
 
 def fault_of(error: BaseException) -> Fault:
     """The four parts of an error; of one that is not weaver's, the line that raised it."""
-    if isinstance(error, ProblemsError):
-        return Fault(error.what, error.where, why=str(error), fix=error.fix)
     if isinstance(error, WeaverError):
-        component = getattr(error, "component", "")
-        return Fault(error.what, error.where, error.why, error.fix, component)
+        return faults.fault_of(error)
     frames = traceback.extract_tb(error.__traceback__)
     return Fault(
         "the replica cannot go on",

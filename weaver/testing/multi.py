@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from weaver.config.configuration import Config
+from weaver.control.faults import error_of
 from weaver.control.messages import LogRecord
 from weaver.deployers.control_loop import ControlLoop, Outcome
 from weaver.deployers.journal import Journal
@@ -226,7 +227,7 @@ class ManyProcesses:
             raise error
         fault = self._loop.state.fault
         if fault is not None:
-            raise WeaverError(fault.what, where=fault.where, why=fault.why, fix=fault.fix)
+            raise error_of(fault)
 
     async def stop(self) -> None:
         """End every replica, callers first, then the fakes. Safe to call twice."""
