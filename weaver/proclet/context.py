@@ -86,6 +86,11 @@ def _refuse(value: Any) -> Any:
 _MISSING: Final = object()
 
 
+def whole_milliseconds(seconds: float) -> int:
+    """Remaining time as it travels: rounded down, for a deadline is never extended; at least 1."""
+    return max(1, min(int(seconds * 1000), 0xFFFFFFFF))
+
+
 @contextmanager
 def limited_to(when: float) -> Generator[None]:
     """Tighten the deadline of everything called inside; it is never extended."""

@@ -3,7 +3,6 @@
 It decides how many are kept for later, and turns what ends a call into its result or error.
 """
 
-import math
 import ssl
 import threading
 import time
@@ -72,7 +71,7 @@ class Leases:
                 ended = connection.call(
                     codec.index,
                     body,
-                    deadline_ms=math.ceil((when - now) * 1000),
+                    deadline_ms=context.whole_milliseconds(when - now),
                     metadata=context.metadata(),
                     within=when - time.monotonic(),
                 )

@@ -6,7 +6,7 @@ incoming calls are the business of `channel.py`.
 
 import asyncio
 import collections
-import math
+import time
 from collections.abc import AsyncIterator, Callable
 from typing import Final
 
@@ -52,7 +52,7 @@ class Outgoing:
         self._streams: dict[int, _Stream] = {}
         self._room: list[asyncio.Future[None]] = []
         self._deadlines = Deadlines(self._loop, self._expire)
-        self._whole = math.ceil(timeout * 1000)
+        self._whole = context.whole_milliseconds(timeout)
 
     async def call(self, codec: MethodCodec, body: bytes) -> bytes:
         """The encoded result of a call.
@@ -143,14 +143,15 @@ class Outgoing:
     def _remaining(self, codec: MethodCodec, when: float) -> int:
         if when == context.NEVER:
             return 0
-        remaining = math.ceil((when - self._loop.time()) * 1000)
-        if remaining <= 0:
+        # The loop's clock is that of its turn: by as much as it is old, it would give time away.
+        seconds = when - time.monotonic()
+        if seconds <= 0:
             raise DeadlineExceeded(
                 f"{codec.label} was not called: the deadline had passed",
                 executed="no",
                 why="the caller's own deadline binds the calls it makes",
             )
-        return min(remaining, 0xFFFFFFFF)
+        return context.whole_milliseconds(seconds)
 
     def _request(self, codec: MethodCodec, body: bytes, remaining: int, credit: int) -> int:
         try:

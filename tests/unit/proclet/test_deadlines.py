@@ -2,6 +2,9 @@
 
 import asyncio
 
+import pytest
+
+from weaver.proclet import context
 from weaver.proclet.deadlines import NEVER, TICK, Deadlines
 
 
@@ -71,3 +74,10 @@ async def test_nothing_ends_after_close() -> None:
     calls.deadlines.close()
     await asyncio.sleep(3 * TICK)
     assert calls.ended == []
+
+
+@pytest.mark.parametrize(
+    ("seconds", "whole"), [(2.0000001, 2000), (1.9999, 1999), (0.0004, 1), (10**9, 0xFFFFFFFF)]
+)
+def test_remaining_time_is_rounded_down_and_never_to_none(seconds: float, whole: int) -> None:
+    assert context.whole_milliseconds(seconds) == whole
