@@ -1,0 +1,1 @@
+"""Deploys to hosts over SSH: nothing is installed there but a Python that the PEX accepts."""
