@@ -34,14 +34,16 @@ def inspect_component(
                 fix="implement it, or put @weaver.component on the class that inherits it",
             )
         )
+    methods, faulty = methods_of(declaration, scope, problems)
     component = Component(
         cls=cls,
         full_name=declaration.full_name,
         short_name=declaration.short_name,
         where=declaration.where,
-        methods=tuple(methods_of(declaration, scope, problems)),
+        methods=methods,
         fields=() if faked else tuple(fields_of(declaration, scope, problems)),
         generated_init=declaration.generated_init,
         hooks=frozenset() if faked else frozenset(hooks_of(declaration, problems)),
+        faulty=faulty,
     )
     return component, problems

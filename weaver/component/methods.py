@@ -21,6 +21,7 @@ _STREAMS = (
     collections.abc.AsyncIterable,
     collections.abc.AsyncGenerator,
 )
+_UNKNOWN = inspect.Parameter.empty
 _FRAMEWORK_BASES = (object, abc.ABC, typing.Generic, typing.Protocol)
 
 
@@ -48,15 +49,17 @@ def method_names(cls: type[Any]) -> frozenset[str]:
 
 def methods_of(
     declaration: Declaration, scope: Mapping[str, Any], problems: list[Problem]
-) -> Iterator[Method]:
-    """The methods without a fault; the faults of the others are added to `problems`."""
+) -> tuple[tuple[Method, ...], tuple[Method, ...]]:
+    """The methods without a fault, and the others, whose faults are added to `problems`."""
+    sound: list[Method] = []
+    faulty: list[Method] = []
     for name, function in public_functions(declaration.cls).items():
         if name not in RESERVED:
             reader = _Reader(f"{declaration.short_name}.{name}", function, scope)
             method = reader.read(name)
             problems += reader.problems
-            if not reader.problems:
-                yield method
+            (faulty if reader.problems else sound).append(method)
+    return tuple(sound), tuple(faulty)
 
 
 def hooks_of(declaration: Declaration, problems: list[Problem]) -> Iterator[str]:
@@ -128,9 +131,10 @@ class _Reader:
             )
             for p in list(signature.parameters.values())[1:]
         ]
-        result = self._type(
-            "the result", signature.return_annotation, "write `-> None`, or the type it returns"
-        )
+        fix = "write `-> None`, or the type it returns"
+        if inspect.isasyncgenfunction(self.function):
+            fix = "write `-> AsyncIterator[Item]`, Item being the type of what it yields"
+        result = self._type("the result", signature.return_annotation, fix)
         return inspect.Signature(parameters, return_annotation=result)
 
     def _type(self, subject: str, annotation: Any, fix: str) -> Any:
@@ -140,11 +144,11 @@ class _Reader:
                 why="the method may be called from another process: its types must be known",
                 fix=fix,
             )
-            return Any
+            return _UNKNOWN
         type_ = annotations.resolve(annotation, module=self.function.__module__, scope=self.scope)
         if isinstance(type_, Unresolved):
             self._problem(f"{self.label}: {subject}: {type_.reason}", fix=type_.fix)
-            return Any
+            return _UNKNOWN
         return None if type_ is type(None) else type_
 
     def _kind(self, result: Any) -> tuple[Kind, Any]:
@@ -157,23 +161,27 @@ class _Reader:
             items = typing.get_args(result)
             if streamed and items:
                 return "stream", items[0]
-            shown = "nothing" if result is None else getattr(result, "__name__", repr(result))
-            self._problem(
-                f"{self.label} yields, but its result is annotated {shown}",
-                fix="annotate what it yields: `-> AsyncIterator[Item]`",
-            )
-        elif streamed:
+            if result is not _UNKNOWN:
+                shown = "nothing" if result is None else getattr(result, "__name__", repr(result))
+                self._problem(
+                    f"{self.label} yields, but its result is annotated {shown}",
+                    fix="annotate what it yields: `-> AsyncIterator[Item]`",
+                )
+            return "stream", _UNKNOWN
+        if streamed:
             self._problem(
                 f"{self.label} returns an AsyncIterator instead of yielding",
                 why="only an async generator can be streamed to another process",
                 fix="write `yield item`, or `async for item in other: yield item`",
             )
-        elif inspect.isgeneratorfunction(function):
+            return "async", _UNKNOWN
+        if inspect.isgeneratorfunction(function):
             self._problem(
                 f"{self.label} is a plain generator",
                 why="results are streamed by async generators",
                 fix="make it `async def … -> AsyncIterator[Item]`, or return a list",
             )
+            return "plain", _UNKNOWN
         return ("async" if inspect.iscoroutinefunction(function) else "plain"), result
 
     def _routed_by(self, signature: inspect.Signature) -> str | None:

@@ -50,6 +50,11 @@ class Component:
     generated_init: bool
     hooks: frozenset[str]
     """Which of start, stop and main it has."""
+    faulty: tuple[Method, ...] = ()
+    """Methods with a fault that is reported: only their types are looked at, for further faults.
+
+    A type that could not be read is `inspect.Parameter.empty` in them.
+    """
 
     def fields_of(self, role: Role) -> tuple[Field, ...]:
         """The fields with one role, in the order they are written."""

@@ -6,6 +6,7 @@ The hash of the table is part of the handshake.
 
 import dataclasses
 import hashlib
+import inspect
 from collections.abc import Iterable
 from typing import Any
 
@@ -79,9 +80,10 @@ def travel_problems(components: Iterable[Component]) -> list[Problem]:
             fix=unsupported.fix,
         )
         for component in components
-        for method in component.methods
+        for method in (*component.methods, *component.faulty)
         for subject, annotation in _values_of(method)
-        if (unsupported := codecs.supported(annotation)) is not None
+        if annotation is not inspect.Parameter.empty
+        and (unsupported := codecs.supported(annotation)) is not None
     ]
 
 

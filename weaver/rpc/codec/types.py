@@ -20,6 +20,9 @@ _STREAMS: Final = (
 )  # fmt: skip
 
 
+_LOCKS: Final = {
+    "allocate_lock": "threading.Lock", "lock": "threading.Lock", "RLock": "threading.RLock",
+}  # fmt: skip
 _CALLABLE: Final = typing.get_origin(collections.abc.Callable[[], None])
 
 
@@ -58,14 +61,22 @@ def _bare(annotation: Any) -> Any:
 
 
 def _refusal(annotation: Any) -> Unsupported:
-    shown = getattr(annotation, "__qualname__", None) or repr(annotation).removeprefix("typing.")
+    shown = _shown(annotation)
     origin: Any = typing.get_origin(annotation) or annotation
     found = _no_type(annotation, shown) or _no_value(origin, shown) or _no_codec(origin, shown)
     return Unsupported(*found)
 
 
+def _shown(annotation: Any) -> str:
+    """An annotation as its user writes it: a lock's own name differs from Python to Python."""
+    name: str = getattr(annotation, "__qualname__", None) or repr(annotation)
+    if getattr(annotation, "__module__", "") in ("_thread", "threading"):
+        return _LOCKS.get(name, name)
+    return name.removeprefix("typing.")
+
+
 def _no_codec(origin: Any, shown: str) -> tuple[str, str]:
-    name = getattr(origin, "__name__", shown)
+    name = _shown(origin)
     return (
         f"`{shown}` has no codec: its state may belong to this process",
         (
@@ -87,6 +98,8 @@ def _no_type(annotation: Any, shown: str) -> tuple[str, str] | None:
             f"the type variable {annotation} stands for no type here",
             "write the type; a component method cannot be generic",
         )
+    if not callable(annotation) and typing.get_origin(annotation) is None:
+        return f"`{shown}` is no type", "write the type that the values have"
     return None
 
 

@@ -74,7 +74,12 @@ REFUSED: list[tuple[Any, str]] = [
     (Iterator[int], "yields its items in one process"),
     (Generator[int, None, None], "yields its items in one process"),
     (AsyncIterator[int], "yields its items in one process"),
-    (threading.Event, "has no codec"),
+    (threading.Event, "`Event` has no codec"),
+    (threading.Lock, "`threading.Lock` has no codec"),
+    (threading.RLock, "`threading.RLock` has no codec"),
+    (list[threading.Lock], "`threading.Lock` has no codec"),
+    (3, "`3` is no type"),
+    ([int], "`[<class 'int'>]` is no type"),
     (asyncio.Lock, "has no codec"),
     (socket.socket, "has no codec"),
     (Holder, "has no codec"),
@@ -180,6 +185,12 @@ def test_a_deeply_nested_value_is_refused_on_both_sides() -> None:
         ValueCodec(list[int], "test").decode(b"\x91" * 100_000 + b"\x01")
     while node.next is not None:  # taken apart by hand: its own destructor would recurse
         node = node.next
+
+
+def test_the_fix_for_a_lock_names_it_as_it_is_written() -> None:
+    found = supported(threading.Lock)
+    assert found is not None
+    assert "weaver.codec(threading.Lock, to_wire, from_wire)" in found.fix
 
 
 def test_a_generic_component_parameter_needs_its_type() -> None:
