@@ -4,7 +4,6 @@ Decides the order of the steps: parse, locate, lay the environment over it, conv
 read files, and must not know which components exist.
 """
 
-import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
@@ -16,32 +15,11 @@ from weaver.config.configuration import Config
 from weaver.config.convert import FAILED, Reader
 from weaver.config.locate import Path, locate
 from weaver.config.overrides import Overlay
+from weaver.config.parse import parse
 from weaver.config.records import is_mapping, is_table, record_of
 from weaver.config.schema import Tables
 from weaver.config.sources import Sources, fold, variables_of
 from weaver.errors import ConfigError, Problem
-
-_ONCE = "each key and table header may stand only once"
-_BACKSLASH = "write \\\\ for a backslash, or put the text in single quotes"
-_HINTS = {
-    "Invalid value": 'put text in quotes: key = "value"',
-    "Invalid statement": 'write key = "value", or a [table] header',
-    "overwrite": _ONCE,
-    "declare": _ONCE,
-    "redefine": _ONCE,
-    "mutate": _ONCE,
-    "Duplicate": _ONCE,
-    "Expected '='": 'write key = "value"; quote keys that hold other than letters, digits, _ and -',
-    "key part": "quote keys that hold other than letters, digits, _ and -",
-    "Expected newline": "one key = value per line; put text in quotes",
-    "Expected ']": "close the header with its brackets",
-    "Unclosed array": "close the list with ]",
-    "Unclosed inline": "close the inline table with }",
-    "Unterminated": "close the text with the quote it began with",
-    "Unescaped": _BACKSLASH,
-    "hex value": _BACKSLASH,
-    "Illegal character": "close the text on its line, or put it in triple quotes",
-}
 
 
 def load(
@@ -54,7 +32,7 @@ def load(
     components by `build_section`.
     """
     text = text.removeprefix("\ufeff")
-    overlay = Overlay(_parse(text, source), Tables)
+    overlay = Overlay(parse(text, source), Tables)
     variables = variables_of(environ)
     sections = [variable for variable in variables if _is_section(variable.key)]
     for variable in variables:
@@ -116,40 +94,3 @@ def _line(problem: Problem) -> int:
 
 def _is_section(key: str) -> bool:
     return fold(key).startswith("components__")
-
-
-def _parse(text: str, source: str) -> dict[str, Any]:
-    import tomli  # deferred: `import weaver.config` stays light
-
-    try:
-        return tomli.loads(text)
-    except tomli.TOMLDecodeError as error:
-        reason = str(error).rpartition(" (at ")[0] or str(error)
-        line, column = _position(str(error), text)
-        raise ConfigError(
-            [
-                Problem(
-                    f"{source} is not valid TOML",
-                    where=f"{source}:{line}:{column}",
-                    why=reason[:1].lower() + reason[1:],
-                    fix=_hint(reason),
-                )
-            ]
-        ) from None  # tomli's error carries the whole text, which may hold a secret
-
-
-def _position(message: str, text: str) -> tuple[int, int]:
-    """Line and column of a parse error; the end of the text if it names none."""
-    found = re.search(r"line (\d+), column (\d+)", message)
-    if found:
-        return int(found[1]), int(found[2])
-    lines = text.split("\n")
-    return len(lines), len(lines[-1]) + 1
-
-
-def _hint(reason: str) -> str:
-    """What to do about the commonest mistakes."""
-    for sign, fix in _HINTS.items():
-        if sign in reason:
-            return fix
-    return "see https://toml.io for the format"
