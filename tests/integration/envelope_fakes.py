@@ -175,7 +175,7 @@ class FakeManager:
                     self.events.append((number, inner))
                     self._changed.notify_all()
 
-    def send(self, message: Message) -> None:
+    def send(self, message: msgspec.Struct) -> None:
         self._writer.write(encode(message))
 
     def all(self, kind: type[M]) -> list[M]:

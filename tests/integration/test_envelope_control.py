@@ -19,6 +19,9 @@ from weaver.control.messages import (
     ReplicaExited,
     ReplicaStarted,
 )
+from weaver.control.succession import Keep, Memo
+from weaver.deployers.deployer import connect_unix
+from weaver.deployers.recall import recall
 
 
 @pytest.fixture
@@ -104,6 +107,22 @@ async def test_an_older_manager_is_fenced_off_also_by_the_next_envelope(path: Pa
         envelope.wait()
 
 
+async def test_what_a_manager_leaves_is_given_to_whoever_asks_and_fences_nobody(path: Path) -> None:
+    async with attached(path, epoch=5) as first:
+        assert await recalled(path) == Memo("d1", 5, b"", attended=True)
+        first.send(Keep(b"old"))
+        first.send(Keep(b"what to run"))
+        first.send(orders(1, {"a": "idle"}, on_manager_lost="continue"))
+        await first.registered()
+        assert await recalled(path) == Memo("d1", 5, b"what to run", attended=True)
+    assert await recalled(path) == Memo("d1", 5, b"what to run")
+    stranger = await connect(path)
+    stranger.send(Keep(b"of nobody"))
+    await stranger.until_closed()
+    await stranger.close()
+    assert (await recalled(path)).memo == b"what to run"
+
+
 async def test_a_manager_of_another_deployment_is_refused(path: Path) -> None:
     async with attached(path, deployment="d1"):
         fenced = await refusal(path, Attach("d2", 9))
@@ -167,6 +186,12 @@ async def refusal(path: Path, attach: Attach) -> Fenced:
     await manager.until_closed()
     await manager.close()
     return manager.all(Fenced)[0]
+
+
+async def recalled(path: Path) -> Memo:
+    link = await connect_unix(path)
+    assert link is not None
+    return await recall(link, "here")
 
 
 def run_envelope(path: Path, *options: str) -> subprocess.CompletedProcess[str]:

@@ -29,8 +29,10 @@ LAST_LINES: Final = 20
 
 def deploy(config: Path | None, *, follow: bool, as_json: bool) -> int:
     """Build, install, start a manager, and wait for its word; the exit code."""
+    from weaver.deployers.estate import Estate
     from weaver.deployers.launch import envelope_command, spec_of
     from weaver.deployers.manager_process import Task
+    from weaver.manager.state import Desired
     from weaver.packaging.build import build
     from weaver.packaging.installed import install
 
@@ -43,7 +45,14 @@ def deploy(config: Path | None, *, follow: bool, as_json: bool) -> int:
         return 0
     python = install(built.path)
     spec = spec_of(built.manifest, built.build_id, foreground=False)
-    task = Task(spec, tuple(envelope_command(python)), built.manifest.revision)
+    estate = Estate(
+        spec=spec,
+        desired=Desired(),
+        epoch=0,
+        revision=built.manifest.revision,
+        command=tuple(envelope_command(python)),
+    )
+    task = Task(estate)
     command = [str(python), "-I", "-m", "weaver.application.main", "manager"]
     record = _start_manager(command, task)
     return _wait_live(record, follow=follow, as_json=as_json)
@@ -79,7 +88,7 @@ def _start_manager(command: Sequence[str], task: "Task") -> registry.Record:
     """Start the manager's process and return its record. Raises WeaverError if it does not come."""
     import msgspec
 
-    application = task.spec.application
+    application = task.estate.spec.application
     path = state_directory("logs", application.app) / f"{application.deployment}.log"
     path.touch(mode=0o600)
     with path.open("wb") as output:

@@ -22,8 +22,11 @@ def run_foreground(config: Path | None, *, strict_copies: bool, as_json: bool) -
 
     Raises WeaverError for what fails, with the reason.
     """
+    from weaver.deployers.estate import Estate
     from weaver.deployers.launch import envelope_command, spec_of
+    from weaver.deployers.multiprocess import Multiprocess
     from weaver.deployers.session import manage
+    from weaver.manager.state import Desired
     from weaver.packaging.build import build
     from weaver.packaging.installed import install
 
@@ -35,9 +38,8 @@ def run_foreground(config: Path | None, *, strict_copies: bool, as_json: bool) -
 
     async def go() -> int:
         outcome = await manage(
-            spec,
-            envelope_command(python),
-            revision=built.manifest.revision,
+            Estate(spec=spec, desired=Desired(), epoch=0, revision=built.manifest.revision),
+            lambda sockets: Multiprocess(envelope_command(python), sockets),
             watch=run.watch,
             prepared=run.prepare,
         )

@@ -9,6 +9,7 @@ verbs); it must not know who acts on it.
 import msgspec
 
 from weaver.control.certificates import Certificates
+from weaver.control.succession import Keep, Memo, Recall
 from weaver.routing import Routing
 
 
@@ -383,10 +384,10 @@ class Ended(Message, frozen=True):
     """The entry's `main` has returned: the application ends."""
 
 
-ToEnvelope = Attach | Orders | Relay | Restart | End | Heartbeat
+ToEnvelope = Attach | Orders | Relay | Restart | End | Heartbeat | Keep | Recall
 FromEnvelope = (
     Attached | Fenced | ReplicaStarted | ReplicaExited | FromReplica | ListenerHeld
-    | EnvelopeFailed | Logs | Event | Heartbeat
+    | EnvelopeFailed | Logs | Event | Heartbeat | Memo
 )  # fmt: skip
 ToProclet = Hosting | NewRouting | Probe | Drain | Stop | Profile
 FromProclet = (

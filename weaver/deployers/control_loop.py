@@ -11,12 +11,16 @@ import secrets
 import time
 from typing import Final, NamedTuple
 
+import msgspec
+
 from weaver.control.faults import error_of, fault_of
-from weaver.control.messages import Fault, LogRecord
+from weaver.control.messages import Attached, Fault, LogRecord
 from weaver.control.operator import HistoryEvent, Status
 from weaver.control.stream import encode
+from weaver.control.succession import Keep
 from weaver.deployers.deployer import Deployer
 from weaver.deployers.envelope_link import EnvelopeLink
+from weaver.deployers.estate import Estate, encode_estate
 from weaver.deployers.feed import Feed
 from weaver.deployers.journal import Journal
 from weaver.deployers.measured import Measured
@@ -50,11 +54,18 @@ class ControlLoop:
     """The manager of one deployment on the running event loop. Await `run` once.
 
     `logs`, `history`, `changes` and `spans` are feeds for whoever follows: `changes` has an entry
-    for every change of state. Serve it with `ManagerServer`.
+    for every change of state. Serve it with `ManagerServer`. `estate` is what envelopes shall keep
+    for the next manager, but for what only this loop knows; None where there can be none.
     """
 
     def __init__(
-        self, spec: Spec, journal: Journal, deployer: Deployer, *, started: float | None = None
+        self,
+        spec: Spec,
+        journal: Journal,
+        deployer: Deployer,
+        *,
+        started: float | None = None,
+        estate: Estate | None = None,
     ) -> None:
         self.logs: Feed[LogRecord] = Feed(LOGS_KEPT)
         self.history: Feed[HistoryEvent] = Feed(HISTORY_KEPT)
@@ -70,6 +81,7 @@ class ControlLoop:
             spec, epoch=self.epoch, seed=secrets.token_hex(8), desired=journal.desired()
         )
         self.state: State = self.initial
+        self._estate = estate
         self._links: dict[str, EnvelopeLink] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._waiting: collections.deque[events.Event] = collections.deque()
@@ -146,6 +158,7 @@ class ControlLoop:
         self._unsaved.append((now, event))
         for effect in done:
             self._carry_out(effect)
+        self._leave(event, before)
         if self._flush is None:
             self._flush = self._loop.call_later(FLUSH, self._write_log)
         if self.state.replicas is not before.replicas:
@@ -153,6 +166,26 @@ class ControlLoop:
         if self.state is not before:
             self._changed.set()
             self.changes.add([None])
+
+    def _leave(self, event: events.Event, before: State) -> None:
+        """Let envelopes keep what the next manager must know: new ones, and all when it changes."""
+        if self._estate is None:
+            return
+        changed = self.state.desired is not before.desired
+        heirs = list(self._links) if changed else []
+        match event:
+            case events.HostSaid(host=host, message=Attached()) if not changed:
+                heirs = [host]
+            case _:
+                pass
+        if heirs:
+            estate = msgspec.structs.replace(
+                self._estate, desired=self.state.desired, epoch=self.epoch
+            )
+            message = encode(Keep(encode_estate(estate)))
+            for host in heirs:
+                if host in self._links:
+                    self._links[host].send(message)
 
     def _forget_ended(self, before: State) -> None:
         """Incarnations of a replica that has gone, or whose envelope has, are counted anew."""

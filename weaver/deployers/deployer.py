@@ -55,6 +55,14 @@ class Deployer(Protocol):
         ...
 
 
+class OwnedDeployer(Deployer, Protocol):
+    """A deployer together with what it holds: connections, processes of its own."""
+
+    async def aclose(self, seconds: float = 15.0) -> None:
+        """Give back what reaching envelopes has taken, and wait for those that end with us."""
+        ...
+
+
 class SocketLink:
     """A link over an asyncio stream, such as a Unix socket."""
 

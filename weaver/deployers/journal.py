@@ -57,6 +57,13 @@ class Journal:
             self._keep("epoch", str(epoch).encode())
         return epoch
 
+    def inherit(self, desired: Desired, epoch: int) -> None:
+        """Go on where a manager of this epoch stopped, unless this journal knows it better."""
+        with self._transaction():
+            if int(self._single("epoch") or b"0") < epoch:
+                self._keep("epoch", str(epoch).encode())
+                self._keep("desired", _encoder.encode(desired))
+
     def desired(self) -> Desired | None:
         """What was saved last, or None."""
         with self._told():

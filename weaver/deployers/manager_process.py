@@ -10,13 +10,16 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import msgspec
 
 from weaver.deployers.control_loop import ControlLoop
+from weaver.deployers.deployer import OwnedDeployer
+from weaver.deployers.estate import Estate
+from weaver.deployers.multiprocess import Multiprocess
 from weaver.deployers.session import manage
 from weaver.errors import UsageError, WeaverError
-from weaver.manager.state import Spec
 
 log = logging.getLogger("weaver.manager")
 
@@ -24,9 +27,7 @@ log = logging.getLogger("weaver.manager")
 class Task(msgspec.Struct, frozen=True):
     """What a manager process is started with."""
 
-    spec: Spec
-    command: tuple[str, ...]
-    revision: str = ""
+    estate: Estate
 
 
 def main(argv: Sequence[str]) -> int:
@@ -65,7 +66,8 @@ async def _run(task: Task) -> int:
         running.add_signal_handler(signal.SIGTERM, loop.request_stop)
         running.add_signal_handler(signal.SIGINT, lambda: None)
 
-    outcome = await manage(
-        task.spec, task.command, revision=task.revision, prepared=prepared, watch=_note_start
-    )
+    def deployer_in(sockets: Path) -> OwnedDeployer:
+        return Multiprocess(task.estate.command, sockets, daemon=True)
+
+    outcome = await manage(task.estate, deployer_in, prepared=prepared, watch=_note_start)
     return 1 if outcome.result == "failed" else 0

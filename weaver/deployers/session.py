@@ -1,4 +1,4 @@
-"""One deployment on this machine, from its first process to its last.
+"""One deployment from its first process to its last, as the machine of its manager sees it.
 
 Puts control loop, journal, deployer, the manager's socket and the registry together; the foreground
 run and the detached manager are the same but for who watches.
@@ -10,61 +10,67 @@ import getpass
 import os
 import shutil
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from weaver.deployers import registry
 from weaver.deployers.control_loop import ControlLoop, Outcome
+from weaver.deployers.deployer import OwnedDeployer
 from weaver.deployers.directories import runtime_directory, state_directory
+from weaver.deployers.estate import Estate
 from weaver.deployers.journal import Journal
 from weaver.deployers.manager_server import ManagerServer
-from weaver.deployers.multiprocess import Multiprocess
-from weaver.manager.state import Spec
 
 Watch = Callable[[ControlLoop], Awaitable[None]]
 """Runs beside the control loop; it is cancelled when the deployment has ended."""
 
 
 async def manage(
-    spec: Spec,
-    command: Sequence[str],
+    estate: Estate,
+    deployer_in: Callable[[Path], OwnedDeployer],
     *,
-    revision: str = "",
     watch: Watch | None = None,
     prepared: Callable[[ControlLoop], None] | None = None,
 ) -> Outcome:
-    """Run a deployment until it has ended. `command` starts an envelope.
+    """Run a deployment until it has ended, or go on with one whose manager has.
 
-    `prepared` gets the control loop before anything is started. Raises WeaverError for a directory
-    that cannot be used.
+    `deployer_in` makes the deployer, given the directory for sockets of this machine. `prepared`
+    gets the control loop before anything is started. Raises WeaverError for a directory that cannot
+    be used.
     """
+    spec = estate.spec
     application = spec.application
     sockets = runtime_directory(application.deployment)
     folder = state_directory("journals", application.app, application.deployment)
-    deployer = Multiprocess(command, sockets, daemon=not spec.foreground)
+    deployer = deployer_in(sockets)
     record = registry.Record(
         app=application.app,
         deployment=application.deployment,
         version=application.version,
         pid=os.getpid(),
         socket=str(sockets / "manager.sock"),
-        started=time.time(),
+        started=estate.started or time.time(),
         foreground=spec.foreground,
         user=_user(),
-        revision=revision,
+        revision=estate.revision,
     )
+    over = spec.foreground
     try:
         with Journal(folder) as journal:
-            loop = ControlLoop(spec, journal, deployer, started=record.started)
+            journal.inherit(estate.desired, estate.epoch)
+            left = None if spec.foreground else estate
+            loop = ControlLoop(spec, journal, deployer, started=record.started, estate=left)
             if prepared is not None:
                 prepared(loop)
             outcome = await _run(loop, record, watch)
+        over = over or outcome.result != "fenced"
         await deployer.aclose()
     except BaseException:
         await deployer.aclose(2.0)
         raise
     finally:
-        shutil.rmtree(sockets, ignore_errors=True)
+        if over:  # else replicas serve on, and their envelopes' sockets with them
+            shutil.rmtree(sockets, ignore_errors=True)
         if spec.foreground:
             shutil.rmtree(folder, ignore_errors=True)
     return outcome

@@ -22,6 +22,7 @@ from weaver.control.messages import (
     ToEnvelope,
 )
 from weaver.control.stream import Codec, Receiver, encode
+from weaver.control.succession import Keep, Memo, Recall
 from weaver.envelope.epoch import EpochFence
 from weaver.envelope.replay import Replay
 from weaver.errors import ProtocolError, WeaverError
@@ -60,6 +61,7 @@ class ControlSocket:
         self.commanded = commanded
         self.fence = EpochFence(path.with_name(path.name + ".epoch"))
         self.connections: set[ManagerConnection] = set()
+        self.memo = b""  # of the manager, for the next one
         self._path = path
         self._server: asyncio.Server | None = None
 
@@ -187,8 +189,12 @@ class ManagerConnection(asyncio.Protocol):
     def _received(self, message: Any) -> None:
         if isinstance(message, Attach):
             self._attach(message)
+        elif isinstance(message, Recall):
+            self._recall()
         elif self._server.manager is not self:
             self._refuse("the first message of a manager is Attach")
+        elif isinstance(message, Keep):
+            self._server.memo = message.memo
         elif not isinstance(message, Heartbeat):
             self._server.commanded.obey(message)
 
@@ -211,6 +217,13 @@ class ManagerConnection(asyncio.Protocol):
         self._send(attached)
         self.pump()
 
+    def _recall(self) -> None:
+        server = self._server
+        fence = server.fence
+        attended = server.manager is not None
+        self._send(Memo(fence.deployment, fence.epoch, server.memo, attended))
+        self._transport.close()
+
     def fence(self, reason: str) -> None:
         """Tell the peer that it is not listened to any more, and end."""
         self._refuse(reason)
@@ -220,7 +233,7 @@ class ManagerConnection(asyncio.Protocol):
         self._send(Fenced(fence.epoch, fence.deployment, reason))
         self._transport.close()
 
-    def _send(self, message: Message) -> None:
+    def _send(self, message: Message | Memo) -> None:
         if not self._transport.is_closing():
             self._transport.write(encode(message))
 

@@ -1,0 +1,47 @@
+"""What a manager leaves with its envelopes, so that another one can go on where it stopped.
+
+Decides what the next manager must know: what shall run, what has been decided since, and how high
+its epoch must be. It holds secrets: it travels on control sockets, and is never written to a file.
+"""
+
+from typing import Final
+
+import msgspec
+
+from weaver.errors import ProtocolError
+from weaver.manager.state import Desired, Spec
+
+_encoder: Final = msgspec.msgpack.Encoder()
+
+
+class Estate(msgspec.Struct, frozen=True, kw_only=True):
+    """One deployment as its manager knew it; `started` in seconds since the epoch.
+
+    `directory` is where the envelopes' sockets are, `command` how an envelope is started on the
+    manager's own machine; both are empty where a deployer knows that by itself.
+    """
+
+    spec: Spec
+    desired: Desired
+    epoch: int
+    revision: str = ""
+    started: float = 0.0
+    command: tuple[str, ...] = ()
+    directory: str = ""
+
+
+def encode_estate(estate: Estate) -> bytes:
+    """The bytes that envelopes keep."""
+    return _encoder.encode(estate)
+
+
+def decode_estate(data: bytes) -> Estate:
+    """The estate in what an envelope has kept. Raises ProtocolError for anything else."""
+    try:
+        return msgspec.msgpack.decode(data, type=Estate)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise ProtocolError(
+            "what the last manager has left cannot be read",
+            why=str(error),
+            fix="take over with the weaver that deployed it",
+        ) from error
