@@ -55,6 +55,18 @@ async def test_errors_of_co_located_calls_are_told_from_the_sample(works: bool) 
     assert statistics.remote == 0
 
 
+async def test_every_co_located_call_is_counted_and_each_64th_is_timed() -> None:
+    definition = define([User])
+    async with InProcess(definition, load(""), entry=registry.full_name(User)) as application:
+        user: User = application.host.instances[registry.full_name(User)]
+        (edge,) = application.host.edges.values()
+        for calls in range(1, 3 * SAMPLED_EVERY + 2):
+            await user.use(works=True)
+            statistics = edge.statistics()
+            assert (statistics.calls, sum(statistics.histogram)) == (calls, calls // SAMPLED_EVERY)
+            assert statistics.errors == 0
+
+
 @ending
 async def test_routed_calls_that_leave_a_process_that_hosts_the_callee_are_counted(
     make: Replicas,

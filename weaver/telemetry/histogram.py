@@ -16,7 +16,8 @@ BUCKETS: Final = 32
 
 def bucket(nanoseconds: int) -> int:
     """The bucket of a duration."""
-    return min((nanoseconds // 1000).bit_length(), BUCKETS - 1)
+    index = (nanoseconds // 1000).bit_length()
+    return index if index < BUCKETS else BUCKETS - 1  # `min` would double the price
 
 
 def quantile(histogram: Sequence[int], share: float) -> float:
