@@ -58,7 +58,7 @@ def check_target(target: Target) -> Report:
 
 
 def describe_graph(target: Target) -> Description:
-    """The graph by short names where they are unambiguous, in start order reversed: entry first."""
+    """The graph by short names where they are unambiguous: the entry, then callers first."""
     graph, _ = build_graph(target.roots)
     names = display_names(graph)
     nodes = [
@@ -71,6 +71,7 @@ def describe_graph(target: Target) -> Description:
         )
         for c in reversed(list(graph.components.values()))
     ]
+    nodes.sort(key=lambda node: not node.entry)
     edges = tuple((names[a], names[b]) for a, b in graph.edges())
     return Description(tuple(nodes), edges)
 
