@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -144,6 +145,41 @@ def test_a_weaver_toml_names_entry_listener_config_and_environment(start: Start)
     """
     process = start("-m", "weaver", "run", app__py=app, weaver__toml=toml)
     assert f"test from toml 127.0.0.1:{port} shop" in finish(process, 0)
+
+
+TALKER = """
+import logging
+import weaver
+
+@weaver.component
+class Web:
+    async def main(self) -> None:
+        for level in (logging.DEBUG, logging.INFO, logging.WARNING):
+            logging.getLogger("shop").log(level, "said at %s", logging.getLevelName(level))
+"""
+
+
+@pytest.mark.parametrize(
+    ("level", "shown"),
+    [
+        ("debug", ["DEBUG", "INFO", "WARNING"]),
+        ("info", ["INFO", "WARNING"]),
+        ("WARNING", ["WARNING"]),
+        ("30", ["WARNING"]),
+        ("wraning", ["INFO", "WARNING"]),
+    ],
+)
+def test_the_log_level_of_app_env_counts(start: Start, level: str, shown: list[str]) -> None:
+    toml = f'[app]\nentry = "app:Web"\nenv = {{ LOG_LEVEL = "{level}" }}\n'
+    output = finish(start("-m", "weaver", "run", app__py=TALKER, weaver__toml=toml), 0)
+    assert re.findall(r"said at (\w+)", output) == shown
+    assert ('did you mean "WARNING"' in output) == (level == "wraning")
+
+
+def test_an_application_that_sets_up_its_own_log_keeps_it(start: Start) -> None:
+    own = TALKER + 'logging.basicConfig(level=logging.ERROR, format="%(message)s")\n'
+    output = finish(start("-m", "weaver", "run", "app:Web", app__py=own), 0)
+    assert "said at" not in output
 
 
 def test_an_existing_web_application_runs(start: Start) -> None:

@@ -16,6 +16,7 @@ from weaver.component.graph import unknown_component
 from weaver.deployers.in_process import InProcess
 from weaver.errors import ConfigError, DefinitionError, UsageError, WeaverError
 from weaver.proclet.definition import Definition, define
+from weaver.proclet.log_level import wanted_level
 from weaver.transport.event_loop import loop_factory
 
 log = logging.getLogger("weaver")
@@ -131,12 +132,13 @@ def _url(address: str) -> str:
 
 
 def _log_to_stderr() -> None:
-    """Show the log unless the application has set up logging itself."""
+    """Show the log from LOG_LEVEL up, unless the application has set up logging itself."""
     root = logging.getLogger()
     if not root.handlers:
         logging.basicConfig(
-            level=logging.INFO,
             stream=sys.stderr,
             format="%(asctime)s %(levelname).1s %(name)s: %(message)s",
             datefmt="%H:%M:%S",
         )
+        if root.level == logging.WARNING:  # nobody has set it
+            root.setLevel(wanted_level())
