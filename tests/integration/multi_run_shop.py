@@ -74,8 +74,9 @@ class Counter:
 @weaver.component
 class Fragile:
     async def crash(self) -> None:
+        print("first words")
+        LOG.error("more words")
         print("last words", flush=True)
-        await asyncio.sleep(0.01)
         os._exit(3)
 
 @weaver.component
@@ -222,11 +223,12 @@ class MultiRun:
 
     def close(self) -> None:
         """End everything that was seen to run."""
+        if self.process is None:
+            return
         for process in self.processes():
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
-        if self.process is not None:
-            self.process.wait(PATIENCE)
+        self.process.wait(PATIENCE)
 
 
 @contextlib.contextmanager

@@ -105,6 +105,8 @@ def test_a_component_that_crashes_is_reported_and_the_others_serve_on(shop: Mult
     status, _ = shop.get("/crash")
     assert status == 500
     until(lambda: "last words" in shop.output())
+    assert "first words" in shop.output()
+    assert "more words" in shop.output()
     assert shop.get("/name/ann") == (200, "name of ann")
     until(lambda: next(iter(shop.replicas("counts").values()))["restarts"] == 1)
 

@@ -22,20 +22,36 @@ from weaver.proclet.whose import Whose
 LONGEST: Final = 16 * 1024
 """Characters of one message; the rest is left out, and counted."""
 
+OFTEN: Final = 0.05
+"""Seconds: lines that come faster than one in so many are not written through one by one."""
+
 Take = Callable[[LogRecord], None]
 
 log = logging.getLogger("weaver")
 
 
+def _nothing() -> None:
+    """Where records leave the process by themselves."""
+
+
 class LogCapture(logging.Handler):
     """Hands every record of this process to `take`.
 
-    `origin` holds the fields that are alike in all records; `whose` finds the component.
+    `origin` holds the fields that are alike in all records; `whose` finds the component. `through`
+    is called when the records taken so far should leave this process, which may be about to crash.
     """
 
-    def __init__(self, take: Take, origin: Mapping[str, str], whose: Whose) -> None:
+    def __init__(
+        self,
+        take: Take,
+        origin: Mapping[str, str],
+        whose: Whose,
+        through: Callable[[], None] = _nothing,
+    ) -> None:
         super().__init__()
         self._take = take
+        self._through = through
+        self._through_at = 0.0
         self._origin = dict(origin)
         self._whose = whose
         self._streams: tuple[Any, Any] = (None, None)
@@ -57,8 +73,10 @@ class LogCapture(logging.Handler):
                 self._replace(handler)
         root.addHandler(self)
         logging.captureWarnings(True)
-        sys.stdout = Printed(functools.partial(self._printed, "stdout"), sys.stdout, 1)
-        sys.stderr = Printed(functools.partial(self._printed, "stderr"), sys.stderr, 2)
+        for name, descriptor in (("stdout", 1), ("stderr", 2)):
+            take = functools.partial(self._printed, name)
+            former = getattr(sys, name)
+            setattr(sys, name, Printed(take, former, descriptor, self._through))
         if root.level == logging.WARNING:  # nobody has set it
             root.setLevel(_wanted_level())
 
@@ -83,6 +101,18 @@ class LogCapture(logging.Handler):
             message = f"{record.msg} {record.args}"
         frame = sys._getframe(1)  # noqa: SLF001 - whose record it is
         self._give(record.created, record.levelname, message, frame, logger=record.name)
+        self._let_out(now=record.levelno >= logging.ERROR)
+
+    def flush(self) -> None:
+        """Write records through, as other handlers do."""
+        self._through()
+
+    def _let_out(self, *, now: bool) -> None:
+        """Write through what must be, and what comes alone; of many, the link makes one message."""
+        when = time.monotonic()
+        if now or when > self._through_at + OFTEN:
+            self._through_at = when
+            self._through()
 
     def _replace(self, handler: logging.Handler) -> None:
         logging.getLogger().removeHandler(handler)
@@ -93,6 +123,7 @@ class LogCapture(logging.Handler):
     def _printed(self, stream: str, text: str, frame: FrameType | None) -> None:
         level = "INFO" if stream == "stdout" else "ERROR"
         self._give(time.time(), level, text, frame, stream=stream)
+        self._let_out(now=stream == "stderr")  # which is not buffered elsewhere either
 
     def _give(
         self, when: float, level: str, text: str, frame: FrameType | None, **fields: str

@@ -20,10 +20,14 @@ class Printed(io.TextIOBase):
     """Hands each whole line to `take`, with the frame that printed it.
 
     `former` is the stream in whose place this one is: bytes written to `.buffer` go there.
+    `through` is called when lines that have been taken are to be out of this process.
     """
 
-    def __init__(self, take: Take, former: Any, descriptor: int) -> None:
+    def __init__(
+        self, take: Take, former: Any, descriptor: int, through: Callable[[], None]
+    ) -> None:
         self._take = take
+        self._through = through
         self._former = former
         self._descriptor = descriptor
         self._lines: dict[int, str] = {}
@@ -64,7 +68,8 @@ class Printed(io.TextIOBase):
         return len(text)
 
     def flush(self) -> None:
-        """Lines are handed on as they come: an unfinished one waits for its end."""
+        """Write whole lines through: a crash may follow. An unfinished one waits for its end."""
+        self._through()
 
     def finish(self) -> None:
         """Hand on what has no end yet."""

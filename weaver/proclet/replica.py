@@ -71,7 +71,7 @@ class Replica:
             "version": application.version,
         }
         components = self._definition.graph.components.values()
-        capture = LogCapture(self.link.log, origin, Whose(components))
+        capture = LogCapture(self.link.log, origin, Whose(components), self.link.flush)
         capture.install()
         self._loop.add_signal_handler(signal.SIGTERM, self._stop.set)
         self._loop.add_signal_handler(signal.SIGINT, _ignore)  # the manager orders the end

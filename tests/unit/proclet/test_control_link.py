@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import threading
 from collections.abc import AsyncIterator
 
 import pytest
@@ -28,6 +29,13 @@ class Envelope:
     async def read(self) -> list[Message]:
         async with asyncio.timeout(10):
             data = await asyncio.get_running_loop().sock_recv(self.socket, 1 << 20)
+        return self.feed(data)
+
+    def received_now(self) -> list[Message]:
+        """What is in the socket already."""
+        return self.feed(self.socket.recv(1 << 20))
+
+    def feed(self, data: bytes) -> list[Message]:
         return list(self._receiver.feed(data))
 
     async def read_logs(self, number: int) -> tuple[list[Logs], int]:
@@ -106,3 +114,60 @@ async def test_the_end_of_the_envelope_is_told_once_and_our_own_not(envelope: En
     other.socket.close()
     envelope.link.close()
     assert (envelope.lost, other.lost) == (1, 0)
+
+
+async def test_flushed_records_are_out_before_anything_else_happens(envelope: Envelope) -> None:
+    envelope.link.log(record(1))
+    with pytest.raises(BlockingIOError):
+        envelope.socket.recv(1)
+    envelope.link.flush()
+    assert envelope.received_now() == [Logs((record(1),))]
+
+
+async def test_a_thread_flushes_while_the_loop_is_busy(envelope: Envelope) -> None:
+    def crash() -> None:
+        envelope.link.log(record(1))
+        envelope.link.flush()
+
+    thread = threading.Thread(target=crash)
+    thread.start()
+    thread.join()  # the loop does not turn meanwhile
+    assert envelope.received_now() == [Logs((record(1),))]
+
+
+async def test_what_an_envelope_reads_late_arrives_whole_and_in_order(envelope: Envelope) -> None:
+    big = [LogRecord(0.0, "INFO", f"{number}" + "x" * 60_000) for number in range(40)]
+    for one in big:
+        envelope.link.log(one)
+        envelope.link.flush()  # the socket holds a few of them
+    logs, lost = await envelope.read_logs(len(big))
+    assert lost == 0
+    assert [one for message in logs for one in message.records] == big
+
+
+async def test_the_end_waits_for_an_envelope_that_is_slow(envelope: Envelope) -> None:
+    big = [LogRecord(0.0, "INFO", "x" * 60_000) for _ in range(10)]
+    for one in big:
+        envelope.link.log(one)
+    received: list[Message] = []
+
+    def read() -> None:
+        envelope.socket.setblocking(True)
+        while data := envelope.socket.recv(1 << 16):
+            received.extend(envelope.feed(data))
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    envelope.link.close()
+    await asyncio.to_thread(reader.join, 10)
+    assert sum(len(one.records) for one in received if isinstance(one, Logs)) == len(big)
+
+
+async def test_an_envelope_that_never_reads_does_not_stop_the_end(envelope: Envelope) -> None:
+    for _ in range(20):
+        envelope.link.log(LogRecord(0.0, "INFO", "x" * 60_000))
+        envelope.link.flush()
+    envelope.link.close()
+    async with asyncio.timeout(10):
+        while await asyncio.get_running_loop().sock_recv(envelope.socket, 1 << 16):
+            pass
