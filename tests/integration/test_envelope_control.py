@@ -1,6 +1,7 @@
 """The control socket of an envelope: who may attach, and what one that comes back is told."""
 
 import asyncio
+import fcntl
 import os
 import stat
 import subprocess
@@ -170,6 +171,23 @@ def test_a_daemon_that_cannot_listen_says_why(tmp_path: Path) -> None:
     done = run_envelope(path, "--daemon")
     assert done.returncode == 1
     assert "not a socket" in done.stderr
+
+
+def test_a_release_is_held_as_long_as_it_runs(tmp_path: Path) -> None:
+    path, held = tmp_path / "run" / "e.sock", tmp_path / "running"
+    envelope = start_envelope(path, "--hold", str(held), "--daemon")
+    assert envelope.wait(10) == 0
+    with held.open() as file:
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+        async def end() -> None:
+            async with attached(path) as manager:
+                manager.send(End())
+                await manager.until_closed()
+
+        asyncio.run(end())
+        fcntl.flock(file, fcntl.LOCK_EX)
 
 
 def exists(path: Path) -> bool:

@@ -7,6 +7,7 @@ attach: should it end before that, so does the envelope.
 
 import argparse
 import asyncio
+import fcntl
 import gc
 import os
 import sys
@@ -27,11 +28,14 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--advertise", default="", help="the address other hosts reach this one at")
     parser.add_argument("--parent", type=int, default=0, help="end with it if no manager attaches")
     parser.add_argument("--daemon", action="store_true", help="return when the socket is ready")
+    parser.add_argument("--hold", type=Path, help="a file to lock, shared, as long as this runs")
     parser.add_argument("--runtime", default="", help=argparse.SUPPRESS)
     arguments = parser.parse_args(argv)
     path: Path = arguments.socket.absolute()
     try:
         private_directory(path.parent)
+        if arguments.hold is not None:
+            _hold(arguments.hold)
         ready = _daemonise(path) if arguments.daemon else None
         return asyncio.run(_serve(path, arguments, ready))
     except WeaverError as error:
@@ -56,6 +60,20 @@ async def _serve(path: Path, arguments: argparse.Namespace, ready: int | None) -
     gc.freeze()
     await envelope.run()
     return 0
+
+
+def _hold(path: Path) -> None:
+    """Lock the release that this runs from, so that nobody prunes it. Replicas inherit the lock."""
+    try:
+        lock = os.open(path, os.O_RDONLY | os.O_CREAT, 0o600)
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError as error:
+        raise WeaverError(
+            "the release cannot be held",
+            where=str(path),
+            why=error.strerror or str(error),
+            fix="it is being pruned, or its folder is not yours: deploy again",
+        ) from error
 
 
 def _daemonise(path: Path) -> int:
