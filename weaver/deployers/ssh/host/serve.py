@@ -1,0 +1,71 @@
+"""Carry out the calls that stand on standard input, and reply with one line after a magic one.
+
+What a login shell prints is before the magic line. A fault ends the calls: those before it are
+done, and it is the whole reply.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import sys
+import zlib
+from pathlib import Path
+from typing import Any
+
+from weaver.deployers.ssh.host.place import Fault, Place
+
+MAGIC = "weaver-reply-1"
+
+
+def main() -> None:
+    """Read calls as [directory, [[module, function, arguments], ...]], packed, with its size."""
+    source = sys.stdin.buffer
+    try:
+        directory, calls = json.loads(zlib.decompress(source.read(int(source.readline()))))
+        place = Place(directory, source)
+        reply: dict[str, Any] = {"results": [_call(place, *call) for call in calls]}
+    except Fault as fault:
+        reply = {"fault": vars(fault)}
+    except OSError as error:
+        reply = {"fault": vars(_explained(error, directory))}
+    except Exception as error:  # noqa: BLE001 - whatever it is, the other side is to hear of it
+        where = error.__traceback__
+        while where is not None and where.tb_next is not None:
+            where = where.tb_next
+        line = f"{where.tb_frame.f_code.co_filename}:{where.tb_lineno}" if where else ""
+        why = f"{type(error).__name__}: {error}"
+        reply = {"fault": vars(Fault("defect", "weaver's program has failed", line, why))}
+    with contextlib.suppress(OSError):
+        sys.stdout.write(f"\n{MAGIC}\n{json.dumps(reply)}\n")
+        sys.stdout.flush()
+        while source.read(1 << 16):  # whoever still sends would take a closed pipe for a lost host
+            pass
+
+
+def _call(place: Place, module: str, name: str, arguments: Any) -> Any:
+    home = sys.modules["weaver.deployers.ssh.host." + module]
+    return getattr(home, name)(place, **arguments)
+
+
+def _explained(error: OSError, directory: str) -> Fault:
+    where = str(error.filename or directory or "~/.weaver")
+    why = error.strerror or str(error)
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        inodes = _no_inodes(where)
+        return Fault(
+            "full",
+            "the disk has no inodes left" if inodes else "the disk is full",
+            where,
+            why,
+            "remove files there, or old releases: weaver prune; or choose another place with dir=",
+        )
+    return Fault("os", "a file cannot be written or read", where, why, "check owner and mode there")
+
+
+def _no_inodes(where: str) -> bool:
+    folder = next((f for f in (Path(where), *Path(where).parents) if f.is_dir()), Path("/"))
+    found = os.statvfs(str(folder))
+    return found.f_files > 0 and found.f_favail == 0

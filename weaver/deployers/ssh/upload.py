@@ -1,0 +1,181 @@
+"""Bring a build to a host: ask what is absent, send that, install it. At most three round trips.
+
+Decides the order, and that nothing is sent twice or without need. Chunks are packed once for all
+hosts, from whichever thread needs them first.
+"""
+
+import hashlib
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import msgspec
+
+from weaver.deployers.ssh.chunks import DIGEST_SIZE, split
+from weaver.deployers.ssh.host.receive import END, HEADER
+from weaver.deployers.ssh.host_call import TIMEOUT, Call, HostError, RemotePython, call
+
+UPLOAD_TIMEOUT: Final = 600.0  # seconds
+INSTALL_TIMEOUT: Final = 300.0
+
+Progress = Callable[[str, int, int], None]
+"""Takes the name of a host, the bytes sent so far, and all that are to be sent."""
+
+
+class Parcel:
+    """A build, cut for sending. Safe to use from several threads."""
+
+    def __init__(self, app: str, path: Path) -> None:
+        data = path.read_bytes()
+        self.app = app
+        self.build_id = hashlib.sha256(data).hexdigest()
+        self.size = len(data)
+        self._parts = split(data)
+        self._packed: dict[int, bytes] = {}
+
+    def announcement(self, *, announce: bool, token: str = "") -> Call:
+        """Ask what is absent; with `announce`, tell also that it will be sent."""
+        parcel = {
+            "size": self.size,
+            "chunks": b"".join(chunk.digest for chunk in self._parts.chunks).hex(),
+            "width": 2 * DIGEST_SIZE,
+            "offsets": self._parts.offsets,
+        }
+        arguments = {
+            "app": self.app,
+            "build_id": self.build_id,
+            "parcel": parcel,
+            "announce": announce,
+            "token": token,
+        }
+        return Call("missing", "missing", arguments)
+
+    def packed(self, number: int) -> bytes:
+        """One chunk as it is sent."""
+        found = self._packed.get(number)
+        if found is None:
+            small = zlib.compress(self._parts.chunks[number].data, 9)
+            found = self._packed[number] = HEADER.pack(number, len(small)) + small
+        return found
+
+
+class Needs(msgspec.Struct, frozen=True):
+    """What a host lacks of a build: the numbers of chunks, the whole file, its installation.
+
+    `python` is that of the installed release, now or later.
+    """
+
+    missing: tuple[int, ...]
+    complete: bool
+    installed: bool
+    python: str
+
+
+class Plan(NamedTuple):
+    """What an upload would do: bytes to send, of chunks alone; whether it would install."""
+
+    bytes_to_send: int
+    install: bool
+
+
+class Uploaded(NamedTuple):
+    """What an upload has done. `python` is that of the installed release."""
+
+    python: str
+    sent: int
+    installed: bool
+
+
+def plan(host: RemotePython, parcel: Parcel) -> Plan:
+    """What `upload` would do; nothing changes on the host. Raises HostError and Unreachable."""
+    needs = _needs(host, parcel, announce=False)
+    return Plan(sum(len(parcel.packed(n)) for n in needs.missing), not needs.installed)
+
+
+def upload(
+    host: RemotePython, parcel: Parcel, progress: Progress | None = None, *, token: str = ""
+) -> Uploaded:
+    """Have a build on a host, installed; what is there already costs one round trip.
+
+    `token` is of the deploy lock. Raises HostError and Unreachable; called again, it goes on from
+    where it was interrupted.
+    """
+    needs = _needs(host, parcel, announce=True, token=token)
+    sent = 0 if needs.complete else _send(host, parcel, needs.missing, progress, token)
+    if needs.installed:
+        return Uploaded(needs.python, sent, installed=False)
+    python, done = _install(host, parcel, token)
+    return Uploaded(python, sent, done)
+
+
+def _install(host: RemotePython, parcel: Parcel, token: str) -> tuple[str, bool]:
+    arguments = {
+        "app": parcel.app,
+        "build_id": parcel.build_id,
+        "patience": INSTALL_TIMEOUT,
+        "token": token,
+    }
+    calls = [Call("install", "install", arguments)]
+    [found] = call(host, calls, timeout=INSTALL_TIMEOUT + TIMEOUT)
+    return found["python"], found["done"]
+
+
+def _needs(host: RemotePython, parcel: Parcel, *, announce: bool, token: str = "") -> Needs:
+    [found] = call(host, [parcel.announcement(announce=announce, token=token)])
+    return msgspec.convert(found, Needs)
+
+
+def _send(
+    host: RemotePython,
+    parcel: Parcel,
+    missing: tuple[int, ...],
+    progress: Progress | None,
+    token: str,
+) -> int:
+    """Send chunks, and once more those that turn out to be damaged there."""
+    calls = [
+        Call(
+            "receive",
+            "receive",
+            {"app": parcel.app, "build_id": parcel.build_id, "token": token},
+        )
+    ]
+    sent = 0
+    for _ in range(2):
+        data = _Data(host.remote.name, parcel, missing, progress)
+        [found] = call(host, calls, data=data, timeout=UPLOAD_TIMEOUT)
+        sent += data.total
+        missing = tuple(found["missing"])
+        if not missing:
+            return sent
+    raise HostError(
+        "the host does not keep what is written",
+        host=host.remote.name,
+        kind="altered",
+        why=f"{len(missing)} chunks were sent twice and are not there as they were sent",
+        fix="check the disk of the host",
+    )
+
+
+class _Data:
+    """The chunks of an upload, as they go out."""
+
+    def __init__(
+        self, name: str, parcel: Parcel, numbers: tuple[int, ...], progress: Progress | None
+    ) -> None:
+        self.name = name
+        self.parcel = parcel
+        self.numbers = numbers
+        self.progress = progress
+        self.total = sum(len(parcel.packed(n)) for n in numbers)
+
+    def __iter__(self) -> Iterator[bytes]:
+        sent = 0
+        for number in self.numbers:
+            data = self.parcel.packed(number)
+            yield data
+            sent += len(data)
+            if self.progress is not None:
+                self.progress(self.name, sent, self.total)
+        yield HEADER.pack(END, 0)
