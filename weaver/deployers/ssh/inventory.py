@@ -146,7 +146,7 @@ class _Reader:
         name = host if port is None else f"{f'[{host}]' if ':' in host else host}:{port}"
         known = self._hosts.get(name)
         if known is None:
-            groups = (self._group,) if self._group else ()
+            groups = [self._group] if self._group else []
             parts = {"name": name, "host": host, "user": user, "port": port, "groups": groups}
             self._hosts[name] = msgspec.convert(parts | dict(stated) | {"where": where}, Host)
         elif self._group in {"", *known.groups}:
@@ -157,8 +157,8 @@ class _Reader:
                 "write its user and keys at its first line, and only its name in other groups",
             )
         else:
-            groups = (*known.groups, self._group)
-            self._hosts[name] = msgspec.structs.replace(known, groups=groups)
+            joined = (*known.groups, self._group)
+            self._hosts[name] = msgspec.structs.replace(known, groups=joined)
 
 
 def _tokens(line: str) -> list[str]:

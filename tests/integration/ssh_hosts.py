@@ -1,0 +1,372 @@
+"""Hosts to deploy to: real sshd processes of this user on loopback, each with a home of its own.
+
+A host differs from the machine by its address, home, environment, login shell and keys, and not
+by its processes and file system. `Operator` is the side that connects: its key and configuration.
+The fixture `ssh_hosts` in conftest.py starts three.
+"""
+
+import contextlib
+import os
+import pwd
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from weaver.deployers.ssh.client_config import CONFIG_FILE
+from weaver.deployers.ssh.inventory import Host, parse_inline
+
+PATIENCE = 10.0  # seconds for anything here to happen
+NAMES = ("alpha", "beta", "gamma")
+MARK = "WEAVER_TEST_HOST"  # in the environment of whatever runs on a host
+DEFAULT_PATH = "/usr/local/bin:/usr/bin:/bin"  # what sshd gives to those who do not log in
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How a host differs from a plain one."""
+
+    sshd: tuple[str, ...] = ()
+    """Lines of sshd_config; they win over those of the fixture."""
+    bashrc: str = ""
+    home: str = "home"
+    umask: str = "022"
+    shell: str = "/bin/bash"
+    path: str = DEFAULT_PATH
+    environment: dict[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass
+class SshHost:
+    """One host; `folder` has its home, its runtime directory and its sshd's files."""
+
+    name: str
+    address: str
+    folder: Path
+    kind: Kind
+    port: int = 0
+    prefix: tuple[str, ...] = ()
+    """What sshd is started through, such as `ip netns exec`."""
+    _sshd: subprocess.Popen[bytes] | None = None
+
+    @property
+    def home(self) -> Path:
+        return self.folder / self.kind.home
+
+    @property
+    def runtime(self) -> Path:
+        """Its XDG_RUNTIME_DIR."""
+        return self.folder / "run"
+
+    @property
+    def log(self) -> str:
+        """What sshd has logged."""
+        return (self.folder / "sshd.log").read_text(errors="replace")
+
+    @property
+    def public_key(self) -> str:
+        """Type and base64 of its host key."""
+        return " ".join((self.folder / "host_key.pub").read_text().split()[:2])
+
+    @property
+    def fingerprint(self) -> str:
+        return fingerprint(self.folder / "host_key.pub")
+
+    @property
+    def listed(self) -> Host:
+        """The host as a hosts.txt lists it."""
+        return parse_inline(self.name)[0]
+
+    def start(self) -> None:
+        """Start sshd, on the port that it had before, and wait until it answers."""
+        for _ in range(10):
+            self.launch()
+            if self.answers():
+                return
+        pytest.fail(f"sshd of {self.name} does not start:\n{self.log}", pytrace=False)
+
+    def launch(self) -> None:
+        """Start sshd without waiting for it."""
+        if not self.port:
+            self.port = free_port(self.address) if not self.prefix else 22
+        (self.folder / "sshd_config").write_text(sshd_config(self))
+        command = [*self.prefix, sshd_path(), "-D", "-e", "-f", str(self.folder / "sshd_config")]
+        with (self.folder / "sshd.log").open("ab") as log:
+            self._sshd = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env={"PATH": DEFAULT_PATH},
+            )
+
+    def answers(self) -> bool:
+        """Wait until sshd answers; False, with another port to try, if it has ended instead."""
+        assert self._sshd is not None
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            if self._sshd.poll() is not None:
+                self.port = 0  # someone else has it
+                return False
+            with contextlib.suppress(OSError), socket.create_connection(self.at, 1) as probe:
+                if probe.recv(64).startswith(b"SSH-"):
+                    return True
+            time.sleep(0.01)
+        return False
+
+    @property
+    def at(self) -> tuple[str, int]:
+        return self.address, self.port
+
+    def sessions(self) -> list[int]:
+        """The processes of sshd for connections, without what runs in them."""
+        if self._sshd is None:
+            return []
+        pids = descendants(self._sshd.pid)
+        return [pid for pid in pids if name_of(pid).startswith("sshd")]
+
+    def processes(self) -> dict[int, str]:
+        """What runs on the host: process ids and command lines."""
+        mark = f"{MARK}={self.folder}".encode()
+        found: dict[int, str] = {}
+        for entry in Path("/proc").iterdir():
+            with contextlib.suppress(OSError):
+                if entry.name.isdigit() and mark in (entry / "environ").read_bytes().split(b"\0"):
+                    line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                    found[int(entry.name)] = line.strip()
+        return found
+
+    def cut(self) -> None:
+        """End every connection at once, as a network does; what it has started may go on."""
+        send(signal.SIGKILL, self.sessions())
+
+    def freeze(self) -> None:
+        """Stop the host's processes without ending them; connections are accepted still."""
+        send(signal.SIGSTOP, [*self.sessions(), *self.processes()])
+
+    def thaw(self) -> None:
+        send(signal.SIGCONT, [*self.sessions(), *self.processes()])
+
+    def stop(self) -> None:
+        """End sshd and its connections; what it has started may go on."""
+        if self._sshd is None:
+            return
+        sessions = self.sessions()
+        self._sshd.terminate()
+        self._sshd.wait(PATIENCE)
+        self._sshd = None
+        send(signal.SIGKILL, [pid for pid in sessions if name_of(pid).startswith("sshd")])
+        eventually(lambda: not [pid for pid in sessions if is_running(pid)])
+
+    def clear(self) -> None:
+        """End sshd and everything that runs on the host."""
+        self.stop()
+        while processes := self.processes():
+            send(signal.SIGKILL, processes)
+            time.sleep(0.01)
+
+
+@dataclass
+class Operator:
+    """Who connects: `environ` is for `Client` and for commands, the fixture sets it as well."""
+
+    folder: Path
+    hosts: list[SshHost]
+
+    @property
+    def key(self) -> Path:
+        return self.folder / "id"
+
+    @property
+    def config(self) -> Path:
+        return self.folder / "config"
+
+    @property
+    def known_hosts(self) -> Path:
+        return self.folder / "known_hosts"
+
+    @property
+    def hosts_txt(self) -> Path:
+        return self.folder / "hosts.txt"
+
+    @property
+    def environ(self) -> dict[str, str]:
+        return {"PATH": DEFAULT_PATH, CONFIG_FILE: str(self.config)}
+
+    def __getitem__(self, name: str) -> SshHost:
+        return next(host for host in self.hosts if host.name == name)
+
+    def write(self, more: Sequence[str] = ()) -> None:
+        """Write configuration, known host keys and hosts.txt; `more` precedes in the first."""
+        lines = list(more)
+        for host in self.hosts:
+            lines += [f"Host {host.name}", f"  HostName {host.address}", f"  Port {host.port}"]
+        lines += ["Host *", f"  IdentityFile {self.key}", "  IdentityAgent none"]
+        lines += [f"  User {user_name()}", f"  UserKnownHostsFile {self.known_hosts}"]
+        lines += ["  GlobalKnownHostsFile none", ""]
+        self.config.write_text("\n".join(lines))
+        self.know(*self.hosts)
+        entries = [f"{host.name} address={host.address}\n" for host in self.hosts]
+        self.hosts_txt.write_text("".join(entries))
+
+    def know(self, *hosts: SshHost) -> None:
+        """Make these hosts the known ones."""
+        names = {host.name: known_name(host) for host in hosts}
+        lines = [f"{names[host.name]} {host.public_key}\n" for host in hosts]
+        self.known_hosts.write_text("".join(lines))
+
+
+@contextlib.contextmanager
+def running_hosts(*kinds: Kind) -> Iterator[Operator]:
+    """Hosts of these kinds, by the names of NAMES; skips the test where there is no sshd."""
+    if not sys.platform.startswith("linux") or not Path(sshd_path()).exists():
+        pytest.skip("needs Linux and OpenSSH's sshd: apt-get install openssh-server")
+    if os.getuid() == 0:  # sshd as root wants it; a service makes it otherwise
+        Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
+    # Not tmp_path: sockets have short paths.
+    with tempfile.TemporaryDirectory(prefix="wssh-", dir="/tmp") as folder:
+        operator = Operator(Path(folder) / "operator", [])
+        operator.folder.mkdir(mode=0o700)
+        make_key(operator.key)
+        for number, (name, kind) in enumerate(zip(NAMES, kinds, strict=False), 1):
+            host = SshHost(name, f"127.0.0.{number}", Path(folder) / name, kind)
+            operator.hosts.append(host)
+            furnish(host, operator)
+        with contextlib.ExitStack() as stack:
+            for host in operator.hosts:
+                stack.callback(host.clear)
+                host.launch()
+            for host in operator.hosts:
+                if not host.answers():
+                    host.start()
+            operator.write()
+            yield operator
+
+
+def furnish(host: SshHost, operator: Operator) -> None:
+    """Make a host's folders, keys and login shell."""
+    host.folder.mkdir(mode=0o755)
+    host.home.mkdir(mode=0o755)
+    host.runtime.mkdir(mode=0o700)
+    (host.home / ".ssh").mkdir(mode=0o700)
+    shutil.copy(f"{operator.key}.pub", host.home / ".ssh" / "authorized_keys")
+    (host.home / ".bashrc").write_text(host.kind.bashrc)
+    make_key(host.folder / "host_key")
+    shell = shlex.quote(host.kind.shell)
+    login = host.folder / "login"
+    # What sshd does for the user of a host; the user of this machine has another home and shell.
+    # SHLVL makes bash take this shell, and not sshd's, for the one that reads .bashrc.
+    login.write_text(
+        '#!/bin/sh\ncd "$HOME"\n'
+        f"umask {host.kind.umask}\n"
+        f"export SHELL={shell} SHLVL=0\n"
+        f'[ -n "${{SSH_ORIGINAL_COMMAND+x}}" ] || exec {shell} -l\n'
+        "command=$SSH_ORIGINAL_COMMAND\nunset SSH_ORIGINAL_COMMAND\n"
+        f'exec {shell} -c "$command"\n'
+    )
+    login.chmod(0o755)
+
+
+def sshd_config(host: SshHost) -> str:
+    environment = {
+        "HOME": str(host.home),
+        "PATH": host.kind.path,
+        "SHLVL": "1",
+        "XDG_RUNTIME_DIR": str(host.runtime),
+        MARK: str(host.folder),
+    } | host.kind.environment
+    return "\n".join(
+        (
+            *host.kind.sshd,
+            f"ListenAddress {host.address}:{host.port}",
+            f"HostKey {host.folder}/host_key",
+            f'AuthorizedKeysFile "{host.home}/.ssh/authorized_keys"',
+            "SetEnv " + " ".join(f'"{name}={value}"' for name, value in environment.items()),
+            f"ForceCommand {host.folder}/login",
+            "PidFile none",
+            "StrictModes no",
+            "UsePAM no",
+            "UseDNS no",
+            "PasswordAuthentication no",
+            "KbdInteractiveAuthentication no",
+            "PermitRootLogin prohibit-password",
+            "PrintMotd no",
+            "LogLevel VERBOSE",
+            "",
+        )
+    )
+
+
+def sshd_path() -> str:
+    return shutil.which("sshd") or "/usr/sbin/sshd"
+
+
+def user_name() -> str:
+    return pwd.getpwuid(os.getuid()).pw_name
+
+
+def known_name(host: SshHost) -> str:
+    return host.address if host.port == 22 else f"[{host.address}]:{host.port}"
+
+
+def make_key(path: Path, passphrase: str = "", kind: str = "ed25519") -> None:
+    command = ["ssh-keygen", "-q", "-t", kind, "-N", passphrase, "-C", path.name, "-f", str(path)]
+    subprocess.run(command, check=True, stdin=subprocess.DEVNULL, timeout=PATIENCE)
+
+
+def fingerprint(path: Path) -> str:
+    """As ssh-keygen tells it."""
+    command = ["ssh-keygen", "-l", "-f", str(path)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=PATIENCE)
+    return done.stdout.split()[1]
+
+
+def free_port(address: str) -> int:
+    with socket.socket() as probe:
+        probe.bind((address, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def descendants(pid: int) -> list[int]:
+    found: list[int] = []
+    with contextlib.suppress(OSError):
+        for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+            found += [int(child), *descendants(int(child))]
+    return found
+
+
+def name_of(pid: int) -> str:
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    return ""
+
+
+def is_running(pid: int) -> bool:
+    """Whether a process exists that is no zombie."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    return False
+
+
+def send(number: signal.Signals, pids: Sequence[int] | dict[int, str]) -> None:
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+
+def eventually(holds: Callable[[], bool], patience: float = PATIENCE) -> None:
+    """Wait until something holds, or fail."""
+    deadline = time.monotonic() + patience
+    while not holds():
+        assert time.monotonic() < deadline, "it did not come true in time"
+        time.sleep(0.01)

@@ -1,0 +1,165 @@
+"""A connection to one host: commands, Unix sockets and addresses that are reached through it.
+
+How it comes about is decided in client.py.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterable
+from types import TracebackType
+from typing import Final, Protocol, Self
+
+import paramiko
+
+from weaver.deployers.ssh import commands, faults, handshake
+from weaver.deployers.ssh.client_config import ClientConfig
+from weaver.deployers.ssh.inventory import Host
+from weaver.deployers.ssh.remote import Completed
+
+SESSIONS: Final = 8
+"""Commands at a time on one connection: sshd refuses the eleventh (MaxSessions 10)."""
+OPENING: Final = 10.0
+"""Seconds that a host may take to open a channel."""
+_ALONE: Final = 20  # refusals in a row, 50 ms apart, after which no session is to be had
+
+
+class Below(Protocol):
+    """What carries a connection, and ends with it."""
+
+    def close(self) -> None:
+        """Give it back."""
+        ...
+
+
+class Connection:
+    """An SSH connection to one host; for use by several threads. Close it, or use `with`."""
+
+    def __init__(
+        self, host: Host, config: ClientConfig, transport: handshake.Transport, below: Below
+    ) -> None:
+        self.host = host
+        self.config = config
+        self._transport = transport
+        self._below = below
+        self._sessions = threading.Condition()
+        self._running = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def name(self) -> str:
+        """What hosts.txt calls the host."""
+        return self.host.name
+
+    @property
+    def is_open(self) -> bool:
+        """Whether nothing is known to have ended the connection."""
+        return self._transport.is_active()
+
+    def run(
+        self, command: str, *, stdin: bytes | Iterable[bytes] = b"", timeout: float
+    ) -> Completed:
+        """Run a command line in the login shell of the host, and wait for its end and outputs.
+
+        `timeout` is in seconds. The exit code is -1 where a signal ended it. Raises Unreachable
+        where the connection is lost or the time is over (the command may then go on), WeaverError
+        where the host opens no session, and what `stdin` raises.
+        """
+        deadline = time.monotonic() + timeout
+        channel = self._open_session(deadline, timeout)
+        try:
+            return commands.execute(channel, command, stdin, deadline)
+        except commands.Lost as error:
+            raise faults.lost(self.host, self._transport.get_exception()) from error
+        except commands.Late as error:
+            raise faults.late(self.host, _first_word(command), timeout) from error
+        finally:
+            self._end_session()
+
+    def open_unix(self, path: str) -> paramiko.Channel:
+        """A channel to a Unix socket of the host.
+
+        Raises ChannelException where the host refuses, for whichever reason, and Unreachable.
+        """
+        return self._open(lambda: self._transport.open_streamlocal(path, OPENING))
+
+    def open_session(self) -> paramiko.Channel:
+        """A channel that a command can be run on, beside those of `run`; close it.
+
+        Raises ChannelException where the host refuses, and Unreachable.
+        """
+        return self._open(lambda: self._transport.open_session(timeout=OPENING))
+
+    def open_tcp(self, hostname: str, port: int) -> paramiko.Channel:
+        """A channel to what the host reaches at an address.
+
+        Raises ChannelException where the host refuses or does not reach it, and Unreachable.
+        """
+        target, source = (hostname, port), ("127.0.0.1", 0)
+        return self._open(
+            lambda: self._transport.open_channel("direct-tcpip", target, source, timeout=OPENING)
+        )
+
+    def close(self) -> None:
+        """End the connection; what runs on the host is told by the end of its input. Idempotent."""
+        self._transport.close()
+        self._transport.join(2.0)
+        self._below.close()
+
+    def _open(self, open_channel: Callable[[], paramiko.Channel]) -> paramiko.Channel:
+        try:
+            return open_channel()
+        except paramiko.ChannelException:
+            raise
+        except (paramiko.SSHException, EOFError, OSError) as error:
+            if self._transport.is_active():
+                raise faults.late(self.host, "a channel", OPENING) from error
+            raise faults.lost(self.host, error) from error
+
+    def _open_session(self, deadline: float, timeout: float) -> paramiko.Channel:
+        """A session, in turn: a host that allows fewer than we use makes the others wait."""
+        with self._sessions:
+            if not self._sessions.wait_for(
+                lambda: self._running < SESSIONS, deadline - time.monotonic()
+            ):
+                raise faults.late(self.host, "the end of other commands", timeout)
+            self._running += 1
+        try:
+            return self._open_in_turn(deadline, timeout)
+        except BaseException:
+            self._end_session()
+            raise
+
+    def _open_in_turn(self, deadline: float, timeout: float) -> paramiko.Channel:
+        refused = 0
+        while True:
+            try:
+                return self.open_session()
+            except paramiko.ChannelException as error:
+                with self._sessions:
+                    # One that has ended counts until the host has cleaned up after it.
+                    refused = refused + 1 if self._running == 1 else 0
+                    if refused > _ALONE:
+                        raise faults.no_session(self.host, error) from error
+                    if time.monotonic() >= deadline:
+                        raise faults.late(self.host, "a session", timeout) from error
+                    self._sessions.wait(0.05)
+
+    def _end_session(self) -> None:
+        with self._sessions:
+            self._running -= 1
+            self._sessions.notify()
+
+
+def _first_word(command: str) -> str:
+    """What may be told of a command: its arguments can be long, and are the caller's."""
+    return command.split(maxsplit=1)[0] if command.strip() else "a command"
