@@ -16,14 +16,20 @@ KEY_SPACE: Final = 2**64
 
 
 class Endpoint(msgspec.Struct, frozen=True, gc=False):
-    """A replica that takes calls; `address` is "host:port" or "unix:/path", as peers dial it.
+    """A replica that takes calls, at "host:port" or "unix:/path".
 
-    `host` is the name of the machine it runs on, for `prefer = "local"`.
+    `host` is the name of the machine it runs on. Peers there dial `address`, those on other hosts
+    `remote`, if there is one.
     """
 
     replica: str
     address: str
     host: str = ""
+    remote: str = ""
+
+    def address_from(self, host: str) -> str:
+        """The address that a peer on `host` dials."""
+        return self.remote if self.remote and host != self.host else self.address
 
 
 class Assignment(msgspec.Struct, frozen=True):

@@ -23,6 +23,7 @@ from weaver.control.messages import (
 from weaver.deployers.control_loop import ControlLoop, Outcome
 from weaver.deployers.journal import Journal
 from weaver.errors import UsageError, WeaverError
+from weaver.manager.hosts import HostSpec
 from weaver.manager.placement import Group
 from weaver.manager.state import Spec, Waits
 from weaver.manager.step import replay
@@ -40,7 +41,7 @@ QUICK = Waits(retry=0.01, retry_most=0.05)
 SPEC = Spec(
     application=Application("shop", "build-1", "dep-1", "shop:Web", environment={"KEY": "secret!"}),
     groups=GROUPS,
-    hosts={"here": ()},
+    hosts={"here": HostSpec()},
     waits=QUICK,
 )
 

@@ -13,6 +13,7 @@ from weaver.control.messages import Application
 from weaver.deployers.control_loop import ControlLoop, Outcome
 from weaver.deployers.deployer import SocketLink, connect_unix
 from weaver.deployers.journal import Journal
+from weaver.manager.hosts import HostSpec
 from weaver.manager.placement import Group
 from weaver.manager.state import Spec
 
@@ -25,7 +26,7 @@ SPEC = Spec(
         ),
         "cart": Group(components=("a.Cart",), replicas=1, routed=True),
     },
-    hosts={"here": ()},
+    hosts={"here": HostSpec()},
     stop_timeout=2.0,
 )
 

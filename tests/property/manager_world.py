@@ -22,6 +22,7 @@ from weaver.control.messages import (
 )
 from weaver.control.stream import Codec
 from weaver.manager import effects, events
+from weaver.manager.hosts import HostSpec
 from weaver.manager.placement import Group
 from weaver.manager.state import Desired, Spec, State, initial
 from weaver.manager.step import step
@@ -32,7 +33,7 @@ GROUPS = {
 }
 APPLICATION = Application("shop", "build-1", "dep-1", "shop:Web")
 HOSTS = ("h1", "h2")
-SPEC = Spec(application=APPLICATION, groups=GROUPS, hosts=dict.fromkeys(HOSTS, ()))
+SPEC = Spec(application=APPLICATION, groups=GROUPS, hosts=dict.fromkeys(HOSTS, HostSpec()))
 EVENT: msgspec.msgpack.Decoder[events.Event] = msgspec.msgpack.Decoder(events.Event)
 to_proclet: Codec[ToProclet] = Codec(ToProclet)
 
@@ -47,10 +48,14 @@ class Process:
 
 @dataclasses.dataclass
 class Host:
-    """An envelope: alive or not, connected or not, with its processes and what it has to say."""
+    """An envelope: alive or not, connected or not, with its processes and what it has to say.
+
+    Nobody can connect to one that is `cut` off; it goes on by itself.
+    """
 
     name: str
     alive: bool = False
+    cut: bool = False
     session: int = 0
     reaching: int = 0
     processes: dict[str, Process] = dataclasses.field(default_factory=dict[str, Process])
@@ -58,12 +63,19 @@ class Host:
     orders: Orders | None = None
     outbox: list[events.Event] = dataclasses.field(default_factory=list[events.Event])
 
+    def is_busy(self) -> bool:
+        """Whether something comes of it without time passing."""
+        unregistered = any(p.started.registered is None for p in self.processes.values())
+        return bool(self.outbox or self.reaching or unregistered)
+
 
 class World:
-    def __init__(self, desired: Desired | None = None, epoch: int = 1) -> None:
+    def __init__(
+        self, desired: Desired | None = None, epoch: int = 1, *, spec: Spec = SPEC
+    ) -> None:
         self.now = 0.0
-        self.first = self.state = initial(SPEC, epoch=epoch, seed="s", desired=desired)
-        self.hosts = {name: Host(name) for name in HOSTS}
+        self.first = self.state = initial(spec, epoch=epoch, seed="s", desired=desired)
+        self.hosts = {name: Host(name) for name in spec.hosts}
         self.timers: dict[str, float] = {}
         self.log: list[tuple[float, events.Event]] = []
         self.old: list[events.Event] = []
@@ -158,7 +170,12 @@ class World:
 
     def register(self, host: Host, replica: str) -> None:
         process = host.processes[replica]
-        message = RegisterReplica(f"unix:/{process.pid}", build="build-1", deployment="dep-1")
+        message = RegisterReplica(
+            f"unix:/{process.pid}",
+            build="build-1",
+            deployment="dep-1",
+            remote=f"{host.name}:{process.pid}",
+        )
         process.started = msgspec.structs.replace(process.started, registered=message)
         self.say(host, replica, message)
 
@@ -184,7 +201,7 @@ class World:
     def answer(self, host: Host, *, succeeds: bool = True) -> None:
         """An attempt to reach the envelope comes to its end."""
         session, host.reaching = host.reaching, 0
-        if not succeeds:
+        if host.cut or not succeeds:
             self.happen(events.EnvelopeLost(host.name, session, "refused"))
             return
         host.alive = True
@@ -206,10 +223,11 @@ class World:
             self.now = max(self.now, self.timers.pop(name))
             self.happen(events.TimerFired(name))
 
-    def settle(self) -> None:
-        """Nothing fails any more."""
-        for _ in range(400):
-            if self.finished:
+    def settle(self, seconds: float = float("inf")) -> None:
+        """Nothing fails any more, except that hosts stay cut off; for so long at most."""
+        end = self.now + seconds
+        for _ in range(5000):
+            if self.finished or self.now > end:
                 return
             for host in self.hosts.values():
                 if host.reaching:
@@ -220,10 +238,11 @@ class World:
                         self.register(host, replica)
                 while host.outbox and not self.finished:
                     self.happen(host.outbox.pop(0))
-            if not self.timers and not any(h.outbox or h.reaching for h in self.hosts.values()):
+            if any(host.is_busy() for host in self.hosts.values()):
+                continue
+            if not self.timers:
                 return
-            if not any(h.outbox or h.reaching for h in self.hosts.values()):
-                self.fire()
+            self.fire()
 
 
 def check(world: World, before: State) -> None:
@@ -241,12 +260,30 @@ def check(world: World, before: State) -> None:
     for envelope in state.envelopes.values():
         waits = envelope.reach in {"waiting", "reaching"}
         assert waits == (f"envelope:{envelope.host}" in state.timers)
+        lost = waits and envelope.attempts > 0 and state.phase in {"starting", "live"}
+        if lost and len(state.envelopes) > 1 and envelope.host not in state.desired.away:
+            assert f"grace:{envelope.host}" in state.timers
     for replica in state.replicas.values():
         if replica.stage == "lost":
             assert f"envelope:{replica.host}" in state.timers
         else:
             assert (replica.stage != "ready") == (f"replica:{replica.id}" in state.timers)
     check_routes(state)
+    check_places(world)
+
+
+def check_places(world: World) -> None:
+    """No host has more replicas than slots, and no two processes have one name."""
+    desired, state = world.state.desired, world.state
+    assert desired.slots.keys().isdisjoint(desired.leaving)
+    assert desired.leaving.keys() <= state.replicas.keys() or state.phase == "stopping"
+    for name, host in state.spec.hosts.items():
+        slots = [*desired.slots.values(), *desired.leaving.values()]
+        if host.slots is not None:
+            assert sum(slot.host == name for slot in slots) <= host.slots
+            assert len(world.hosts[name].processes) <= host.slots
+    running = [replica for host in world.hosts.values() for replica in host.processes]
+    assert len(running) == len(set(running))
 
 
 def check_routes(state: State) -> None:

@@ -15,8 +15,9 @@ from weaver.control.messages import (
 )
 from weaver.manager import effects, events
 from weaver.manager.ending import next_to_end
+from weaver.manager.hosts import HostSpec, Slot
 from weaver.manager.placement import EXTERNAL, Group
-from weaver.manager.state import Slot, State, initial
+from weaver.manager.state import State, initial
 from weaver.manager.status import report
 from weaver.manager.step import step
 from weaver.routing import Endpoint
@@ -166,7 +167,7 @@ def test_replicas_are_spread_over_hosts_and_stay_where_they_are(live: World) -> 
 
 def test_a_group_runs_on_the_hosts_that_its_tags_allow() -> None:
     groups = {"cart": msgspec.structs.replace(GROUPS["cart"], hosts=("tag:big", "h3"))}
-    hosts: dict[str, tuple[str, ...]] = {"h1": ("small",), "h2": ("big",), "h3": ()}
+    hosts = {"h1": HostSpec(labels=("small",)), "h2": HostSpec(labels=("big",)), "h3": HostSpec()}
     spec = msgspec.structs.replace(SPEC, groups=groups, hosts=hosts)
     state, _ = step(initial(spec, epoch=1, seed="s"), events.Began(), 0.0)
     assert state.desired.slots == {

@@ -93,12 +93,16 @@ class Application(msgspec.Struct, frozen=True):
 
 
 class GroupOrder(msgspec.Struct, frozen=True):
-    """One placement group: its components by full name; `listeners` maps names to addresses."""
+    """One placement group: its components by full name; `listeners` maps names to addresses.
+
+    `prefer` is "local" where its calls go to replicas on their own host as long as there are any.
+    """
 
     components: tuple[str, ...]
     entry: str = ""
     preload: bool = True
     listeners: dict[str, str] = {}
+    prefer: str = "any"
 
 
 class Restarts(msgspec.Struct, frozen=True):
@@ -137,6 +141,8 @@ class Orders(Message, frozen=True):
     """What shall run on the envelope's host from now on, also while no manager is connected.
 
     `replicas` maps replica ids to groups. A replica that is not listed is drained and stopped.
+    `on_manager_lost` is "end", "continue", or "stop": in order, after `stop_after` seconds without
+    a manager. `advertise` is the address at which replicas listen for other hosts, "" for none.
     """
 
     number: int
@@ -147,6 +153,8 @@ class Orders(Message, frozen=True):
     stop_timeout: float = 10.0
     application: Application | None = None
     on_manager_lost: str = "end"
+    stop_after: float = 0.0
+    advertise: str = ""
 
 
 class Relay(Message, frozen=True):
@@ -323,12 +331,16 @@ class Profile(Message, frozen=True):
 
 
 class RegisterReplica(Message, frozen=True):
-    """All components of the replica have started; it takes calls at `address`."""
+    """All components of the replica have started; it takes calls at `address`.
+
+    `remote` is its address for other hosts, "" where it has none.
+    """
 
     address: str
     components: tuple[str, ...] = ()
     build: str = ""
     deployment: str = ""
+    remote: str = ""
 
 
 class StartComponent(Message, frozen=True):

@@ -9,6 +9,7 @@ from weaver.config.load import load
 from weaver.control.certificates import Certificates
 from weaver.control.messages import Application
 from weaver.deployers.multiprocess import HOST
+from weaver.manager.hosts import HostSpec
 from weaver.manager.placement import place
 from weaver.manager.state import Spec
 from weaver.packaging.manifest import Manifest
@@ -45,7 +46,7 @@ def spec_of(
             certificates=_certificates(deployment) if config.app.tls == "always" else None,
         ),
         groups=place(config, manifest.components, entry_name(manifest)),
-        hosts={HOST: ()},
+        hosts={HOST: HostSpec()},
         stop_timeout=float(config.app.stop_timeout),
         on_manager_lost="end" if foreground else "continue",
         foreground=foreground,

@@ -16,7 +16,9 @@ def proceed(turn: Turn) -> None:
     """Let the next groups end when those before them have."""
     while turn.state.phase == "stopping" and turn.state.keeping:
         keeping = set(turn.state.keeping)
-        if any(replica.group not in keeping for replica in turn.state.replicas.values()):
+        distrusted = {e.host for e in turn.state.envelopes.values() if e.distrusted}
+        ending = (r for r in turn.state.replicas.values() if r.group not in keeping)
+        if any(replica.host not in distrusted for replica in ending):
             return
         advance(turn)
 

@@ -1,7 +1,8 @@
 """What happens to the envelope of one host: it is reached, lost, reached again, and ends.
 
 Observed state is what an envelope says when it is reached. A connection that ends is not the end of
-replicas: they keep their routes for a while, and then only lose those.
+replicas: they keep their routes for a while, lose only those, and after a longer while are started
+on other hosts.
 """
 
 from weaver.control.messages import (
@@ -16,7 +17,7 @@ from weaver.control.messages import (
 )
 from weaver.manager import replicas
 from weaver.manager.events import FromHost
-from weaver.manager.state import Envelope
+from weaver.manager.state import Envelope, State
 from weaver.manager.turn import Turn
 
 ATTEMPTS_TO_END = 3
@@ -45,7 +46,8 @@ def said(turn: Turn, envelope: Envelope, message: FromHost) -> None:
         case ListenerHeld(name=name, address=address):
             if envelope.listeners.get(name) != address:
                 turn.put_envelope(envelope, listeners={**envelope.listeners, name: address})
-                turn.report("listening", f"{name} is served at {address}")
+                served = reachable(turn.state, envelope.host, address)
+                turn.report("listening", f"{name} is served at {served}")
         case EnvelopeFailed(fault=fault):
             turn.report("envelope failed", f"{envelope.host}: {fault.what}")
             if turn.state.phase == "starting":
@@ -59,15 +61,20 @@ def lost(turn: Turn, envelope: Envelope, reason: str, *, gone: bool) -> None:
     ending = turn.state.phase in {"stopping", "stopped"}
     told = was_attached and not turn.state.keeping
     if ending and (gone or told or attempts >= ATTEMPTS_TO_END):
+        if not gone and not told:
+            turn.report("not ended", f"{envelope.host} was not told to end: {reason}")
         turn.ended(envelope)
         return
-    trusted = envelope.trusted or turn.now + turn.state.spec.waits.trust
+    waits = turn.state.spec.waits
+    moves = len(turn.state.envelopes) > 1 and envelope.host not in turn.state.desired.away
+    distrusts = not gone and not envelope.distrusted
     turn.put_envelope(
         envelope,
         reach="waiting",
         attempts=attempts,
         until=turn.now + _delay(turn, attempts),
-        trusted=0.0 if gone else trusted,
+        trusted=(envelope.trusted or turn.now + waits.trust) if distrusts else 0.0,
+        moving=(envelope.moving or turn.now + waits.moved) if moves else 0.0,
         orders=None,
         pid=0 if gone else envelope.pid,
     )
@@ -77,7 +84,10 @@ def lost(turn: Turn, envelope: Envelope, reason: str, *, gone: bool) -> None:
     turn.report("envelope lost", text)
     if gone:
         for replica in turn.replicas_on(envelope.host):
-            replicas.lose(turn, replica)
+            if replica.stage == "stopping":
+                turn.remove(replica)
+            else:
+                replicas.lose(turn, replica)
         if turn.state.spec.foreground:
             turn.fail(Fault(text, where=envelope.host, fix="start it again"))
 
@@ -102,28 +112,75 @@ def overdue(turn: Turn, envelope: Envelope) -> None:
 
 
 def distrust(turn: Turn, envelope: Envelope) -> None:
-    """A lost envelope has not come back: its replicas get no calls, where others can take them.
+    """A lost envelope has not come back for a while."""
+    turn.put_envelope(envelope, trusted=0.0, distrusted=True)
+
+
+def withdraw(turn: Turn) -> None:
+    """Replicas of hosts lost for a while get no calls, where others can take them.
 
     Where none can, calls are still worth a try: losing the control plane must not end the service.
     """
-    turn.put_envelope(envelope, trusted=0.0)
-    served = {
-        replica.group
-        for replica in turn.state.replicas.values()
-        if replica.stage == "ready" and replica.host != envelope.host
-    }
-    for replica in turn.replicas_on(envelope.host):
-        if replica.group in served or replica.stage != "ready":
+    state = turn.state
+    distrusted = {e.host for e in state.envelopes.values() if e.distrusted}
+    if not distrusted:
+        return
+    attached = {e.host for e in state.envelopes.values() if e.reach == "attached"}
+    ready = [r for r in state.replicas.values() if r.stage == "ready"]
+    served = {replica.group for replica in ready if replica.host in attached}
+    for replica in list(state.replicas.values()):
+        loses = replica.stage != "ready" or replica.group in served
+        if replica.host in distrusted and replica.stage != "lost" and loses:
             replicas.lose(turn, replica)
 
 
+def give_up(turn: Turn, envelope: Envelope) -> None:
+    """A lost envelope has not come back for a long while: others take over from its replicas.
+
+    Not while nothing else can be reached either: it is this manager that is cut off then.
+    """
+    state, patience = turn.state, turn.state.spec.waits.moved
+    if state.phase not in {"starting", "live"}:
+        turn.put_envelope(envelope, moving=0.0)
+    elif state.phase == "starting" or state.adopting or not _is_connected(state):
+        turn.put_envelope(envelope, moving=turn.now + patience)
+    else:
+        turn.put_envelope(envelope, moving=0.0)
+        turn.want(away=tuple(sorted({*state.desired.away, envelope.host})))
+        turn.given_up = (*turn.given_up, envelope.host)
+        text = f"{envelope.host} could not be reached for {patience:g} s: its replicas move"
+        turn.report("host lost", text)
+
+
+def _is_connected(state: State) -> bool:
+    """Whether some envelope is attached, or only asked again how things are."""
+    return any(
+        e.reach == "attached" or (e.reach == "reaching" and not e.attempts)
+        for e in state.envelopes.values()
+    )
+
+
+def reachable(state: State, host: str, address: str) -> str:
+    """The address of a listener on a host, as it is dialled: for all interfaces, that of the host.
+
+    The same where the host has no address that others dial.
+    """
+    own, (bound, _, port) = state.spec.hosts[host].address, address.rpartition(":")
+    if not own or bound not in {"0.0.0.0", "[::]"}:  # noqa: S104 # compared, not bound
+        return address
+    return f"[{own}]:{port}" if ":" in own else f"{own}:{port}"
+
+
 def _attached(turn: Turn, envelope: Envelope, message: Attached) -> None:
+    _return(turn, envelope)
     turn.put_envelope(
         envelope,
         reach="attached",
         attempts=0,
         until=0.0,
         trusted=0.0,
+        distrusted=False,
+        moving=0.0,
         pid=message.pid,
         orders=None,
         listeners=message.listeners,
@@ -134,6 +191,18 @@ def _attached(turn: Turn, envelope: Envelope, message: Attached) -> None:
     found = {replica.replica: replica for replica in message.replicas}
     for replica in turn.replicas_on(envelope.host):
         replicas.adopt(turn, replica, found.get(replica.id))
+
+
+def _return(turn: Turn, envelope: Envelope) -> None:
+    """A host is back; when it is the first one to be, the others get time to come back, too."""
+    state, host = turn.state, envelope.host
+    if host in state.desired.away:
+        turn.want(away=tuple(name for name in state.desired.away if name != host))
+        turn.report("host back", f"{host} is back")
+    if envelope.attempts and not _is_connected(state):
+        for other in state.envelopes.values():
+            if other.moving:
+                turn.put_envelope(other, moving=turn.now + state.spec.waits.moved)
 
 
 def _fenced(turn: Turn, envelope: Envelope, message: Fenced) -> None:

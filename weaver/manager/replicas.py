@@ -40,6 +40,8 @@ def exited(turn: Turn, host: str, message: ReplicaExited) -> None:
         return
     if message.incarnation == replica.incarnation and replica.stage in {"down", "ordered"}:
         return  # said twice
+    if replica.stage == "ordered" and message.expected:
+        return  # of one that had this name before
     ending = turn.state.phase == "stopping" and message.expected
     if replica.stage == "stopping" or ending:
         turn.remove(replica)
@@ -53,6 +55,7 @@ def exited(turn: Turn, host: str, message: ReplicaExited) -> None:
         incarnation=message.incarnation,
         pid=0,
         address="",
+        remote="",
         nonce="",
         adopted=False,
         crash_loop=message.crash_loop,
@@ -142,9 +145,7 @@ def adopt(turn: Turn, replica: Replica, found: ReplicaState | None) -> None:
 
 def lose(turn: Turn, replica: Replica) -> None:
     """Nothing is known any more of a replica: it gets no calls until its envelope is reached."""
-    if replica.stage == "stopping":
-        turn.remove(replica)
-    else:
+    if replica.stage != "stopping":
         turn.put(_blank(replica), stage="lost", until=0.0, incarnation=0)
 
 
@@ -209,7 +210,7 @@ def _send_routing(turn: Turn, replica: Replica) -> None:
 def _registered(turn: Turn, replica: Replica, message: RegisterReplica) -> None:
     if replica.stage != "starting":
         return
-    replica = turn.put(replica, address=message.address)
+    replica = turn.put(replica, address=message.address, remote=message.remote)
     if not _is_ours(turn, replica, message.deployment, message.build, asked=False):
         return
     _send_routing(turn, replica)  # what came while its process was being connected did not arrive

@@ -54,7 +54,7 @@ def _route(state: State, before: State, name: str, old: Route | None, version: i
         (r for r in state.replicas.values() if r.group == name and r.stage == "ready"),
         key=lambda replica: number_of(replica.id),
     )
-    endpoints = tuple(Endpoint(r.id, r.address, r.host) for r in ready)
+    endpoints = tuple(Endpoint(r.id, r.address, r.host, r.remote) for r in ready)
     home = state.desired.homes.get(name, Assignment())
     unmoved = before.desired.homes.get(name, Assignment()) == home
     if old is not None and old.endpoints == endpoints and unmoved:

@@ -6,19 +6,21 @@ what is with what was said last, so nothing depends on the order in which things
 
 import msgspec
 
-from weaver.control.messages import Fault, GroupOrder, Orders
+from weaver.control.messages import Application, Fault, GroupOrder, Orders
 from weaver.manager import effects
 from weaver.manager.ending import advance, proceed
+from weaver.manager.envelopes import withdraw
 from weaver.manager.placement import Group
+from weaver.manager.plan import plan
 from weaver.manager.routes import publish
-from weaver.manager.scaling import plan
-from weaver.manager.state import State
+from weaver.manager.state import Spec, State
 from weaver.manager.turn import Turn
 
 
 def settle(turn: Turn, before: State) -> None:
     """Derive all effects of a step that began with the state `before`."""
     if turn.state.phase in {"starting", "live"}:
+        withdraw(turn)
         plan(turn)
     proceed(turn)
     _decide(turn)
@@ -72,8 +74,8 @@ def overdue(turn: Turn) -> None:
 def _decide(turn: Turn) -> None:
     state = turn.state
     if state.phase == "starting" and not unready(state):
-        desired = msgspec.structs.replace(state.desired, live=True)
-        turn.set(phase="live", until=0.0, desired=desired)
+        turn.want(live=True)
+        turn.set(phase="live", until=0.0)
         turn.report("live", "every group has its replicas")
     elif state.phase == "stopping" and all(
         envelope.reach == "ended" for envelope in state.envelopes.values()
@@ -85,7 +87,7 @@ def _finish(turn: Turn) -> None:
     state = turn.state
     turn.set(phase="stopped", until=0.0, adopting=0.0, replicas={}, keeping=())
     for envelope in turn.state.envelopes.values():
-        turn.put_envelope(envelope, reach="ended", until=0.0, trusted=0.0)
+        turn.put_envelope(envelope, reach="ended", until=0.0, trusted=0.0, moving=0.0)
     turn.effects.append(effects.Finished(state.result, state.fault))
 
 
@@ -110,8 +112,10 @@ def _order(turn: Turn, host: str) -> None:
         restarts=spec.restarts,
         heartbeats=spec.heartbeats,
         stop_timeout=spec.stop_timeout,
-        application=spec.application,
+        application=_application(spec, host),
         on_manager_lost=spec.on_manager_lost,
+        stop_after=spec.stop_after,
+        advertise=spec.hosts[host].address,
     )
     if orders == envelope.orders:
         return
@@ -121,8 +125,16 @@ def _order(turn: Turn, host: str) -> None:
     turn.send(host, orders)
 
 
+def _application(spec: Spec, host: str) -> Application:
+    """The application, with what this host shows to the others."""
+    certificates = spec.hosts[host].certificates
+    if certificates is None:
+        return spec.application
+    return msgspec.structs.replace(spec.application, certificates=certificates)
+
+
 def _group_order(group: Group) -> GroupOrder:
-    return GroupOrder(group.components, group.entry, group.preload, group.listeners)
+    return GroupOrder(group.components, group.entry, group.preload, group.listeners, group.prefer)
 
 
 def _set_timers(turn: Turn) -> None:
@@ -132,6 +144,7 @@ def _set_timers(turn: Turn) -> None:
     for envelope in state.envelopes.values():
         wanted[f"envelope:{envelope.host}"] = envelope.until
         wanted[f"trust:{envelope.host}"] = envelope.trusted
+        wanted[f"grace:{envelope.host}"] = envelope.moving
     for replica in state.replicas.values():
         wanted[f"replica:{replica.id}"] = replica.until
     timers = {name: when for name, when in wanted.items() if when}

@@ -10,6 +10,7 @@ from typing import Final, Literal
 import msgspec
 
 from weaver.control.messages import Application, Fault, Heartbeats, Orders, Restarts
+from weaver.manager.hosts import HostSpec, Slot
 from weaver.manager.placement import Group
 from weaver.routing import Assignment, Routing
 
@@ -47,54 +48,68 @@ class Waits(msgspec.Struct, frozen=True):
     retry_most: float = 5.0
     trust: float = 10.0
     """For a lost envelope to come back, before its replicas get no more calls."""
+    moved: float = 60.0
+    """For a lost envelope to come back, before its replicas are started on other hosts."""
     adopt: float = 15.0
     """For replicas of an earlier manager to be found again, before routing is changed."""
 
 
 class Spec(msgspec.Struct, frozen=True, kw_only=True):
-    """What shall run. `hosts` maps the name of each host to its tags.
+    """What shall run, and on which hosts, by name.
 
-    `application` may hold secrets: a spec is not written to disk. `foreground`: the run fails when
-    an envelope's process ends; else the envelope is started again. `outlives_entry`: the deployment
-    goes on when the entry's main has returned.
+    `application` and `hosts` may hold secrets: a spec is not written to disk. `on_manager_lost` is
+    what envelopes do without a manager: "end" soon, "continue", or "stop" after `stop_after`
+    seconds. `foreground`: the run fails when an envelope's process ends; else the envelope is
+    started again. `outlives_entry`: the deployment goes on when the entry's main has returned.
     """
 
     application: Application
     groups: dict[str, Group]
-    hosts: dict[str, tuple[str, ...]]
+    hosts: dict[str, HostSpec]
     restarts: Restarts = Restarts()
     heartbeats: Heartbeats = Heartbeats()
     stop_timeout: float = 10.0
     on_manager_lost: str = "end"
+    stop_after: float = 0.0
     foreground: bool = False
     outlives_entry: bool = False
     waits: Waits = Waits()
 
 
-class Slot(msgspec.Struct, frozen=True):
-    """The place of one replica: it stays the same over restarts."""
+class StandIn(msgspec.Struct, frozen=True):
+    """A replica that runs elsewhere because its host was lost; `home` is that host.
 
-    group: str
-    host: str
+    `successor` is the replica that takes over from it there, once it is ready; "" for none yet.
+    """
+
+    home: str
+    successor: str = ""
 
 
 class Desired(msgspec.Struct, frozen=True):
     """What has been decided and must survive the manager. Free of secrets.
 
     `slots` maps replica ids to their places; `homes` says who owns which slices while all replicas
-    of a group are ready. `live`: the deployment has been live once.
+    of a group are ready. `live`: the deployment has been live once. `leaving` are replicas that are
+    not wanted any more and may still run: their names are not used again until their end has been
+    confirmed. `away` are hosts that were lost for too long, and `stand_ins` the replicas that run
+    elsewhere for that reason.
     """
 
     replicas: dict[str, int] = {}
     slots: dict[str, Slot] = {}
     homes: dict[str, Assignment] = {}
     live: bool = False
+    leaving: dict[str, Slot] = {}
+    away: tuple[str, ...] = ()
+    stand_ins: dict[str, StandIn] = {}
 
 
 class Replica(msgspec.Struct, frozen=True):
     """One replica. `until` is when its stage has lasted too long, 0 where it may last.
 
     `started` is in seconds since the epoch, all other times are of the control loop's clock.
+    `address` is where replicas on its host dial it, `remote` where those on other hosts do.
     `proven`: it has been ready once; `adopted`: an earlier manager has started it.
     """
 
@@ -108,6 +123,7 @@ class Replica(msgspec.Struct, frozen=True):
     restarts: int = 0
     started: float = 0.0
     address: str = ""
+    remote: str = ""
     nonce: str = ""
     probes: int = 0
     proven: bool = False
@@ -119,17 +135,19 @@ class Replica(msgspec.Struct, frozen=True):
 class Envelope(msgspec.Struct, frozen=True):
     """One envelope. `session` numbers the attempts to reach it: what comes from others is old.
 
-    `until` is when its state has lasted too long; `trusted`, while it is lost, when its replicas
-    lose their routes. Both are 0 where they do not apply. `orders` is what it was sent last.
+    `until` is when its state has lasted too long. While it is lost, `trusted` is when its replicas
+    lose their routes and `moving` when they are started elsewhere. All are 0 where they do not
+    apply. `distrusted`: `trusted` has passed. `orders` is what it was sent last.
     """
 
     host: str
-    tags: tuple[str, ...] = ()
     reach: Reach = "waiting"
     session: int = 0
     attempts: int = 0
     until: float = 0.0
     trusted: float = 0.0
+    distrusted: bool = False
+    moving: float = 0.0
     pid: int = 0
     orders: Orders | None = None
     listeners: dict[str, str] = {}
@@ -180,7 +198,7 @@ def initial(spec: Spec, *, epoch: int, seed: str, desired: Desired | None = None
         seed=seed,
         phase="live" if desired is not None and desired.live else "starting",
         desired=desired or Desired(),
-        envelopes={host: Envelope(host, tags) for host, tags in spec.hosts.items()},
+        envelopes={host: Envelope(host) for host in spec.hosts},
         routing=Routing(first),
         orders=first,
         adopting=float("inf") if desired is not None and desired.live else 0.0,

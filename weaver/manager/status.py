@@ -6,6 +6,7 @@ from weaver.control.operator import (
     ListenerReport,
     ReplicaReport,
 )
+from weaver.manager.envelopes import reachable
 from weaver.manager.scaling import number_of
 from weaver.manager.settle import wanted_in
 from weaver.manager.state import Replica, State
@@ -55,7 +56,7 @@ def _replica(replica: Replica) -> ReplicaReport:
 
 def _listeners(state: State) -> tuple[ListenerReport, ...]:
     found = {
-        (name, address)
+        (name, reachable(state, envelope.host, address))
         for envelope in state.envelopes.values()
         for name, address in envelope.listeners.items()
     }

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from weaver.control.messages import Fault
 from weaver.manager import envelopes, load, replicas, scaling
 from weaver.manager.effects import Effect
 from weaver.manager.events import (
@@ -17,7 +18,8 @@ from weaver.manager.events import (
     StopRequested,
     TimerFired,
 )
-from weaver.manager.settle import overdue, settle
+from weaver.manager.hosts import shortage
+from weaver.manager.settle import overdue, settle, wanted_in
 from weaver.manager.state import Envelope, State
 from weaver.manager.turn import Turn
 
@@ -81,11 +83,20 @@ def _begin(turn: Turn) -> None:
     state = turn.state
     if state.phase == "starting":
         turn.set(until=turn.now + state.spec.waits.deploy)
+        if (fault := _shortage(state)) is not None:
+            turn.fail(fault)
+            return
     if state.adopting:
         turn.set(adopting=turn.now + state.spec.waits.adopt)
     for envelope in state.envelopes.values():
         if envelope.session == 0:
             turn.reach(envelope)
+
+
+def _shortage(state: State) -> Fault | None:
+    spec = state.spec
+    wanted = {name: wanted_in(state, name) for name, g in spec.groups.items() if not g.external}
+    return shortage(spec.groups, spec.hosts, wanted)
 
 
 def _fire(turn: Turn, name: str) -> None:
@@ -104,6 +115,8 @@ def _fire(turn: Turn, name: str) -> None:
             envelopes.overdue(turn, state.envelopes[subject])
         case "trust":
             envelopes.distrust(turn, state.envelopes[subject])
+        case "grace":
+            envelopes.give_up(turn, state.envelopes[subject])
         case "replica":
             replicas.overdue(turn, state.replicas[subject])
         case _:

@@ -20,10 +20,15 @@ class Turn:
         self.state = state
         self.now = now
         self.effects: list[Effect] = []
+        self.given_up: tuple[str, ...] = ()  # hosts, in this step
 
     def set(self, **changes: Any) -> None:
         """Replace fields of the state."""
         self.state = msgspec.structs.replace(self.state, **changes)
+
+    def want(self, **changes: Any) -> None:
+        """Replace fields of the desired state."""
+        self.set(desired=msgspec.structs.replace(self.state.desired, **changes))
 
     def put(self, replica: Replica, **changes: Any) -> Replica:
         """Replace a replica, with these changes; returns the new one."""
@@ -32,8 +37,12 @@ class Turn:
         return new
 
     def remove(self, replica: Replica) -> None:
-        """Forget a replica."""
+        """Forget a replica, which runs no more: its name is free."""
         self.set(replicas={k: v for k, v in self.state.replicas.items() if k != replica.id})
+        desired = self.state.desired
+        if replica.id in desired.leaving:
+            leaving = {k: slot for k, slot in desired.leaving.items() if k != replica.id}
+            self.want(leaving=leaving)
 
     def put_envelope(self, envelope: Envelope, **changes: Any) -> Envelope:
         """Replace an envelope, with these changes; returns the new one."""
@@ -95,9 +104,11 @@ class Turn:
 
     def ended(self, envelope: Envelope) -> None:
         """Nothing runs on a host any more, or nothing that is this manager's."""
-        self.put_envelope(envelope, reach="ended", until=0.0, trusted=0.0, pid=0, listeners={})
-        for replica in self.replicas_on(envelope.host):
-            self.remove(replica)
+        self.put_envelope(
+            envelope, reach="ended", until=0.0, trusted=0.0, moving=0.0, pid=0, listeners={}
+        )
+        replicas = {k: r for k, r in self.state.replicas.items() if r.host != envelope.host}
+        self.set(replicas=replicas)
 
     def patience(self, *, at_once: bool = False) -> float:
         """Seconds for what shall end to do so: drain, stop, SIGTERM, and some for the way."""

@@ -13,6 +13,7 @@ from weaver.config.load import load_mapping
 from weaver.control.messages import Application
 from weaver.deployers.multiprocess import HOST
 from weaver.errors import ConfigError, UsageError
+from weaver.manager.hosts import HostSpec
 from weaver.manager.placement import Group, place, placeable
 from weaver.manager.state import Spec
 from weaver.proclet.definition import Definition
@@ -56,7 +57,7 @@ def spec_of(
     return Spec(
         application=_application(definition, config, tables, source),
         groups=groups,
-        hosts={HOST: ()},
+        hosts={HOST: HostSpec()},
         stop_timeout=float(config.app.stop_timeout),
         foreground=True,
         outlives_entry=True,

@@ -9,7 +9,8 @@ from weaver.deployers.journal import KEPT, Journal
 from weaver.errors import WeaverError
 from weaver.manager.assignment import assign
 from weaver.manager.events import Began, Broke, Event, HostSaid, ScaleRequested, TimerFired
-from weaver.manager.state import Desired, Slot
+from weaver.manager.hosts import Slot
+from weaver.manager.state import Desired
 from weaver.routing import Assignment
 
 DESIRED = Desired(
