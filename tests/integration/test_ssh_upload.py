@@ -7,7 +7,7 @@ from ssh_fakes import host_at, local, write_pex
 from weaver.deployers.ssh.upload import Parcel, plan, upload
 
 
-def test_a_build_is_uploaded_and_installed_in_three_round_trips(tmp_path: Path) -> None:
+def test_a_build_is_uploaded_and_installed_in_two_round_trips(tmp_path: Path) -> None:
     host = host_at(tmp_path / "home")
     path = write_pex(tmp_path / "a.pex")
     parcel = Parcel("shop", path)
@@ -15,7 +15,7 @@ def test_a_build_is_uploaded_and_installed_in_three_round_trips(tmp_path: Path) 
 
     done = upload(host, parcel, lambda *step: steps.append(step))
 
-    assert local(host).runs == 3
+    assert local(host).runs == 2
     release = tmp_path / "home" / ".weaver" / "releases" / parcel.build_id
     assert (release / "app.pex").read_bytes() == path.read_bytes()
     assert done.installed

@@ -20,7 +20,8 @@ MOST: Final = 256 * 1024
 DIGEST_SIZE: Final = 12
 """Bytes of the SHA-256 by which a chunk is known; the whole file is held to all 32 of its own."""
 
-_STABLE: Final = (".bootstrap/", ".deps/")  # pex itself, and the wheels
+_PEX_ITSELF: Final = ".bootstrap/"
+_WHEELS: Final = ".deps/"
 _STABLE_LEAST: Final = 64 * 1024
 _CHANGED: Final = ("PEX-INFO", "__main__.py", "__pex__/")  # with every build: they hold its hash
 _ALONE: Final = ("weaver_manifest.json",)  # likewise, among others that do not change
@@ -120,18 +121,18 @@ def _borders(directory: _Directory) -> list[int]:
     first = members[0].start if members else 0
     return [
         *range(0, min(first, 64 * _STUB), _STUB),
-        *_group(members, _OWN),
-        *_group(directory.entries, _ENTRIES),
+        *_group(members, _OWN, depth=2),
+        *_group(directory.entries, _ENTRIES, depth=1),
         directory.end,
     ]
 
 
-def _group(parts: Iterable[_Member], own: tuple[int, int]) -> Iterator[int]:
+def _group(parts: Iterable[_Member], own: tuple[int, int], depth: int) -> Iterator[int]:
     """The starts of parts that begin a chunk."""
     least, most = own
     start, key = -1, ""
     for part in parts:
-        its_key, size = _key(part.name), part.start - start
+        its_key, size = _key(part.name, depth), part.start - start
         if start < 0 or its_key != key:
             cut = True
         elif its_key:
@@ -144,10 +145,15 @@ def _group(parts: Iterable[_Member], own: tuple[int, int]) -> Iterator[int]:
             yield start
 
 
-def _key(name: str) -> str:
-    """What a member changes with, such as one wheel; "" for the application's own code."""
-    if name.startswith(_STABLE):
-        return "/".join(name.split("/", 2)[:2])
+def _key(name: str, depth: int) -> str:
+    """What a member changes with, such as one wheel; "" for the application's own code.
+
+    Where a wheel begins a chunk, applications share it: at a depth of 2 folders.
+    """
+    if name.startswith(_WHEELS):
+        return "/".join(name.split("/", depth)[:depth])
+    if name.startswith(_PEX_ITSELF):
+        return _PEX_ITSELF
     if name.startswith(_CHANGED):
         return "changed"
     return name if name in _ALONE else ""

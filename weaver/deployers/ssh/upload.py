@@ -1,4 +1,4 @@
-"""Bring a build to a host: ask what is absent, send that, install it. At most three round trips.
+"""Bring a build to a host: ask what is absent, then send and install that, in two round trips.
 
 Decides the order, and that nothing is sent twice or without need. Chunks are packed once for all
 hosts, from whichever thread needs them first.
@@ -102,23 +102,12 @@ def upload(
     where it was interrupted.
     """
     needs = _needs(host, parcel, announce=True, token=token)
-    sent = 0 if needs.complete else _send(host, parcel, needs.missing, progress, token)
-    if needs.installed:
-        return Uploaded(needs.python, sent, installed=False)
-    python, done = _install(host, parcel, token)
-    return Uploaded(python, sent, done)
-
-
-def _install(host: RemotePython, parcel: Parcel, token: str) -> tuple[str, bool]:
-    arguments = {
-        "app": parcel.app,
-        "build_id": parcel.build_id,
-        "patience": INSTALL_TIMEOUT,
-        "token": token,
-    }
-    calls = [Call("install", "install", arguments)]
-    [found] = call(host, calls, timeout=INSTALL_TIMEOUT + TIMEOUT)
-    return found["python"], found["done"]
+    if needs.complete and needs.installed:
+        return Uploaded(needs.python, 0, installed=False)
+    if needs.complete:
+        [found] = call(host, [_install(parcel, token)], timeout=INSTALL_TIMEOUT + TIMEOUT)
+        return Uploaded(needs.python, 0, found["done"])
+    return _send(host, parcel, needs, progress, token)
 
 
 def _needs(host: RemotePython, parcel: Parcel, *, announce: bool, token: str = "") -> Needs:
@@ -127,28 +116,20 @@ def _needs(host: RemotePython, parcel: Parcel, *, announce: bool, token: str = "
 
 
 def _send(
-    host: RemotePython,
-    parcel: Parcel,
-    missing: tuple[int, ...],
-    progress: Progress | None,
-    token: str,
-) -> int:
-    """Send chunks, and once more those that turn out to be damaged there."""
-    calls = [
-        Call(
-            "receive",
-            "receive",
-            {"app": parcel.app, "build_id": parcel.build_id, "token": token},
-        )
-    ]
-    sent = 0
+    host: RemotePython, parcel: Parcel, needs: Needs, progress: Progress | None, token: str
+) -> Uploaded:
+    """Send chunks, and once more those that turn out to be damaged there; then install."""
+    receive = {"app": parcel.app, "build_id": parcel.build_id, "token": token}
+    calls = [Call("receive", "receive", receive), _install(parcel, token)]
+    timeout = UPLOAD_TIMEOUT + INSTALL_TIMEOUT
+    sent, missing = 0, needs.missing
     for _ in range(2):
         data = _Data(host.remote.name, parcel, missing, progress)
-        [found] = call(host, calls, data=data, timeout=UPLOAD_TIMEOUT)
+        received, *installed = call(host, calls, data=data, timeout=timeout)
         sent += data.total
-        missing = tuple(found["missing"])
-        if not missing:
-            return sent
+        if installed:
+            return Uploaded(needs.python, sent, installed[0]["done"])
+        missing = tuple(received["missing"])
     raise HostError(
         "the host does not keep what is written",
         host=host.remote.name,
@@ -156,6 +137,16 @@ def _send(
         why=f"{len(missing)} chunks were sent twice and are not there as they were sent",
         fix="check the disk of the host",
     )
+
+
+def _install(parcel: Parcel, token: str) -> Call:
+    arguments = {
+        "app": parcel.app,
+        "build_id": parcel.build_id,
+        "patience": INSTALL_TIMEOUT,
+        "token": token,
+    }
+    return Call("install", "install", arguments)
 
 
 class _Data:

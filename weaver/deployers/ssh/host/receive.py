@@ -43,7 +43,8 @@ def receive(place: Place, app: str, build_id: str, token: str = "") -> dict[str,
             write(place.blobs / digest, data)
         release = place.release(build_id)
         with locked(release / "lock"):
-            return {"missing": _assemble(place, release, known)}
+            bad = _assemble(place, release, known)
+    return {"missing": bad, "stop": bool(bad)}
 
 
 def _exactly(source: BinaryIO, size: int) -> bytes:

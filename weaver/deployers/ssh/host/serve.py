@@ -26,7 +26,7 @@ def main() -> None:
     try:
         directory, calls = json.loads(zlib.decompress(source.read(int(source.readline()))))
         place = Place(directory, source)
-        reply: dict[str, Any] = {"results": [_call(place, *call) for call in calls]}
+        reply: dict[str, Any] = {"results": _call_all(place, calls)}
     except Fault as fault:
         reply = {"fault": vars(fault)}
     except OSError as error:
@@ -45,9 +45,15 @@ def main() -> None:
             pass
 
 
-def _call(place: Place, module: str, name: str, arguments: Any) -> Any:
-    home = sys.modules["weaver.deployers.ssh.host." + module]
-    return getattr(home, name)(place, **arguments)
+def _call_all(place: Place, calls: Any) -> list[Any]:
+    """The results, up to one that says `stop`: the calls after it would be of no use."""
+    results: list[Any] = []
+    for module, name, arguments in calls:
+        home = sys.modules["weaver.deployers.ssh.host." + module]
+        results.append(getattr(home, name)(place, **arguments))
+        if isinstance(results[-1], dict) and results[-1].get("stop"):
+            break
+    return results
 
 
 def _explained(error: OSError, directory: str) -> Fault:
