@@ -1,24 +1,55 @@
 """Whether a PEX can run on an interpreter: told from its manifest and the names of its wheels."""
 
+import os
 import platform
+import struct
 import sys
 from collections.abc import Iterable
 
 from weaver.packaging.manifest import Manifest
+from weaver.packaging.tags import Interpreter, mismatch
+
+# The architecture of a 32-bit interpreter on a 64-bit machine.
+_NARROW = {"x86_64": "i686", "amd64": "32", "aarch64": "armv7l"}
 
 
-def unsuited(manifest: Manifest, distributions: Iterable[str]) -> str:
-    """Why this interpreter cannot run the PEX; "" if it can."""
-    here = f"{sys.version_info.major}.{sys.version_info.minor}"
-    if manifest.python and manifest.python != here:
-        return f"it was built for Python {manifest.python}, and this is Python {here}"
-    machine, system = platform.machine().lower(), sys.platform
-    for wheel in distributions:
-        tag = wheel.removesuffix(".whl").rpartition("-")[2].lower()
-        if tag == "any":
-            continue
-        fits_system = {"linux": "linux", "darwin": "macosx", "win32": "win"}.get(system, "") in tag
-        fits_machine = machine in tag or "universal2" in tag
-        if not (fits_system and fits_machine):
-            return f"{wheel} is for another platform, and this is {system} on {machine}"
-    return ""
+def unsuited(
+    manifest: Manifest, distributions: Iterable[str], on: Interpreter | None = None
+) -> str:
+    """Why an interpreter, by default this one, cannot run the PEX; "" if it can."""
+    return unsuited_for(manifest.python, distributions, on or this_interpreter())
+
+
+def unsuited_for(python: str, wheels: Iterable[str], on: Interpreter) -> str:
+    """The same, of a PEX that was built for minor version `python` and holds these wheels."""
+    if python and python != on.minor:
+        return f"it was built for Python {python}, and this is Python {on.minor}"
+    return next((reason for wheel in wheels if (reason := mismatch(wheel, on))), "")
+
+
+def this_interpreter() -> Interpreter:
+    """The Python that runs this."""
+    machine, bits = platform.machine().lower(), struct.calcsize("P") * 8
+    return Interpreter(
+        version=platform.python_version(),
+        system=sys.platform,
+        machine=machine_of(machine, bits),
+        libc=_libc(),
+        implementation=sys.implementation.name,
+        free_threaded="t" in getattr(sys, "abiflags", ""),
+        path=sys.executable,
+    )
+
+
+def machine_of(machine: str, bits: int) -> str:
+    """The architecture of an interpreter of so many bits on a machine, as wheels call it."""
+    return _NARROW.get(machine, machine) if bits == 32 else machine
+
+
+def _libc() -> str:
+    if sys.platform == "darwin":
+        return f"macos {platform.mac_ver()[0]}"
+    try:
+        return os.confstr("CS_GNU_LIBC_VERSION") or "musl"
+    except (AttributeError, OSError, ValueError):
+        return "musl" if sys.platform == "linux" else ""
