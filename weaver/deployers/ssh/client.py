@@ -139,7 +139,7 @@ class _Gateway:
         with self._lock:
             if self._fault is not None:  # those who waited meanwhile need not try again
                 raise self._fault
-            if self._connection is not None and not self._connection.is_open:
+            if self._connection is not None and not self._connection.alive:
                 self._connection.close()
                 self._connection = None
             if self._connection is None:

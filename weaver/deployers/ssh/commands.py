@@ -9,6 +9,7 @@ from typing import Final
 
 import paramiko
 
+from weaver.deployers.ssh.handshake import Transport
 from weaver.deployers.ssh.remote import Completed
 
 CHUNK: Final = 256 * 1024
@@ -26,7 +27,11 @@ class Lost(Exception):
 
 
 def execute(
-    channel: paramiko.Channel, command: str, stdin: bytes | Iterable[bytes], deadline: float
+    transport: Transport,
+    channel: paramiko.Channel,
+    command: str,
+    stdin: bytes | Iterable[bytes],
+    deadline: float,
 ) -> Completed:
     """Run a command on a channel of its own, and close that.
 
@@ -35,7 +40,7 @@ def execute(
     with contextlib.closing(channel):
         channel.settimeout(max(0.01, deadline - time.monotonic()))
         try:
-            channel.exec_command(command)
+            transport.start_command(channel, command)
         except (paramiko.SSHException, EOFError, OSError) as error:
             raise Lost from error
         feeder = _Feeder(channel, stdin)
@@ -46,7 +51,7 @@ def execute(
             feeder.join()
     if feeder.error is not None:
         raise feeder.error
-    if completed.exit_code == -1 and _is_lost(channel.get_transport()):
+    if completed.exit_code == -1 and _is_lost(transport):
         raise Lost
     return completed
 

@@ -3,15 +3,17 @@
 How it comes about is decided in client.py.
 """
 
+import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterable
 from types import TracebackType
-from typing import Final, Protocol, Self
+from typing import Final, Protocol, Self, TypeVar
 
 import paramiko
 
-from weaver.deployers.ssh import commands, faults, handshake
+from weaver.deployers.ssh import commands, faults, handshake, unix_channel
+from weaver.deployers.ssh.channel_link import ChannelLink
 from weaver.deployers.ssh.client_config import ClientConfig
 from weaver.deployers.ssh.inventory import Host
 from weaver.deployers.ssh.remote import Completed
@@ -21,6 +23,8 @@ SESSIONS: Final = 8
 OPENING: Final = 10.0
 """Seconds that a host may take to open a channel."""
 _ALONE: Final = 20  # refusals in a row, 50 ms apart, after which no session is to be had
+
+T = TypeVar("T")
 
 
 class Below(Protocol):
@@ -61,7 +65,7 @@ class Connection:
         return self.host.name
 
     @property
-    def is_open(self) -> bool:
+    def alive(self) -> bool:
         """Whether nothing is known to have ended the connection."""
         return self._transport.is_active()
 
@@ -75,9 +79,9 @@ class Connection:
         where the host opens no session, and what `stdin` raises.
         """
         deadline = time.monotonic() + timeout
-        channel = self._open_session(deadline, timeout)
+        channel = self._begin_session(deadline, timeout)
         try:
-            return commands.execute(channel, command, stdin, deadline)
+            return commands.execute(self._transport, channel, command, stdin, deadline)
         except commands.Lost as error:
             raise faults.lost(self.host, self._transport.get_exception()) from error
         except commands.Late as error:
@@ -85,19 +89,35 @@ class Connection:
         finally:
             self._end_session()
 
-    def open_unix(self, path: str) -> paramiko.Channel:
+    def open_unix(
+        self, path: str, loop: asyncio.AbstractEventLoop, *, python: str = ""
+    ) -> ChannelLink | None:
+        """A link to a Unix socket of the host for an event loop, None where nobody listens.
+
+        Blocks: call it in a thread. `python` is an absolute path there, for hosts whose sshd does
+        not forward to sockets. Raises WeaverError where the socket may not be used or there is no
+        way to it, and Unreachable.
+        """
+        python = python or (self.host.python if self.host.python.startswith("/") else "")
+        opened = unix_channel.open_unix(self, path, python, faults.place(self.host))
+        return ChannelLink(opened.channel, loop, opened.first) if opened is not None else None
+
+    def open_streamlocal(self, path: str) -> paramiko.Channel:
         """A channel to a Unix socket of the host.
 
         Raises ChannelException where the host refuses, for whichever reason, and Unreachable.
         """
-        return self._open(lambda: self._transport.open_streamlocal(path, OPENING))
+        return self._open(lambda seconds: self._transport.open_streamlocal(path, seconds))
 
-    def open_session(self) -> paramiko.Channel:
-        """A channel that a command can be run on, beside those of `run`; close it.
+    def open_command(self, command: str, timeout: float = OPENING) -> paramiko.Channel:
+        """A session that runs a command line, beside those of `run`; close it.
 
-        Raises ChannelException where the host refuses, and Unreachable.
+        `timeout` in seconds is for the host to open it. Raises ChannelException where the host
+        refuses, and Unreachable.
         """
-        return self._open(lambda: self._transport.open_session(timeout=OPENING))
+        channel = self._open_session(timeout)
+        self._open(lambda _: self._transport.start_command(channel, command))
+        return channel
 
     def open_tcp(self, hostname: str, port: int) -> paramiko.Channel:
         """A channel to what the host reaches at an address.
@@ -106,7 +126,9 @@ class Connection:
         """
         target, source = (hostname, port), ("127.0.0.1", 0)
         return self._open(
-            lambda: self._transport.open_channel("direct-tcpip", target, source, timeout=OPENING)
+            lambda seconds: self._transport.open_channel(
+                "direct-tcpip", target, source, timeout=seconds
+            )
         )
 
     def close(self) -> None:
@@ -115,17 +137,25 @@ class Connection:
         self._transport.join(2.0)
         self._below.close()
 
-    def _open(self, open_channel: Callable[[], paramiko.Channel]) -> paramiko.Channel:
+    def _open_session(self, timeout: float) -> paramiko.Channel:
+        patience = max(0.01, min(timeout, OPENING))
+        return self._open(lambda seconds: self._transport.open_session(timeout=seconds), patience)
+
+    def _open(self, act: Callable[[float], T], patience: float = OPENING) -> T:
+        """What `act` opens in so many seconds; its failures, as errors."""
         try:
-            return open_channel()
+            return act(patience)
         except paramiko.ChannelException:
             raise
         except (paramiko.SSHException, EOFError, OSError) as error:
-            if self._transport.is_active():
-                raise faults.late(self.host, "a channel", OPENING) from error
-            raise faults.lost(self.host, error) from error
+            if not self._transport.is_active():
+                raise faults.lost(self.host, error) from error
+            if "Timeout" in str(error):
+                raise faults.late(self.host, "a channel", patience) from error
+            # Of several refusals at the same time, paramiko gives the reason to one thread only.
+            raise paramiko.ChannelException(2, "refused") from error
 
-    def _open_session(self, deadline: float, timeout: float) -> paramiko.Channel:
+    def _begin_session(self, deadline: float, timeout: float) -> paramiko.Channel:
         """A session, in turn: a host that allows fewer than we use makes the others wait."""
         with self._sessions:
             if not self._sessions.wait_for(
@@ -143,7 +173,7 @@ class Connection:
         refused = 0
         while True:
             try:
-                return self.open_session()
+                return self._open_session(deadline - time.monotonic())
             except paramiko.ChannelException as error:
                 with self._sessions:
                     # One that has ended counts until the host has cleaned up after it.

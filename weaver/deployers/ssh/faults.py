@@ -128,7 +128,7 @@ def lost(host: Host, error: BaseException | None = None) -> Unreachable:
 def late(host: Host, doing: str, timeout: float) -> Unreachable:
     """An answer that did not come in time; `doing` is what was to be done."""
     return Unreachable(
-        f"{host.name} did not answer within {timeout:g} s",
+        f"{host.name} did not answer within {timeout:.3g} s",
         where=place(host),
         why=f"while waiting for: {doing}",
         fix="see whether the host is up and not overloaded",
