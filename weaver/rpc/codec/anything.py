@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
-from weaver.rpc.codec.plan import filled
+from weaver.rpc.codec.filling import filled
 
 MOST_DEPTH: Final = 50
 _MOST_DIGITS: Final = 100_000

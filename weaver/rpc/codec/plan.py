@@ -10,23 +10,50 @@ import itertools
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-import msgspec
-
 Source = Callable[[str], str]
 """Given the name of a variable, the source of an expression over it."""
 
-Row = Callable[[], tuple[str, str]]
-"""Fresh names to unpack a value into, and the source of an expression over them.
-
-Unpacking nested rows by one target is what makes records cheap: before Python 3.12 every
-comprehension is a call, so one per record would double the cost (bench/codec.py).
-"""
+Row = Callable[[], "Unpacking"]
+"""How to take one value apart, with names that are used nowhere else."""
 
 Parts = Callable[[Any], Iterable[tuple[str, "Plan", Any]]]
 """The parts of a value, each with its place ("`.name`", "[3]"), plan and value."""
 
 Build = Callable[[Any], "Plan"]
 """The plan of an inner type, made with the same workshop. Raises Unsupported."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class Unpacking:
+    """Source that takes a value apart by one target, and makes another of the parts.
+
+    Unpacking nested rows by one target is what makes records cheap: before Python 3.12 every
+    comprehension is a call, so one per record would double the cost (bench/codec.py). `before` and
+    `after` are assignments, target and value each, around that of the value to `target`;
+    `variable` holds the value where there are some.
+    """
+
+    variable: str
+    target: str
+    value: str
+    before: tuple[tuple[str, str], ...] = ()
+    after: tuple[tuple[str, str], ...] = ()
+
+    def over(self, values: str) -> str:
+        """The inside of a comprehension over many values."""
+        if not self.before and not self.after:
+            return f"{self.value} for {self.target} in {values}"
+        # CPython compiles `for x in [y]` inside a comprehension as an assignment.
+        assigned = "".join(f" for {name} in [{value}]" for name, value in self._assignments())
+        return f"{self.value} for {self.variable} in {values}{assigned}"
+
+    def body(self) -> str:
+        """The lines of a function that is given `variable`."""
+        lines = [f"{n} = {v}" for n, v in self._assignments() if n != v]
+        return "".join(f"    {line}\n" for line in [*lines, f"return {self.value}"])
+
+    def _assignments(self) -> tuple[tuple[str, str], ...]:
+        return (*self.before, (self.target, self.variable), *self.after)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -68,19 +95,24 @@ def converted(source: Source | None, variable: str) -> str:
     return variable if source is None else source(variable)
 
 
-def unpacked(row: Row | None, source: Source | None, variable: str) -> tuple[str, str]:
-    """The target that takes a value apart, and the source of its conversion."""
-    return row() if row is not None else (variable, converted(source, variable))
+def unpacked(row: Row | None, source: Source | None, variable: str) -> Unpacking:
+    """How a value is converted: by its row, or as a whole."""
+    return row() if row is not None else Unpacking(variable, variable, converted(source, variable))
+
+
+def surroundings(
+    parts: Sequence[Unpacking],
+) -> tuple[tuple[tuple[str, str], ...], tuple[tuple[str, str], ...]]:
+    """What all parts of one target need assigned before and after it."""
+    return (
+        tuple(pair for part in parts for pair in part.before),
+        tuple(pair for part in parts for pair in part.after),
+    )
 
 
 def from_row(row: Row) -> Source:
     """A row as an expression over a variable."""
-
-    def source(variable: str) -> str:
-        target, expression = row()
-        return f"[{expression} for {target} in ({variable},)][0]"
-
-    return source
+    return lambda variable: f"[{row().over(f'({variable},)')}][0]"
 
 
 def not_a(shown: str, accepted: tuple[type[Any], ...]) -> Callable[[Any], str]:
@@ -92,18 +124,6 @@ def not_a(shown: str, accepted: tuple[type[Any], ...]) -> Callable[[Any], str]:
         return f"is `{type(value).__name__}`, expected `{shown}`"
 
     return fault
-
-
-def filled(cls: type[Any], names: Sequence[str], values: Sequence[Any]) -> Any:
-    """An instance with these fields, made without running `__init__` or `__post_init__`."""
-    kind: Any = cls
-    made = kind.__new__(kind)
-    setter: Any = (
-        msgspec.structs.force_setattr if issubclass(cls, msgspec.Struct) else object.__setattr__
-    )
-    for name, value in zip(names, values, strict=True):
-        setter(made, name, value)
-    return made
 
 
 class Unsupported(Exception):  # a finding, turned into a Problem or UnsupportedType
@@ -144,12 +164,8 @@ class Workshop:
     def _function(self, row: Row | None, source: Source | None) -> Callable[[Any], Any] | None:
         if source is None:
             return None
-        variable = self.variable()
-        target, expression = unpacked(row, source, variable)
-        text = f"def convert({variable}):\n"
-        if target != variable:
-            text += f"    {target} = {variable}\n"
-        text += f"    return {expression}\n"
+        unpacking = unpacked(row, source, self.variable())
+        text = f"def convert({unpacking.variable}):\n{unpacking.body()}"
         # The source holds generated names, attribute names of classes and brackets only.
         exec(compile(text, "<weaver codec>", "exec"), self.names)  # noqa: S102
         function: Callable[[Any], Any] = self.names["convert"]

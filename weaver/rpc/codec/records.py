@@ -1,13 +1,12 @@
 """Records: dataclasses, attrs classes, msgspec Structs, pydantic models, NamedTuple, TypedDict.
 
 They travel as arrays of their fields, without names. Rebuilding calls the plain constructor of a
-class whose constructor only assigns; of any other class it sets the fields and runs neither
-`__init__` nor `__post_init__`, because the sender has run them. An instance of a subclass is
-refused, never sliced.
+class whose constructor only assigns, or does those assignments itself (`constructors.py`); of any
+other class it sets the fields and runs neither `__init__` nor `__post_init__`, because the sender
+has run them. An instance of a subclass is refused, never sliced.
 """
 
 import dataclasses
-import inspect
 import sys
 import typing
 from collections.abc import Callable, Sequence
@@ -15,16 +14,19 @@ from typing import Any
 
 import msgspec
 
+from weaver.rpc.codec.constructors import assignable, keyword_fields, only_assigns
+from weaver.rpc.codec.filling import filled, filled_model
 from weaver.rpc.codec.plan import (
     Build,
     Plan,
     Row,
     Source,
+    Unpacking,
     Unsupported,
     Workshop,
     converted,
-    filled,
     from_row,
+    surroundings,
     unpacked,
 )
 from weaver.rpc.codec.scalars import refuse_class
@@ -163,12 +165,41 @@ def _taking_apart(cls: type[Any], fields: Sequence[tuple[str, Plan]], workshop: 
 def _putting_together(
     cls: type[Any], fields: Sequence[tuple[str, Plan]], workshop: Workshop
 ) -> Row:
+    if assignable(cls):
+        return _assigning(cls, fields, workshop)
     make = _maker(cls, [name for name, _ in fields], workshop)
 
-    def row() -> tuple[str, str]:
+    def row() -> Unpacking:
         parts = [unpacked(p.lift_row, p.lift, workshop.variable()) for _, p in fields]
-        targets = ", ".join(target for target, _ in parts)
-        return f"({targets},)", make([value for _, value in parts])
+        targets = ", ".join(part.target for part in parts)
+        made = make([part.value for part in parts])
+        return Unpacking(workshop.variable(), f"({targets},)", made, *surroundings(parts))
+
+    return row
+
+
+def _assigning(cls: type[Any], fields: Sequence[tuple[str, Plan]], workshop: Workshop) -> Row:
+    """Unpack straight into the attributes of a new object, in the order of the constructor.
+
+    Fields from the first one on that is converted, or made of parts, are assigned afterwards.
+    """
+    new, made = workshop.constant(object.__new__), workshop.constant(cls)
+
+    def row() -> Unpacking:
+        instance = workshop.variable()
+        parts = [unpacked(p.lift_row, p.lift, workshop.variable()) for _, p in fields]
+        before, after = surroundings(parts)
+        targets: list[str] = []
+        assigned: list[tuple[str, str]] = []
+        for (name, _), part in zip(fields, parts, strict=True):
+            if part.target == part.value and not assigned:
+                targets.append(f"{instance}.{name}")
+            else:
+                targets.append(part.target)
+                assigned.append((f"{instance}.{name}", part.value))
+        before = (*before, (instance, f"{new}({made})"))
+        target = f"({', '.join(targets)},)"
+        return Unpacking(workshop.variable(), target, instance, before, (*after, *assigned))
 
     return row
 
@@ -194,56 +225,24 @@ def _class_fault(cls: type[Any], value: Any, names: Sequence[str]) -> str:
 def _maker(cls: type[Any], names: Sequence[str], workshop: Workshop) -> Callable[[list[str]], str]:
     """Source that builds an instance from the sources of its field values."""
     made = workshop.constant(cls)
-    if _only_assigns(cls):
-        by_name = _keyword_fields(cls)
-        return lambda values: (
-            f"{made}("
-            + ", ".join(
-                f"{n}={v}" if n in by_name else v for n, v in zip(names, values, strict=True)
-            )
-            + ")"
-        )
-    fill = _pydantic if _is_pydantic(cls) else filled
+    if only_assigns(cls):
+        by_name = keyword_fields(cls)
+
+        def call(values: list[str]) -> str:
+            given = list(zip(names, values, strict=True))
+            arguments = [v for n, v in given if n not in by_name]
+            arguments += [f"{n}={v}" for n, v in given if n in by_name]
+            return f"{made}({', '.join(arguments)})"
+
+        return call
+
+    fill = filled_model if _is_pydantic(cls) else filled
 
     def build_with(*values: Any) -> Any:
         return fill(cls, names, values)
 
     build = workshop.constant(build_with)
     return lambda values: f"{build}({', '.join(values)})"
-
-
-def _only_assigns(cls: Any) -> bool:
-    if _is_tuple(cls):
-        return bool(cls.__new__.__module__ == f"namedtuple_{cls.__name__}")
-    if issubclass(cls, msgspec.Struct):
-        return not hasattr(cls, "__post_init__")
-    if not dataclasses.is_dataclass(cls) or hasattr(cls, "__post_init__"):
-        return False
-    code = getattr(getattr(cls, "__init__", None), "__code__", None)
-    generated = code is not None and code.co_filename == "<string>"
-    return (
-        generated
-        and all(field.init for field in dataclasses.fields(cls))
-        and not any("InitVar" in str(a) for a in getattr(cls, "__annotations__", {}).values())
-    )
-
-
-def _keyword_fields(cls: type[Any]) -> set[str]:
-    if issubclass(cls, msgspec.Struct):
-        signature = inspect.signature(cls)
-        return {p.name for p in signature.parameters.values() if p.kind is p.KEYWORD_ONLY}
-    if dataclasses.is_dataclass(cls):
-        return {field.name for field in dataclasses.fields(cls) if field.kw_only}
-    return set()
-
-
-def _pydantic(cls: Any, names: Sequence[str], values: Sequence[Any]) -> Any:
-    made = cls.__new__(cls)
-    object.__setattr__(made, "__dict__", dict(zip(names, values, strict=True)))
-    object.__setattr__(made, "__pydantic_fields_set__", set(names))
-    object.__setattr__(made, "__pydantic_extra__", None)
-    object.__setattr__(made, "__pydantic_private__", None)
-    return made
 
 
 def _is_native_struct(cls: Any, fields: Sequence[tuple[str, Plan]]) -> bool:

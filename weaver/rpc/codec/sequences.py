@@ -29,11 +29,11 @@ def sequence_plan(cls: type[Any], shown: str, item: Plan, workshop: Workshop) ->
         return plan
     ordered: Any = list
     opening, closing = _BRACKETS[cls.__name__]
-    down, lowered = unpacked(item.lower_row, item.lower, x)
-    up, lifted = unpacked(item.lift_row, item.lift, x)
+    down = unpacked(item.lower_row, item.lower, x)
+    up = unpacked(item.lift_row, item.lift, x)
     return dataclasses.replace(plan, wire=ordered[item.wire]).converting(
-        lambda v: f"[{lowered} for {down} in {v}]",
-        lambda v: f"{opening}{lifted} for {up} in {v}{closing}",
+        lambda v: f"[{down.over(v)}]",
+        lambda v: f"{opening}{up.over(v)}{closing}",
     )
 
 

@@ -4,7 +4,18 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-from weaver.rpc.codec.plan import Build, Plan, Row, Source, Workshop, from_row, not_a, unpacked
+from weaver.rpc.codec.plan import (
+    Build,
+    Plan,
+    Row,
+    Source,
+    Unpacking,
+    Workshop,
+    from_row,
+    not_a,
+    surroundings,
+    unpacked,
+)
 from weaver.rpc.codec.sequences import sequence_plan
 
 
@@ -24,11 +35,10 @@ def _of_any_length(item: Plan, workshop: Workshop) -> Plan:
     plan = dataclasses.replace(plan, shown=shown, classes=(tuple,), wire=wire, fault=fault)
     if item.native:
         return plan
-    x = workshop.variable()
-    target, lifted = unpacked(item.lift_row, item.lift, x)
+    up = unpacked(item.lift_row, item.lift, workshop.variable())
 
     def lift(v: str) -> str:
-        return f"tuple([{lifted} for {target} in {v}])"
+        return f"tuple([{up.over(v)}])"
 
     return dataclasses.replace(plan, lift=lift)
 
@@ -70,10 +80,10 @@ def _length_fault(shown: str, length: int) -> Callable[[Any], str]:
 
 
 def _row(items: list[tuple[Row | None, Source | None]], workshop: Workshop) -> Row:
-    def row() -> tuple[str, str]:
+    def row() -> Unpacking:
         parts = [unpacked(row, source, workshop.variable()) for row, source in items]
-        targets = ", ".join(target for target, _ in parts)
-        values = ", ".join(value for _, value in parts)
-        return f"({targets},)", f"({values},)"
+        targets = ", ".join(part.target for part in parts)
+        values = ", ".join(part.value for part in parts)
+        return Unpacking(workshop.variable(), f"({targets},)", f"({values},)", *surroundings(parts))
 
     return row

@@ -1,0 +1,122 @@
+"""What the constructor of a record class does, as far as that is certain.
+
+The answers decide whether an instance may be made by the constructor, by assignments in its place,
+or by neither. Where nothing can be proved, the answer is no.
+"""
+
+import abc
+import dataclasses
+import functools
+import inspect
+import types
+from typing import Any
+
+import msgspec
+
+
+def only_assigns(cls: Any) -> bool:
+    """Whether calling a class assigns its fields, each as given, and runs no code of the user."""
+    new: Any = cls.__new__
+    if issubclass(cls, tuple):
+        return bool(new.__module__ == f"namedtuple_{cls.__name__}")
+    if hasattr(cls, "__post_init__"):
+        return False
+    if issubclass(cls, msgspec.Struct):
+        return True
+    return dataclasses.is_dataclass(cls) and _has_generated_init(cls)
+
+
+def assignable(cls: Any) -> bool:
+    """Whether `object.__new__` and an assignment to each field, in order, do what calling does.
+
+    Then the constructor need not be called, which before Python 3.13 is a third of decoding.
+    """
+    return (
+        dataclasses.is_dataclass(cls)
+        and type(cls) in (type, abc.ABCMeta)  # no other may have a `__call__` of its own
+        and getattr(cls, "__new__", None) is object.__new__
+        and cls.__setattr__ is object.__setattr__  # a frozen class has another one
+        and only_assigns(cls)
+        and _init_order(cls) == [field.name for field in dataclasses.fields(cls)]
+        and not any(_is_managed(cls, field.name) for field in dataclasses.fields(cls))
+    )
+
+
+def keyword_fields(cls: type[Any]) -> set[str]:
+    """The fields that the constructor takes by name only."""
+    if issubclass(cls, msgspec.Struct):
+        signature = inspect.signature(cls)
+        return {p.name for p in signature.parameters.values() if p.kind is p.KEYWORD_ONLY}
+    if dataclasses.is_dataclass(cls):
+        return {field.name for field in dataclasses.fields(cls) if field.kw_only}
+    return set()
+
+
+def _has_generated_init(cls: Any) -> bool:
+    """Whether `__init__` is, to the byte, what `dataclass` generates for fields that are all given.
+
+    One with an `InitVar` has a parameter more, one of a class with `__post_init__` a call.
+    """
+    init: Any = cls.__init__
+    fields = dataclasses.fields(cls)
+    if not isinstance(init, types.FunctionType) or not all(field.init for field in fields):
+        return False
+    code = init.__code__
+    if code.co_filename != "<string>":
+        return False
+    kinds = tuple(
+        (
+            field.name,
+            field.default is not dataclasses.MISSING,
+            field.default_factory is not dataclasses.MISSING,
+            field.kw_only,
+        )
+        for field in fields
+    )
+    return _behaviour(code) == _generated(kinds, frozen=cls.__dataclass_params__.frozen)
+
+
+@functools.lru_cache(maxsize=1024)
+def _generated(kinds: tuple[tuple[str, bool, bool, bool], ...], *, frozen: bool) -> tuple[Any, ...]:
+    """The behaviour of the `__init__` of a dataclass with fields like these."""
+    fields: list[tuple[str, Any, Any]] = []
+    for name, has_default, has_factory, kw_only in kinds:
+        field: Any = dataclasses.field(kw_only=kw_only)
+        if has_default:
+            field = dataclasses.field(default=None, kw_only=kw_only)
+        elif has_factory:
+            field = dataclasses.field(default_factory=list[Any], kw_only=kw_only)
+        fields.append((name, object, field))
+    twin: Any = dataclasses.make_dataclass(
+        "Twin", fields, frozen=frozen, repr=False, eq=False, match_args=False
+    )
+    return _behaviour(twin.__init__.__code__)
+
+
+def _behaviour(code: types.CodeType) -> tuple[Any, ...]:
+    """All of a code object that has a say in what it does."""
+    return (
+        code.co_code,
+        code.co_consts,
+        code.co_names,
+        code.co_varnames,
+        code.co_freevars,
+        code.co_cellvars,
+        code.co_argcount,
+        code.co_posonlyargcount,
+        code.co_kwonlyargcount,
+        code.co_flags,
+        code.co_exceptiontable,
+    )
+
+
+def _init_order(cls: Any) -> list[str]:
+    code = cls.__init__.__code__
+    return list(code.co_varnames[1 : code.co_argcount + code.co_kwonlyargcount])
+
+
+def _is_managed(cls: Any, name: str) -> bool:
+    """Whether a class attribute, as a property, has a say in assignments; a slot has none."""
+    attribute: Any = inspect.getattr_static(cls, name, None)
+    kind = attribute.__class__
+    return hasattr(kind, "__set__") and kind is not types.MemberDescriptorType

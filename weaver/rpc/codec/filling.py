@@ -1,0 +1,46 @@
+"""Instances made of field values, without running any code of their class."""
+
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+
+def filled(cls: type[Any], names: Sequence[str], values: Sequence[Any]) -> Any:
+    """An instance with these fields, made without running `__init__` or `__post_init__`."""
+    if issubclass(cls, msgspec.Struct):
+        struct: Any = _without_hook(cls)(**dict(zip(names, values, strict=True)))
+        msgspec.structs.force_setattr(struct, "__class__", cls)
+        return struct
+    kind: Any = cls
+    made = kind.__new__(kind)
+    for name, value in zip(names, values, strict=True):
+        object.__setattr__(made, name, value)
+    return made
+
+
+def filled_model(cls: Any, names: Sequence[str], values: Sequence[Any]) -> Any:
+    """The same for a pydantic model: it keeps its fields, and which are set, in attributes."""
+    made = cls.__new__(cls)
+    object.__setattr__(made, "__dict__", dict(zip(names, values, strict=True)))
+    object.__setattr__(made, "__pydantic_fields_set__", set(names))
+    object.__setattr__(made, "__pydantic_extra__", None)
+    object.__setattr__(made, "__pydantic_private__", None)
+    return made
+
+
+@functools.lru_cache(maxsize=256)
+def _without_hook(cls: type[msgspec.Struct]) -> type[msgspec.Struct]:
+    """The same layout without `__post_init__`: only its constructor can allocate a Struct."""
+    if not hasattr(cls, "__post_init__"):
+        return cls
+    kind: Any = type(cls)
+    silent: type[msgspec.Struct] = kind(
+        cls.__name__, (cls,), {"__module__": cls.__module__, "__post_init__": _nothing}
+    )
+    return silent
+
+
+def _nothing(_self: object) -> None:
+    pass
