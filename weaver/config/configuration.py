@@ -7,7 +7,7 @@ tables were read.
 from collections.abc import Iterable, Mapping
 
 from weaver.config.locate import Path
-from weaver.config.names import Directory, name_problems
+from weaver.config.names import Directory, host_problems, name_problems
 from weaver.config.schema import ListenerTable, Tables
 from weaver.config.sources import Sources, fold
 from weaver.errors import ConfigError
@@ -26,12 +26,20 @@ class Config(Tables, frozen=True, kw_only=True):
         """
         return self.sources.provenance(_split(path) if isinstance(path, str) else path)
 
-    def check_names(self, components: Mapping[str, str], listeners: Iterable[str]) -> None:
+    def check_names(
+        self,
+        components: Mapping[str, str],
+        listeners: Iterable[str],
+        hosts: Iterable[str] | None = None,
+    ) -> None:
         """Check every component and listener named here; `components` maps full to short names.
 
-        Raises ConfigError with all problems at once.
+        `hosts` is what groups may name as their hosts, where that is known. Raises ConfigError
+        with all problems at once.
         """
         problems = name_problems(self, self.sources, Directory(components), listeners)
+        if hosts is not None:
+            problems += host_problems(self, self.sources, tuple(hosts))
         if problems:
             raise ConfigError(problems)
 

@@ -4,7 +4,7 @@ Decides how a written name finds its component: by class name, or by full name w
 share one. It must not know how components are found or what they hold.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from weaver.config.records import is_table
@@ -52,6 +52,22 @@ def name_problems(
         *_variables(sources, directory),
         *_groups(tables, sources, directory),
         *_listeners(tables, sources, list(listeners)),
+    ]
+
+
+def host_problems(tables: Tables, sources: Sources, known: Collection[str]) -> list[Problem]:
+    """Hosts, groups of hosts and tags that groups name and nobody knows."""
+    return [
+        Problem(
+            f'unknown host "{name}" in {label(path[:3])}',
+            where=sources.where(path),
+            why="" if known else "there are no hosts",
+            fix=did_you_mean(name, known)
+            or 'name a host or a group of the hosts file, or "tag:" and a label of it',
+        )
+        for group, table in tables.groups.items()
+        for index, name in enumerate(table.hosts)
+        if name not in known and (path := ("groups", group, "hosts", index))
     ]
 
 

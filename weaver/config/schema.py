@@ -75,7 +75,7 @@ class GroupTable(Table, frozen=True):
     replicas: Count | ReplicaRange = 1
     """How many processes run the group: a number, or a range scaled by load."""
     hosts: tuple[str, ...] = ()
-    """Where it may run, over SSH: "tag:big" or a host of the hosts file; default: anywhere."""
+    """Where it may run, over SSH: "tag:big", hosts or groups of the hosts file; all by default."""
     prefer: Literal["any", "local"] = "any"
     """Which replica of another group its calls go to: any, or one on the same host if possible."""
     preload: bool = True
@@ -116,6 +116,8 @@ class SshTable(Table, frozen=True):
     """File with one "user@host:port" per line, tags after the address, # comments."""
     on_manager_lost: ManagerLost = ManagerLost("continue")
     """What replicas do while no manager is reachable: "continue" or "stop after 10m"."""
+    host_grace: Duration = Duration(60)
+    """How long a host may be out of reach before its replicas are started on other hosts."""
     user: str | None = None
     """User to log in as where the hosts file names none."""
     connect_timeout: Duration = Duration(10)

@@ -2,38 +2,62 @@
 
 import os
 import secrets
+from collections.abc import Mapping
 from pathlib import Path
+
+import msgspec
 
 from weaver.config.configuration import Config
 from weaver.config.load import load
+from weaver.config.words import ManagerLost
 from weaver.control.certificates import Certificates
 from weaver.control.messages import Application
 from weaver.deployers.multiprocess import HOST
-from weaver.manager.hosts import HostSpec
-from weaver.manager.placement import place
-from weaver.manager.state import Spec
+from weaver.errors import ConfigError, Problem
+from weaver.manager.hosts import HostSpec, selectors, shortage
+from weaver.manager.placement import Group, anywhere, place
+from weaver.manager.state import Spec, Waits
 from weaver.packaging.manifest import Manifest
 
 
-def config_of(manifest: Manifest) -> Config:
-    """The configuration in a PEX, with values of the environment. Raises ConfigError."""
+def config_of(manifest: Manifest, hosts: Mapping[str, HostSpec] | None = None) -> Config:
+    """The configuration in a PEX, with values of the environment. Raises ConfigError.
+
+    `hosts` are those to deploy to, where groups may choose among them.
+    """
     config = load(manifest.config, source=manifest.source, environ=os.environ)
     config.check_names(
         {c.name: c.short_name for c in manifest.components},
         [name for c in manifest.components for name in c.listeners],
+        None if hosts is None else selectors(hosts),
     )
     return config
 
 
 def spec_of(
-    manifest: Manifest, build_id: str, *, foreground: bool, strict_copies: bool = False
+    manifest: Manifest,
+    build_id: str,
+    *,
+    foreground: bool,
+    strict_copies: bool = False,
+    hosts: Mapping[str, HostSpec] | None = None,
 ) -> Spec:
-    """What to run on this machine. Raises ConfigError for names that do not exist.
+    """What to run on these hosts, by name; on this machine, if none are given.
 
-    The application's modules come from the PEX alone: no folder of sources is importable.
+    The application's modules come from the PEX alone: no folder of sources is importable. Raises
+    ConfigError for names that do not exist and for replicas that the hosts have no room for.
     """
-    config = config_of(manifest)
+    config = config_of(manifest, hosts)
+    groups = place(config, manifest.components, entry_name(manifest))
     deployment = secrets.token_hex(4)
+    waits = Waits()
+    policy = ("end" if foreground else "continue", 0.0)
+    if hosts is None:
+        groups = anywhere(groups)
+    else:
+        _check(groups, hosts)
+        waits = Waits(moved=float(config.ssh.host_grace))
+        policy = policy if foreground else _policy(config.ssh.on_manager_lost)
     return Spec(
         application=Application(
             app=manifest.app,
@@ -43,22 +67,60 @@ def spec_of(
             config=manifest.config,
             source=manifest.source,
             strict_copies=strict_copies,
-            certificates=_certificates(deployment) if config.app.tls == "always" else None,
         ),
-        groups=place(config, manifest.components, entry_name(manifest)),
-        hosts={HOST: HostSpec()},
+        groups=groups,
+        hosts=_equipped(hosts or {HOST: HostSpec()}, deployment, always=config.app.tls == "always"),
         stop_timeout=float(config.app.stop_timeout),
-        on_manager_lost="end" if foreground else "continue",
+        on_manager_lost=policy[0],
+        stop_after=policy[1],
         foreground=foreground,
+        waits=waits,
     )
 
 
-def _certificates(deployment: str) -> Certificates:
-    """What every replica of this machine shows; the CA that signed it is forgotten at once."""
+def _policy(written: ManagerLost) -> tuple[str, float]:
+    after = written.stop_after
+    return ("continue", 0.0) if after is None else ("stop", float(after))
+
+
+def _check(groups: Mapping[str, Group], hosts: Mapping[str, HostSpec]) -> None:
+    """Refuse what could not run, before anything is started. Raises ConfigError."""
+    fault = shortage(groups, hosts, {name: group.replicas for name, group in groups.items()})
+    problems: list[Problem] = []
+    if fault is not None:
+        problems.append(Problem(fault.what, where=fault.where, why=fault.why, fix=fault.fix))
+    problems += [
+        Problem(
+            f'host {name} has no address that other hosts can dial: "{host.address}"',
+            fix="write its IP address behind it in the hosts file: address=...",
+        )
+        for name, host in hosts.items()
+        if len(hosts) > 1 and host.address in {"", "0.0.0.0", "::"}  # noqa: S104 # refused
+    ]
+    if problems:
+        raise ConfigError(problems)
+
+
+def _equipped(
+    hosts: Mapping[str, HostSpec], deployment: str, *, always: bool
+) -> dict[str, HostSpec]:
+    """The hosts with what they show each other; the CA that signed it is forgotten at once.
+
+    One alone is dialled by nobody, and needs it only if connections within it are to be encrypted.
+    """
+    alone = len(hosts) == 1
+    if alone and not always:
+        return {name: msgspec.structs.replace(host, address="") for name, host in hosts.items()}
     from weaver.deployers.certificates import create_authority
 
-    identity = create_authority(deployment).issue(HOST, always=True)
-    return Certificates(identity.name, identity.ca, identity.certificate, identity.key, always=True)
+    authority = create_authority(deployment)
+    found: dict[str, HostSpec] = {}
+    for name, host in hosts.items():
+        own = authority.issue(name, always=always)
+        certificates = Certificates(own.name, own.ca, own.certificate, own.key, always=always)
+        address = "" if alone else host.address
+        found[name] = msgspec.structs.replace(host, address=address, certificates=certificates)
+    return found
 
 
 def entry_name(manifest: Manifest) -> str:

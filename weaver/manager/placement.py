@@ -131,6 +131,11 @@ def place(config: Config, components: Iterable[Placeable], entry: str = "") -> d
     }
 
 
+def anywhere(groups: Mapping[str, Group]) -> dict[str, Group]:
+    """The same groups for one machine, where there are no hosts to choose among."""
+    return {name: msgspec.structs.replace(group, hosts=()) for name, group in groups.items()}
+
+
 def _group(
     config: Config,
     table: GroupTable | None,

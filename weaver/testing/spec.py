@@ -14,7 +14,7 @@ from weaver.control.messages import Application
 from weaver.deployers.multiprocess import HOST
 from weaver.errors import ConfigError, UsageError
 from weaver.manager.hosts import HostSpec
-from weaver.manager.placement import Group, place, placeable
+from weaver.manager.placement import Group, anywhere, place, placeable
 from weaver.manager.state import Spec
 from weaver.proclet.definition import Definition
 from weaver.proclet.injection import Injection
@@ -49,7 +49,7 @@ def spec_of(
     problems = Injection(definition.graph, config, hosted=[c.name for c in own]).problems()
     if problems:
         raise ConfigError(problems)
-    groups = place(config, own, entry)
+    groups = anywhere(place(config, own, entry))
     if definition.fakes:
         groups[FAKES] = Group(
             components=tuple(definition.fakes), replicas=0, least=0, external=address
