@@ -15,7 +15,13 @@ from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any, Final, Self
 
+import msgspec
 import psutil
+import pytest
+
+from weaver.control.operator import ReplicaReport
+from weaver.deployers import registry
+from weaver.deployers.manager_client import ask_status
 
 PATIENCE: Final = 20.0
 """Seconds until what must happen counts as failed."""
@@ -32,6 +38,8 @@ components = ["Names"]
 replicas = 2
 [groups.counts]
 components = ["Counter", "Fragile"]
+[groups.books]
+components = ["Ledger", "Weak"]
 [listeners.http]
 address = "127.0.0.1:0"
 """,
@@ -80,10 +88,30 @@ class Fragile:
         os._exit(3)
 
 @weaver.component
+class Ledger:
+    async def note(self, key: str) -> str:
+        await asyncio.sleep(0.003)  # so that some are always under way
+        with open(os.environ["TILL_LEDGER"], "a") as file:
+            print(key, file=file)
+        return key
+
+@weaver.component
+class Weak:
+    async def start(self) -> None:
+        if os.path.exists(os.environ.get("TILL_BROKEN", "")):
+            print("the till is broken")
+            os._exit(4)
+
+    async def lift(self) -> str:
+        return "lifted"
+
+@weaver.component
 class Web:
     names: Names
     counter: Counter
     fragile: Fragile
+    ledger: Ledger
+    weak: Weak
     http: weaver.Listener
 
     async def main(self) -> None:
@@ -99,6 +127,11 @@ class Web:
                     text = await self.names.get(key)
                 case ["add", number]:
                     text = str(await self.counter.add(int(number)))
+                case ["note", key]:
+                    text = await self.ledger.note(key)
+                case ["lift"]:
+                    async with asyncio.timeout(1):
+                        text = await self.weak.lift()
                 case ["crash"]:
                     await self.fragile.crash()
         except Exception as error:
@@ -199,16 +232,36 @@ class MultiRun:
 
     def ask(self, *command: str) -> str:
         """What another `weaver` command prints."""
-        done = subprocess.run(
+        done = self.run(*command)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def run(self, *command: str) -> subprocess.CompletedProcess[str]:
+        """Another `weaver` command beside it, that may fail."""
+        return subprocess.run(
             [sys.executable, "-m", "weaver", *command],
+            cwd=self._project,
             env=self.env,
             capture_output=True,
             text=True,
             timeout=PATIENCE,
             check=False,
         )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+
+    def left(self) -> list[object]:
+        """What it has left behind: processes, and files for the time it runs."""
+        files = [path for path in self.runtime.rglob("*") if not path.is_dir()]
+        return [*self.processes(), *files]
+
+    def record(self) -> registry.Record:
+        """What the registry says of it."""
+        (path,) = self.state.glob("weaver/deployments/till/*.json")
+        return msgspec.json.decode(path.read_bytes(), type=registry.Record)
+
+    def replica(self, name: str) -> ReplicaReport | None:
+        """A replica as the manager sees it now, asked without starting a command."""
+        groups = ask_status(self.record()).report.groups
+        return next((one for group in groups for one in group.replicas if one.id == name), None)
 
     def status(self) -> dict[str, Any]:
         """The deployment as `weaver status --json` has it."""
@@ -241,6 +294,14 @@ def multi_run(project: Path, **env: str) -> Generator[MultiRun]:
     finally:
         run.close()
         shutil.rmtree(folder)
+
+
+def project_for_session(factory: pytest.TempPathFactory) -> Path:
+    """The shop's project, in a folder that all workers of this run of tests share."""
+    base = factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "multi-run"
+    folder.mkdir(exist_ok=True)
+    return project_in(folder)
 
 
 def project_in(folder: Path) -> Path:

@@ -63,7 +63,7 @@ def exited(turn: Turn, host: str, message: ReplicaExited) -> None:
     turn.report("exited", _exit_text(message), replica.id)
     if looping:
         fault = _loop_fault(replica, message)
-        turn.report("crash loop", fault.what, replica.id)
+        turn.report("crash loop", f"{fault.what}: {fault.why}", replica.id)
         if turn.state.phase == "starting":
             turn.fail(fault)
 

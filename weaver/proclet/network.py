@@ -31,6 +31,12 @@ from weaver.transport.tls import Identity
 EXAMINED_EVERY: Final = 0.5
 """Seconds between two looks at replicas that owe answers."""
 
+EARLY: Final = 0.05
+"""Seconds, or a tenth of the time left if that is less, before a deadline at which waiting ends.
+
+A caller's own timeout at the deadline would say less than `Unreachable`, which names the reason.
+"""
+
 
 class Network:
     """Connections of this process, on the running event loop.
@@ -231,11 +237,13 @@ class Network:
     ) -> tuple[Pool, Peer]:
         """Who takes a call, as soon as somebody can; `when` is the loop's time of its deadline.
 
-        Raises Unreachable then, saying for what it waited.
+        Raises Unreachable just before, saying for what it waited.
         """
         found = self._find(codec.component, key, tried)
+        left = when - self.loop.time()
+        last = when - min(EARLY, 0.1 * max(left, 0.0)) if when < float("inf") else None
         try:
-            async with asyncio.timeout_at(when if when < float("inf") else None):
+            async with asyncio.timeout_at(last):
                 return await patiently(found, lambda: self._waited_for(codec))
         except TimeoutError:
             raise Unreachable(
