@@ -1,0 +1,169 @@
+"""Kills under a steady load of GETs: what fails was in the killed replica, and nothing else."""
+
+import contextlib
+import http.client
+import itertools
+import os
+import select
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from multi_run_shop import PATIENCE, MultiRun, multi_run, project_for_session, until
+
+from weaver.packaging.freeze import in_virtual_environment
+
+pytestmark = pytest.mark.skipif(
+    not in_virtual_environment(), reason="wheels are taken from a virtual environment"
+)
+
+KILLS = 10
+GROUPS = ("front", "names", "books")
+
+
+class Request(NamedTuple):
+    """One GET; `answer` is what the page says, `error` how the connection failed."""
+
+    path: str
+    began: float
+    ended: float
+    status: int = 0
+    answer: str = ""
+    error: Exception | None = None
+
+    def was_under_way(self, kill: "Kill") -> bool:
+        return self.began <= kill.dead and self.ended >= kill.sent
+
+
+class Kill(NamedTuple):
+    """One SIGKILL: between `sent` and `dead` the process has ended."""
+
+    group: str
+    sent: float
+    dead: float
+    back: float
+
+
+class Load:
+    """Clients that ask for pages one after the other until they are stopped."""
+
+    def __init__(self, shop: MultiRun) -> None:
+        self._host, port = shop.address().rsplit(":", 1)
+        self._port = int(port)
+        self._numbers = itertools.count()
+        self._stop = threading.Event()
+        self.requests: list[Request] = []
+        self._threads = [
+            threading.Thread(target=self._fresh, args=("name",)),
+            threading.Thread(target=self._fresh, args=("note",)),
+            threading.Thread(target=self._kept, args=("name",)),
+            threading.Thread(target=self._kept, args=("note",)),
+        ]
+
+    def __enter__(self) -> "Load":
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(30)
+
+    def _fresh(self, page: str) -> None:
+        while not self._stop.is_set():
+            with contextlib.closing(self._connection()) as connection:
+                self._get(connection, page)
+
+    def _kept(self, page: str) -> None:
+        connection = self._connection()
+        while not self._stop.is_set():
+            if not self._get(connection, page):
+                connection.close()  # and it connects anew
+        connection.close()
+
+    def _connection(self) -> http.client.HTTPConnection:
+        return http.client.HTTPConnection(self._host, self._port, timeout=20)
+
+    def _get(self, connection: http.client.HTTPConnection, page: str) -> bool:
+        path = f"/{page}/{next(self._numbers)}"
+        began = time.monotonic()
+        try:
+            connection.request("GET", path)
+            response = connection.getresponse()
+            text, status = response.read().decode(), response.status
+        except (OSError, http.client.HTTPException) as error:
+            self.requests.append(Request(path, began, time.monotonic(), error=error))
+            return False
+        self.requests.append(Request(path, began, time.monotonic(), status, text))
+        return True
+
+
+@pytest.fixture
+def shop(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MultiRun]:
+    replicas = {f"WEAVER__GROUPS__{name.upper()}__REPLICAS": "2" for name in GROUPS}
+    ledger = str(tmp_path / "ledger")
+    with multi_run(project_for_session(tmp_path_factory), TILL_LEDGER=ledger, **replicas) as run:
+        yield run.start().live()
+
+
+def test_ten_kills_under_load_fail_only_what_was_in_the_killed_replica(
+    shop: MultiRun, tmp_path: Path
+) -> None:
+    kills: list[Kill] = []
+    with Load(shop) as load:
+        for number in range(KILLS):
+            group = GROUPS[number % len(GROUPS)]
+            kills.append(kill(shop, f"{group}-{1 + number // len(GROUPS) % 2}"))
+        until(lambda: load.requests[-1].began > kills[-1].back)
+    requests = load.requests
+    noted = (tmp_path / "ledger").read_text().split()
+
+    assert all(any(r.was_under_way(one) for r in requests) for one in kills)
+    for request in requests:
+        _judge(request, kills)
+    # Whatever has failed, what is not idempotent was never executed twice.
+    assert len(set(noted)) == len(noted)
+    assert {r.answer for r in requests if r.path.startswith("/note") and r.status == 200} <= set(
+        noted
+    )
+    for one in kills:
+        lost = [r for r in requests if (r.error or r.status != 200) and r.was_under_way(one)]
+        print(f"{one.group}: {len(lost)} lost, back after {(one.back - one.sent) * 1000:.0f} ms")
+    print(f"{len(requests)} requests, {sum(r.status != 200 for r in requests)} lost")
+
+
+def _judge(request: Request, kills: list[Kill]) -> None:
+    if request.status == 200:
+        return
+    killed = {one.group for one in kills if request.was_under_way(one)}
+    if request.error is not None:
+        assert not isinstance(request.error, ConnectionRefusedError), request
+        assert "front" in killed, request
+    else:
+        assert request.path.startswith("/note"), request
+        assert "ConnectionLost" in request.answer, request
+        assert "books" in killed, request
+
+
+def kill(shop: MultiRun, name: str) -> Kill:
+    """Kill a replica, and wait until its successor takes calls."""
+    before = shop.replica(name)
+    assert before is not None
+    assert before.state == "ready"
+    with open(os.pidfd_open(before.pid)) as process:
+        sent = time.monotonic()
+        os.kill(before.pid, signal.SIGKILL)
+        assert select.select([process], [], [], PATIENCE)[0]
+        dead = time.monotonic()
+
+    def is_back() -> bool:
+        now = shop.replica(name)
+        return now is not None and now.state == "ready" and now.pid not in {0, before.pid}
+
+    until(is_back)
+    return Kill(name.partition("-")[0], sent, dead, time.monotonic())
