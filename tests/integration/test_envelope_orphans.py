@@ -82,6 +82,27 @@ async def test_replicas_end_with_their_envelope(
         assert_all_end(family)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel ends them on Linux only")
+async def test_a_replica_stopped_before_its_python_has_begun_ends_with_its_envelope(
+    path: Path, envelope: psutil.Process
+) -> None:
+    async with attached(path) as manager:
+        manager.send(orders(1, {"a": "idle"}, preload=False))
+        async with asyncio.timeout(10):
+            while not (young := [p for p in envelope.children() if is_child(p)]):
+                await asyncio.sleep(0)
+        young[0].suspend()
+        envelope.kill()
+        assert_all_end(young)
+
+
+def is_child(process: psutil.Process) -> bool:
+    """Whether a process has become the program of a replica."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return "weaver.envelope.child" in process.cmdline()
+    return False
+
+
 def test_everything_ends_with_the_manager_of_a_foreground_run(path: Path) -> None:
     with script(MANAGER, path) as manager:
         assert manager.stdout is not None

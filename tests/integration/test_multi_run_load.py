@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import pytest
 from multi_run_shop import PATIENCE, MultiRun, multi_run, project_for_session, until
@@ -64,7 +64,7 @@ class Load:
             threading.Thread(target=self._kept, args=("note",)),
         ]
 
-    def __enter__(self) -> "Load":
+    def __enter__(self) -> Self:
         for thread in self._threads:
             thread.start()
         return self
@@ -155,7 +155,7 @@ def kill(shop: MultiRun, name: str) -> Kill:
     before = shop.replica(name)
     assert before is not None
     assert before.state == "ready"
-    with open(os.pidfd_open(before.pid)) as process:
+    with os.fdopen(os.pidfd_open(before.pid)) as process:
         sent = time.monotonic()
         os.kill(before.pid, signal.SIGKILL)
         assert select.select([process], [], [], PATIENCE)[0]

@@ -4,11 +4,13 @@ Decides the command line, which holds no secret, and what the process inherits: 
 that are named, nothing else. Call it from the main thread (see `lineage.die_with`).
 """
 
+import functools
 import os
 import subprocess
 import sys
 from collections.abc import Sequence
 
+from weaver.envelope.lineage import die_with
 from weaver.envelope.process import Process
 
 
@@ -25,7 +27,8 @@ def zygote_command(control: int) -> list[str]:
 
 
 def spawn(command: Sequence[str], *, stdout: int, stderr: int, inherited: Sequence[int]) -> Process:
-    """Start a process in a session of its own. Raises OSError."""
+    """Start a process in a session of its own, which ends with this one. Raises OSError."""
+    # It is tied to us before its Python begins: by then it may be stopped, and we be killed.
     child = subprocess.Popen(  # noqa: S603 - our own interpreter and module
         command,
         stdin=subprocess.DEVNULL,
@@ -33,6 +36,7 @@ def spawn(command: Sequence[str], *, stdout: int, stderr: int, inherited: Sequen
         stderr=stderr,
         pass_fds=tuple(inherited),
         start_new_session=True,
+        preexec_fn=functools.partial(die_with, os.getpid()),  # noqa: PLW1509 - one thread here
     )
     process = Process(child.pid)
     child.returncode = 0  # it is waited for by `process`; this object must not do so as well
