@@ -25,6 +25,7 @@ from weaver.control.messages import (
     Statistics,
     Stop,
 )
+from weaver.errors import ConnectionLost
 from weaver.proclet.definition import define
 from weaver.proclet.dispatcher import Dispatcher
 from weaver.proclet.distributed import DistributedPlacement
@@ -173,6 +174,17 @@ async def test_a_call_in_flight_ends_before_its_replica(tmp_path: Path) -> None:
         one.send(Stop())
         assert await taking == "taken"
         assert await one.exit_code() == 0
+
+
+async def test_a_stop_says_how_long_what_is_in_flight_may_take(tmp_path: Path) -> None:
+    async with proclet(tmp_path, BOTH) as one, serving(one) as shop:
+        taking = asyncio.ensure_future(shop.take_time(60.0))
+        await one.wait_for_line("taking time")
+        one.send(Stop(grace=0.2))
+        assert await one.exit_code(within=5.0) == 0  # and not the 10 s of its configuration
+        assert [line for line in one.lines() if "stop" in line] == ["shop stops", "store stops"]
+        with pytest.raises(ConnectionLost):
+            await taking
 
 
 @pytest.mark.parametrize("busy", [False, True])

@@ -104,7 +104,7 @@ class InProcess:
             self.host.instances.get(self.entry or ""),
             self._stop_requested,
             drain=self._injection.drain,
-            grace=self.config.app.stop_timeout,
+            grace=lambda: self.config.app.stop_timeout,
         )
 
     async def stop(self) -> None:

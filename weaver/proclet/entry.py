@@ -19,12 +19,12 @@ async def run_entry(
     stop_requested: asyncio.Event,
     *,
     drain: Callable[[], Awaitable[bool]],
-    grace: float,
+    grace: Callable[[], float],
 ) -> None:
     """Run `main` until it returns or a stop is requested; without one, wait for the stop.
 
     On a stop, listeners are drained first: `main` usually returns when its servers have. What does
-    not return within `grace` seconds is cancelled. Raises ComponentError if `main` raises.
+    not return within `grace()` seconds is cancelled. Raises ComponentError if `main` raises.
     """
     if component is None or "main" not in component.hooks:
         await stop_requested.wait()
@@ -35,16 +35,16 @@ async def run_entry(
         await asyncio.wait((main, stop), return_when=asyncio.FIRST_COMPLETED)
         if not main.done():
             if await drain():
-                await asyncio.wait((main,), timeout=grace)
+                await asyncio.wait((main,), timeout=grace())
             main.cancel()
-            _, pending = await asyncio.wait((main,), timeout=grace)
+            _, pending = await asyncio.wait((main,), timeout=grace())
             if pending:
-                log.error("main did not end within %g s of being cancelled", grace)
+                log.error("main did not end within %g s of being cancelled", grace())
         if not main.cancelled():
             main.result()
     except asyncio.CancelledError:
         main.cancel()
-        await asyncio.wait((main,), timeout=grace)
+        await asyncio.wait((main,), timeout=grace())
         raise
     except Exception as error:
         raise component_error(component, "main", error, ComponentError) from error

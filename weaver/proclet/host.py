@@ -68,7 +68,7 @@ class Host:
         self._graph = definition.graph
         self._values = values
         self._placement = placement
-        self._stop_timeout = stop_timeout
+        self.stop_timeout = stop_timeout
         self._hosted = frozenset(self._graph.components if hosted is None else hosted)
         self._loop = asyncio.get_running_loop()
         self._codecs = {name: definition.table.of(name) for name in self._graph.components}
@@ -224,19 +224,20 @@ class Host:
 
         Each `stop` has `stop_timeout` seconds; errors and overruns are logged, and the rest go on.
         """
+        within = self.stop_timeout
         while self._started:
             component = self._graph.components[self._started.pop()]
             if "stop" not in component.hooks:
                 continue
             instance = self.instances[component.full_name]
             try:
-                async with asyncio.timeout(self._stop_timeout):
+                async with asyncio.timeout(within):
                     await patiently(instance.stop(), f"{component.short_name}.stop")
             except TimeoutError:
                 log.error(  # noqa: TRY400 # the traceback would show asyncio only
                     "%s.stop did not end within %g s; it was cancelled",
                     component.short_name,
-                    self._stop_timeout,
+                    within,
                 )
             except Exception:
                 log.exception("%s.stop failed", component.short_name)

@@ -54,7 +54,8 @@ class Replica:
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
         self._leave = asyncio.Event()
-        self._grace = self._config.app.stop_timeout
+        self._grace = float(self._config.app.stop_timeout)
+        self._until: float | None = None
         self._routing = Routing()
         self._profiler = Profiler()
         self._network: Network | None = None
@@ -205,8 +206,8 @@ class Replica:
             self._definition.graph.components.get(entry),
             self._host.instances.get(entry),
             self._stop,
-            drain=self._injection.drain,
-            grace=self._grace,
+            drain=self._drain_listeners,
+            grace=self._left,
         )
         if not self._stop.is_set():
             if not self._leave.is_set():  # else `main` has returned because its listeners have
@@ -220,15 +221,36 @@ class Replica:
     async def _drain(self) -> None:
         """Take nothing new, and let end what is in flight. May be called twice."""
         assert self._network is not None
-        await self._injection.drain()
+        await self._drain_listeners()
         try:
-            async with asyncio.timeout(self._grace):
+            async with asyncio.timeout(self._left()):
                 await self._network.drain()
         except TimeoutError:
             log.warning("calls in flight did not end within %g s; they are cancelled", self._grace)
 
+    async def _drain_listeners(self) -> bool:
+        try:
+            async with asyncio.timeout(self._left()):
+                return await self._injection.drain()
+        except TimeoutError:
+            log.warning("requests did not end within %g s; they are cancelled", self._grace)
+            return False
+
+    def _left(self) -> float:
+        """Seconds that what is in flight may still take."""
+        if self._until is None:
+            return self._grace
+        return max(self._until - self._loop.time(), 0.1)  # for what ends when it is cancelled
+
+    def _stop_within(self, grace: float) -> None:
+        """End: what is in flight has this long in all, and then each component as long again."""
+        self._until = self._loop.time() + min(grace, self._grace)
+        self._grace = min(self._grace, max(grace, LEAST_GRACE))
+        self._stop.set()
+
     async def _end(self) -> None:
         await self._drain()
+        self._host.stop_timeout = self._grace
         await self._host.stop()
         self._injection.close()
         await self._placement.aclose()
@@ -248,8 +270,8 @@ class Replica:
                 self.link.send(m.Probed(nonce, application.deployment, application.version))
             case m.Drain():
                 self._leave.set()
-            case m.Stop():
-                self._stop.set()
+            case m.Stop(grace=grace):
+                self._stop_within(grace)
             case m.Profile(seconds=seconds):
                 if not self._profiler.start(seconds, self._profiled):
                     log.warning("a profile is being made already")
@@ -258,8 +280,7 @@ class Replica:
 
     def _orphaned(self) -> None:
         """The envelope is gone: nobody restarts, routes to or stops this replica any more."""
-        self._stop.set()
-        # Draining may take longer than an orphan may live.
+        self._stop_within(ORPHAN_LIVES / 2)
         self._loop.call_later(ORPHAN_LIVES, os._exit, 1)
 
     def _profiled(self, stacks: Stacks) -> None:
@@ -267,6 +288,9 @@ class Replica:
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self.link.send, m.Profiled(stacks))
 
+
+LEAST_GRACE = 0.5
+"""Seconds that each component may take to stop also where nobody waits for what is in flight."""
 
 ORPHAN_LIVES = 2.5
 """Seconds that a replica without an envelope may take to end."""
