@@ -13,7 +13,7 @@ from weaver.cli.deployment import plain_status, print_record
 from weaver.control.faults import error_of
 from weaver.deployers import registry
 from weaver.deployers.directories import state_directory
-from weaver.deployers.manager_client import ask
+from weaver.deployers.manager_client import ask, is_managed
 from weaver.errors import Unreachable, UsageError, WeaverError
 
 if TYPE_CHECKING:
@@ -54,13 +54,13 @@ def deploy(config: Path | None, *, follow: bool, as_json: bool) -> int:
     )
     task = Task(estate)
     command = [str(python), "-I", "-m", "weaver.application.main", "manager"]
-    record = _start_manager(command, task)
-    return _wait_live(record, follow=follow, as_json=as_json)
+    record = start_manager(command, task)
+    return wait_live(record, follow=follow, as_json=as_json)
 
 
 def _is_live(built: "Built") -> bool:
     """Whether this version runs already. Raises UsageError when another one does."""
-    running = [r for r in registry.records(built.manifest.app) if not r.ended and _alive(r)]
+    running = [r for r in registry.records(built.manifest.app) if not r.ended and is_managed(r)]
     if not running:
         return False
     record = running[-1]
@@ -74,17 +74,7 @@ def _is_live(built: "Built") -> bool:
     )
 
 
-def _alive(record: registry.Record) -> bool:
-    from weaver.deployers.manager_client import ask_status
-
-    try:
-        ask_status(record)
-    except Unreachable:
-        return False
-    return True
-
-
-def _start_manager(command: Sequence[str], task: "Task") -> registry.Record:
+def start_manager(command: Sequence[str], task: "Task") -> registry.Record:
     """Start the manager's process and return its record. Raises WeaverError if it does not come."""
     import msgspec
 
@@ -105,7 +95,7 @@ def _start_manager(command: Sequence[str], task: "Task") -> registry.Record:
     deadline = time.monotonic() + START_TIMEOUT
     while time.monotonic() < deadline and process.poll() is None:
         for record in registry.records(application.app):
-            if record.deployment == application.deployment:
+            if record.deployment == application.deployment and record.pid == process.pid:
                 return record
         time.sleep(0.005)
     lines = path.read_text(errors="replace").splitlines()[-LAST_LINES:]
@@ -120,7 +110,7 @@ def _start_manager(command: Sequence[str], task: "Task") -> registry.Record:
     )
 
 
-def _wait_live(record: registry.Record, *, follow: bool, as_json: bool) -> int:
+def wait_live(record: registry.Record, *, follow: bool, as_json: bool) -> int:
     """Follow the status until it is live or has failed."""
     status = _settled(record)
     if status is None or status.report.state != "live":

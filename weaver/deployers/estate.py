@@ -17,8 +17,7 @@ _encoder: Final = msgspec.msgpack.Encoder()
 class Estate(msgspec.Struct, frozen=True, kw_only=True):
     """One deployment as its manager knew it; `started` in seconds since the epoch.
 
-    `directory` is where the envelopes' sockets are, `command` how an envelope is started on the
-    manager's own machine; both are empty where a deployer knows that by itself.
+    `command` is how an envelope is started on the manager's own machine.
     """
 
     spec: Spec
@@ -27,7 +26,6 @@ class Estate(msgspec.Struct, frozen=True, kw_only=True):
     revision: str = ""
     started: float = 0.0
     command: tuple[str, ...] = ()
-    directory: str = ""
 
 
 def encode_estate(estate: Estate) -> bytes:

@@ -47,6 +47,15 @@ def ask_status(record: Record) -> Status:
     raise _unreachable(record, "it gave no status")
 
 
+def is_managed(record: Record) -> bool:
+    """Whether the manager of a deployment answers."""
+    try:
+        ask_status(record)
+    except Unreachable:
+        return False
+    return True
+
+
 @contextlib.contextmanager
 def _connected(record: Record, timeout: float | None) -> Generator[socket.socket]:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
@@ -64,5 +73,5 @@ def _unreachable(record: Record, why: str) -> Unreachable:
         f"the manager of {record.app} cannot be reached",
         where=record.socket,
         why=f"{why} (process {record.pid}, version {record.version[:12]})",
-        fix="its replicas may serve on; deploy again to put a new manager in charge",
+        fix=f"its replicas may serve on; put a new manager in charge: weaver attach {record.app}",
     )

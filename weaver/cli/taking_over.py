@@ -1,0 +1,60 @@
+"""A new manager for a deployment whose manager has gone: its envelopes say what it must know."""
+
+import asyncio
+import sys
+from pathlib import Path
+
+import click
+
+from weaver.cli.detached import start_manager, wait_live
+from weaver.deployers import registry
+from weaver.deployers.manager_client import is_managed
+from weaver.errors import WeaverError
+
+
+def attach(app: str | None, *, as_json: bool) -> int:
+    """Put a manager in charge of what runs on this machine without one; the exit code."""
+    record = registry.current(app)
+    if is_managed(record):
+        click.echo(f"{record.app} has a manager already, process {record.pid}: nothing to do")
+        return 0
+    successor = take_over(record)
+    if successor is None:
+        raise WeaverError(
+            f"nothing of {record.app} runs here any more",
+            where=f"deployment {record.deployment}",
+            why="neither its manager nor an envelope answers",
+            fix=f"close it with `weaver stop {record.app}`, or start it again: weaver deploy",
+        )
+    return wait_live(successor, follow=False, as_json=as_json)
+
+
+def take_over(record: registry.Record) -> registry.Record | None:
+    """Start a manager in place of one that has gone; None where no envelope runs. Raises."""
+    from weaver.deployers.estate import decode_estate
+    from weaver.deployers.manager_process import Task
+
+    if record.foreground:
+        return None  # its replicas have ended with their manager
+    memo = asyncio.run(_recall_here(record))
+    if not memo:
+        return None
+    estate = decode_estate(memo)
+    python = estate.command[0] if estate.command else sys.executable
+    command = [python, "-I", "-m", "weaver.application.main", "manager"]
+    return start_manager(command, Task(estate))
+
+
+def forget(record: registry.Record) -> None:
+    """Note that nothing of a deployment runs any more."""
+    registry.ended(record, "lost")
+
+
+async def _recall_here(record: registry.Record) -> bytes:
+    """What the last manager has left with the envelopes of this machine, or b""."""
+    from weaver.deployers.deployer import connect_unix
+    from weaver.deployers.multiprocess import HOST
+    from weaver.deployers.recall import recall
+
+    link = await connect_unix(Path(record.socket).with_name(f"{HOST}.sock"))
+    return (await recall(link, HOST)).memo if link is not None else b""
