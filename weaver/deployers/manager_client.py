@@ -1,8 +1,10 @@
 """Asks the manager of a deployment, from the command line: blocking, one request a connection."""
 
 import contextlib
+import os
 import socket
 from collections.abc import Generator
+from pathlib import Path
 from typing import Final
 
 from weaver.control.faults import error_of
@@ -13,6 +15,17 @@ from weaver.errors import Unreachable
 
 TIMEOUT: Final = 10.0
 """Seconds in which a manager answers, unless what is asked takes longer."""
+
+
+def _lives(pid: int) -> bool:
+    """Whether a process of weaver's has this pid; where the system does not tell, whether any."""
+    try:
+        os.kill(pid, 0)
+        return b"weaver" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except FileNotFoundError:
+        return not Path("/proc").is_dir()
+    except OSError:
+        return False
 
 
 def ask(record: Record, request: Request, *, timeout: float | None = TIMEOUT) -> Generator[Answer]:
@@ -63,7 +76,10 @@ def _connected(record: Record, timeout: float | None) -> Generator[socket.socket
         try:
             sock.connect(record.socket)
         except OSError as error:
-            raise _unreachable(record, error.strerror or str(error)) from error
+            why = error.strerror or str(error)
+            if _lives(record.pid):
+                why += f"; its process lives, and ends all in order on: kill {record.pid}"
+            raise _unreachable(record, why) from error
         sock.settimeout(timeout)
         yield sock
 
