@@ -50,6 +50,18 @@ class Load:
         self.ejections = 0
         self.probing = False
 
+    def answered(self, seconds: float) -> bool:
+        """Count an answer after so many seconds; whether to compare it with the others now."""
+        latency = self.latency
+        self.latency = latency + _WEIGHT * (seconds - latency) if latency else seconds
+        self.failures = 0
+        self.answers += 1
+        if self.ejected:
+            self.ejected = 0.0
+            self.probing = False
+            self.ejections = 0
+        return not self.answers % _EXAMINED_EVERY and self.latency > LEAST_SLOW
+
 
 class Loaded(Protocol):
     """Something that has a load."""
@@ -96,17 +108,14 @@ class Balancer:
 
     def succeeded(self, load: Load, seconds: float, others: Iterable[Loaded], now: float) -> None:
         """A call was answered after so many seconds; `others` are the replicas of its group."""
-        load.failures = 0
-        load.latency += _WEIGHT * (seconds - load.latency) if load.latency else seconds
-        if load.ejected:
-            load.ejected = 0.0
-            load.probing = False
-            load.ejections = 0
-        load.answers += 1
-        if load.answers % _EXAMINED_EVERY == 0 and load.latency > LEAST_SLOW:
-            known = [r.load.latency for r in others if r.load is not load and r.load.latency]
-            if known and load.latency > SLOWER * statistics.median(known):
-                self.eject(load, others, now)
+        if load.answered(seconds):
+            self.compare(load, others, now)
+
+    def compare(self, load: Load, others: Iterable[Loaded], now: float) -> None:
+        """Leave a replica out that is far slower than the others."""
+        known = [r.load.latency for r in others if r.load is not load and r.load.latency]
+        if known and load.latency > SLOWER * statistics.median(known):
+            self.eject(load, others, now)
 
     def failed(self, load: Load, others: Iterable[Loaded], now: float) -> None:
         """A call of this replica had no answer, for no fault of the application."""

@@ -17,7 +17,7 @@ from weaver.proclet.dispatcher import Dispatcher
 from weaver.proclet.outgoing import Outgoing
 from weaver.rpc import events
 from weaver.rpc.codec import encode_exception
-from weaver.rpc.connection import Connection, State
+from weaver.rpc.connection import Connection
 from weaver.rpc.events import Outcome
 
 Write = Callable[[Sequence[bytes | bytearray | memoryview]], None]
@@ -58,10 +58,12 @@ class Channel:
     ) -> None:
         self.connection = connection
         self.heard = time.monotonic()
+        self._since = self._now = self.heard
         self._write = write
         self._end = end
         self._watch = watch
         self._dispatcher = dispatcher
+        self._closed = False
         self._loop = asyncio.get_running_loop()
         self._running: dict[int, asyncio.Task[None]] = {}
         self._credit: dict[int, asyncio.Future[None]] = {}
@@ -72,14 +74,14 @@ class Channel:
         self._paused = False
         self.calls = Outgoing(connection, self.flush, timeout=timeout)
         self._handlers: dict[type[Any], Callable[[Any], None]] = {
-            events.Reply: self.calls.replied,
+            events.Reply: self._replied,
             events.Request: self._begin,
             events.Item: self.calls.item,
             events.End: self.calls.ended,
             events.Failed: self.calls.failed,
             events.Cancelled: self._cancelled,
             events.Credit: self._credited,
-            events.Closed: self._closed,
+            events.Closed: self._ended,
         }
         self._flush_soon()  # the hello
 
@@ -92,7 +94,9 @@ class Channel:
 
     def receive(self, data: bytes | bytearray | memoryview) -> None:
         """Take bytes from the peer; a violation ends the connection and every call on it."""
-        self.heard = time.monotonic()
+        self.heard = now = time.monotonic()
+        if not self._behind:
+            self._since = now
         self._handle(self.connection.receive(data))
 
     def pause(self) -> None:
@@ -127,7 +131,7 @@ class Channel:
         if self._flushing or self._corked:
             return
         connection = self.connection
-        if connection.outgoing + connection.incoming < 2:
+        if len(connection.ours) + len(connection.theirs) < 2:
             self._flush()
         else:
             self._flush_soon()
@@ -143,14 +147,16 @@ class Channel:
 
     def _flush(self) -> None:
         connection = self.connection
-        if connection.queued and not self._paused:
-            self._write(connection.data_to_send(CHUNKS))
-            if connection.queued:
-                self._flush_soon()  # large bodies: a few chunks in every turn
-        if connection.state is State.CLOSED:
+        if not self._paused:
+            buffers = connection.data_to_send(CHUNKS)
+            if buffers:
+                self._write(buffers)
+                if len(buffers) > 1 and connection.queued:
+                    self._flush_soon()  # large bodies: a few chunks in every turn
+        if self._closed:
             if not connection.queued:
                 self._end()
-        elif connection.writable:
+        elif self.calls.room_wanted and connection.writable:
             self.calls.make_room()
 
     # --- events ---
@@ -158,22 +164,27 @@ class Channel:
     def _handle(self, happened: Sequence[events.Event]) -> None:
         self._happened.extend(happened)
         if not self._behind and not self._corked:
-            self._work()
+            self._work(self._since)
 
-    def _work(self) -> None:
-        """Act on what happened, a turn's worth at most, and write the answers."""
+    def _catch_up(self) -> None:
         self._behind = False
+        self._work(time.monotonic())
+
+    def _work(self, began: float) -> None:
+        """Act on what happened, a turn's worth at most, and write the answers."""
         self._corked = True
+        self._now = began
         happened = self._happened
-        flushed = began = self.heard
+        handlers = self._handlers
+        flushed = began
         try:
             while happened:
                 event = happened.popleft()
-                self._handlers.get(type(event), self._watch)(event)
+                handlers.get(event.__class__, self._watch)(event)
                 if happened and (now := time.monotonic()) - flushed > HELD:
                     if now - began > TURN:
                         self._behind = True
-                        self._loop.call_soon(self._work)
+                        self._loop.call_soon(self._catch_up)
                         break
                     self._flush()
                     flushed = now
@@ -181,31 +192,34 @@ class Channel:
             self._corked = False
         self._flush()
 
-    def _closed(self, event: events.Closed) -> None:
+    def _ended(self, event: events.Closed) -> None:
+        self._closed = True
         self.calls.close()
         for task in self.running:
             task.cancel()
         self._watch(event)
+
+    def _replied(self, reply: events.Reply) -> None:
+        answer = self.calls.waiting.pop(reply.call, None)
+        if answer is not None:
+            # Within a read no task runs; a connection in memory may be read by one.
+            answer.wake(reply.body, at_once=asyncio.current_task(self._loop) is None)
 
     # --- calls of the peer ---
 
     def _begin(self, request: events.Request) -> None:
         call = request.call
         dispatcher = self._dispatcher
-        if dispatcher is None or not dispatcher.has_room:
-            outcome = Outcome.REFUSED if dispatcher is None else Outcome.OVERLOADED
-            why = b"" if dispatcher else b"this process hosts no components"
-            self.connection.send_error(call, outcome, why)
+        if dispatcher is None:
+            self.refuse(call, Outcome.REFUSED, "this process hosts no components")
             return
         when = context.NEVER
         if request.deadline_ms:
-            when = self.heard + request.deadline_ms / 1000
-            if self._behind and when <= time.monotonic():
+            when = self._since + request.deadline_ms / 1000
+            if when <= self._now:
                 self.connection.send_error(call, Outcome.EXPIRED)
                 return
-        task = dispatcher.begin(
-            request.method, request.body, _Answers(self, call), when, request.metadata
-        )
+        task = dispatcher.begin(request.method, request.body, self, call, when, request.metadata)
         if task is not None:
             self._running[call] = task
 
@@ -219,25 +233,30 @@ class Channel:
         if future is not None and not future.done():
             future.set_result(None)
 
-    def answer(self, call: int, body: bytes) -> None:
+    def reply(self, call: int, body: bytes) -> None:
         """Send a result; one that is too large is an error instead."""
+        if self._running:
+            self._running.pop(call, None)
         try:
             self.connection.send_reply(call, body)
         except CodecError as error:
-            self.raised(call, error)
-        self.flush()
+            self.fail(call, error)
+        if not self._corked:
+            self.flush()
 
-    def raised(self, call: int, error: BaseException) -> None:
+    def fail(self, call: int, error: BaseException) -> None:
         """Send what was raised."""
+        self._running.pop(call, None)
         self.connection.send_error(call, Outcome.APPLICATION, encode_exception(error))
         self.flush()
 
     def refuse(self, call: int, outcome: Outcome, why: str) -> None:
         """Say that a call was not executed."""
+        self._running.pop(call, None)
         self.connection.send_error(call, outcome, why.encode())
         self.flush()
 
-    async def answer_item(self, call: int, body: bytes) -> None:
+    async def item(self, call: int, body: bytes) -> None:
         """Send an item; returns when another may follow."""
         more = self.connection.send_item(call, body)
         self.flush()
@@ -248,39 +267,8 @@ class Channel:
             finally:
                 self._credit.pop(call, None)
 
-    def over(self, call: int) -> None:
-        """A call of the peer runs no more."""
-        self._running.pop(call, None)
-
-    def answer_end(self, call: int) -> None:
+    def end(self, call: int) -> None:
         """Send the end of a stream."""
+        self._running.pop(call, None)
         self.connection.send_end(call)
         self.flush()
-
-
-class _Answers:
-    """The answers to one call of the peer."""
-
-    __slots__ = ("_call", "_channel")
-
-    def __init__(self, channel: Channel, call: int) -> None:
-        self._channel = channel
-        self._call = call
-
-    def reply(self, body: bytes) -> None:
-        self._channel.answer(self._call, body)
-
-    def fail(self, error: BaseException) -> None:
-        self._channel.raised(self._call, error)
-
-    def refuse(self, outcome: Outcome, why: str) -> None:
-        self._channel.refuse(self._call, outcome, why)
-
-    def over(self) -> None:
-        self._channel.over(self._call)
-
-    async def item(self, body: bytes) -> None:
-        await self._channel.answer_item(self._call, body)
-
-    def end(self) -> None:
-        self._channel.answer_end(self._call)

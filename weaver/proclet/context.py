@@ -25,7 +25,8 @@ component: ContextVar[str] = ContextVar("weaver.component", default="")
 """Full name of the component that a call from another process reached, or that starts; or ""."""
 
 _STARTING: Final = starting.name  # travels too, so that a deadlock of starts is found
-_propagated: dict[str, ContextVar[Any]] = {}
+propagated: Final[dict[str, ContextVar[Any]]] = {}
+"""The variables that travel, by name; `propagate` adds to them."""
 
 
 def propagate(variable: ContextVar[Any]) -> None:
@@ -34,7 +35,7 @@ def propagate(variable: ContextVar[Any]) -> None:
     Its values must be None, bool, int, float, str, bytes, or lists and dicts of those; another
     value fails the call with CodecError. Raises UsageError for two variables of one name.
     """
-    known = _propagated.setdefault(variable.name, variable)
+    known = propagated.setdefault(variable.name, variable)
     if known is not variable:
         raise UsageError(
             f'two context variables called "{variable.name}" are to be propagated',
@@ -49,9 +50,9 @@ def metadata() -> bytes:
     component = starting.get()
     if component:
         values[_STARTING] = component
-    elif not _propagated:
+    elif not propagated:
         return b""
-    for name, variable in _propagated.items():
+    for name, variable in propagated.items():
         value = variable.get(_MISSING)
         if value is not _MISSING:
             values[name] = value
@@ -69,13 +70,13 @@ def adopt(encoded: bytes) -> None:
     """Set the propagated variables that came with a call; names unknown here are ignored."""
     if encoded:
         for name, value in msgspec.msgpack.decode(encoded, type=dict[str, Any]).items():
-            variable = starting if name == _STARTING else _propagated.get(name)
+            variable = starting if name == _STARTING else propagated.get(name)
             if variable is not None:
                 variable.set(value)
 
 
 def _refuse(value: Any) -> Any:
-    names = [name for name, variable in _propagated.items() if variable.get(None) is value]
+    names = [name for name, variable in propagated.items() if variable.get(None) is value]
     raise CodecError(
         f"the context variable {', '.join(names) or 'propagated with this call'} holds "
         f"{type(value).__name__}, which cannot travel",

@@ -21,37 +21,51 @@ MOST_RUNNING: Final = 1024
 
 
 class Replies(Protocol):
-    """How the answers to one call are sent."""
+    """How the answers to calls are sent, each known by its number."""
 
-    def reply(self, body: bytes) -> None:
+    def reply(self, call: int, body: bytes) -> None:
         """The result; ends the call."""
         ...
 
-    def fail(self, error: BaseException) -> None:
+    def fail(self, call: int, error: BaseException) -> None:
         """What the method raised instead; ends the call."""
         ...
 
-    def refuse(self, outcome: Outcome, why: str) -> None:
+    def refuse(self, call: int, outcome: Outcome, why: str) -> None:
         """Why the method was not begun; ends the call."""
         ...
 
-    def over(self) -> None:
-        """Nothing more will be sent."""
-        ...
-
-    async def item(self, body: bytes) -> None:
+    async def item(self, call: int, body: bytes) -> None:
         """One item of a stream; returns when the caller has room for another."""
         ...
 
-    def end(self) -> None:
+    def end(self, call: int) -> None:
         """The end of a stream; ends the call."""
         ...
+
+
+class _Hosted:
+    """One method with all that a call of it needs, looked up once."""
+
+    __slots__ = ("component", "context", "decode", "encode", "instance", "kind", "name")
+
+    def __init__(self, codec: MethodCodec) -> None:
+        self.component = codec.component
+        self.name = codec.method.name
+        self.kind = codec.method.kind
+        self.decode = codec.arguments.decode
+        self.encode = codec.result.encode
+        self.instance: Any = None
+        # Each call runs in a copy, which costs no more than an empty context.
+        self.context = contextvars.Context()
+        self.context.run(context.component.set, codec.component)
 
 
 class Dispatcher:
     """Runs the methods of the components of this process for callers elsewhere.
 
-    `instance` finds a component by its full name; KeyError says that it is not hosted here.
+    `instance` finds a component by its full name, which stays the same one; KeyError says that it
+    is not hosted here.
     """
 
     def __init__(
@@ -64,66 +78,73 @@ class Dispatcher:
     ) -> None:
         self.running = 0
         self._most_running = most_running
-        self._methods = table.methods
+        self._methods = [_Hosted(codec) for codec in table.methods]
         self._instance = instance
         self._workers = workers
         self._loop = asyncio.get_running_loop()
-
-    @property
-    def has_room(self) -> bool:
-        """Whether another call may begin; else it is to be refused as overloaded."""
-        return self.running < self._most_running
 
     def begin(
         self,
         method: int,
         body: bytes | bytearray | memoryview,
         replies: Replies,
+        call: int,
         deadline: float,
         metadata: bytes,
     ) -> asyncio.Task[None] | None:
         """Run a call; the task of one that goes on, which cancelling cancels, else None.
 
-        `deadline` is a time of the loop's clock.
+        `deadline` is a time of the loop's clock. A call beyond the limit is refused as overloaded.
         """
-        coroutine = self._run(self._methods[method], body, replies, deadline, metadata)
-        return start_eagerly(self._loop, coroutine, contextvars.Context())
+        if self.running >= self._most_running:
+            replies.refuse(call, Outcome.OVERLOADED, "")
+            return None
+        hosted = self._methods[method]
+        coroutine = self._run(hosted, body, replies, call, deadline, metadata)
+        return start_eagerly(self._loop, coroutine, hosted.context.copy())
 
     async def _run(
-        self, codec: MethodCodec, body: Any, replies: Replies, deadline: float, metadata: bytes
+        self,
+        hosted: _Hosted,
+        body: Any,
+        replies: Replies,
+        call: int,
+        deadline: float,
+        metadata: bytes,
     ) -> None:
         self.running += 1
         try:
             context.deadline.set(deadline)
-            context.component.set(codec.component)
             if metadata:
                 context.adopt(metadata)
-            try:
-                instance = self._instance(codec.component)
-            except KeyError:
-                replies.refuse(Outcome.REFUSED, f"{codec.component} is not hosted by this replica")
-                return
-            args, kwargs = codec.arguments.decode(body)
-            function = getattr(instance, codec.method.name)
-            if codec.method.kind == "async":
-                replies.reply(codec.result.encode(await function(*args, **kwargs)))
-            elif codec.method.kind == "plain":
+            instance = hosted.instance
+            if instance is None:
+                try:
+                    instance = hosted.instance = self._instance(hosted.component)
+                except KeyError:
+                    why = f"{hosted.component} is not hosted by this replica"
+                    replies.refuse(call, Outcome.REFUSED, why)
+                    return
+            args, kwargs = hosted.decode(body)
+            function = getattr(instance, hosted.name)
+            if hosted.kind == "async":
+                replies.reply(call, hosted.encode(await function(*args, **kwargs)))
+            elif hosted.kind == "plain":
                 result = await self._workers.run(function, *args, **kwargs)
-                replies.reply(codec.result.encode(result))
+                replies.reply(call, hosted.encode(result))
             else:
                 async with Closing(function(*args, **kwargs)) as items:
                     async for item in items:
-                        await replies.item(codec.result.encode(item))
-                replies.end()
+                        await replies.item(call, hosted.encode(item))
+                replies.end(call)
         except Exception as error:  # noqa: BLE001 # every error of the application is the caller's
-            replies.fail(error)
+            replies.fail(call, error)
         except BaseException as error:
             # Cancelled by the caller: nobody listens. Cancelled by the method itself, or an
             # attempt to exit: the caller must not be left waiting, nor this process be ended.
-            replies.fail(error)
+            replies.fail(call, error)
             task = asyncio.current_task()
             if task is not None and task.cancelling():
                 raise
         finally:
             self.running -= 1
-            replies.over()

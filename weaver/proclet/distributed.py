@@ -10,6 +10,7 @@ import inspect
 import random
 import time
 from collections.abc import AsyncIterator, Callable
+from time import perf_counter
 from typing import Any
 
 from weaver.component.model import Method
@@ -85,7 +86,7 @@ class RemoteMethod:
     def owned_elsewhere(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
         """Whether the key of a call belongs to another replica, which is known to be there."""
         network = self._network
-        pool = network.pool(self._component)
+        pool = network.pools.get(self._component)
         if pool is None or not pool.peers or self._key is None:
             return False
         key = self._key(args, kwargs)
@@ -97,30 +98,33 @@ class RemoteMethod:
         key = self._key(args, kwargs) if self._key is not None else None
         pool, peer = self._now(key) or await self._later(key)
         attempts: Attempts | None = None
+        codec = self._codec
         while True:
             load = peer.load
             load.in_flight += 1
             pool.budget.calls += 1
-            began = time.perf_counter()
+            began = perf_counter()
             try:
-                calls = peer.calls
-                if not calls.has_room:
-                    await calls.room(self._codec)
-                number, answer = calls.begin(self._codec, body)
-                try:
-                    result = await answer
-                except asyncio.CancelledError:
-                    calls.cancel(number)
-                    raise
+                channel = peer.channel
+                calls = peer.calls if channel is None else channel.calls
+                answer = calls.begin(codec, body)
+                if answer is None:  # the rare case, with a coroutine of its own
+                    result = await calls.call(codec, body)
+                else:
+                    try:
+                        result = await answer
+                    except asyncio.CancelledError:
+                        calls.cancel(answer)
+                        raise
             except RemoteCallError as error:
                 pause = self._judge(error, pool, peer, attempts := attempts or self._attempts(pool))
                 if pause is None:
                     raise
             except Answered as answered:
-                pool.succeeded(peer, time.perf_counter() - began)
+                pool.succeeded(peer, perf_counter() - began)
                 raise answered.error from answered.error.__cause__
             else:
-                pool.succeeded(peer, time.perf_counter() - began)
+                pool.succeeded(peer, perf_counter() - began)
                 return self._decode(result)
             finally:
                 load.in_flight -= 1
@@ -164,7 +168,7 @@ class RemoteMethod:
         while True:
             peer.load.in_flight += 1
             pool.budget.calls += 1
-            began = time.perf_counter()
+            began = perf_counter()
             try:
                 result = peer.leases.call(peer.endpoint.address, self._codec, body)
             except RemoteCallError as error:
@@ -174,7 +178,7 @@ class RemoteMethod:
             except Answered as answered:
                 raise answered.error from answered.error.__cause__
             else:
-                pool.succeeded(peer, time.perf_counter() - began)
+                pool.succeeded(peer, perf_counter() - began)
                 return self._decode(result)
             finally:
                 peer.load.in_flight -= 1
@@ -185,7 +189,7 @@ class RemoteMethod:
     # --- whom to call ---
 
     def _now(self, key: int | None) -> tuple[Pool, Peer] | None:
-        pool = self._network.pool(self._component)
+        pool = self._network.pools.get(self._component)
         if pool is None:
             return None
         peer = pool.choose(key, NOBODY)

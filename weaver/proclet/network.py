@@ -42,7 +42,8 @@ class Network:
     """Connections of this process, on the running event loop.
 
     `replica` and `host` are where it is itself; `timeout` (seconds) is the deadline of calls
-    without one; `tls` the identity for connections that leave the host. `missing` is called with
+    without one; `tls` the identity for connections that leave the host. `pools` holds, for each
+    component that the routing knows, the replicas of its group. `missing` is called with
     the full name of a component of which a call finds no replica: once, until there is one.
     """
 
@@ -71,7 +72,7 @@ class Network:
         self._asked: set[str] = set()
         self._peers: dict[str, Peer] = {}
         self._left: list[Peer] = []
-        self._pools: dict[str, Pool] = {}
+        self.pools: dict[str, Pool] = {}
         self._groups: dict[str, Pool] = {}
         self._change: asyncio.Future[None] = self.loop.create_future()
         self._acceptors: list[Acceptor] = []
@@ -200,7 +201,7 @@ class Network:
             peer.move(endpoint)
 
     def _route(self) -> None:
-        old, self._groups, self._pools = self._groups, {}, {}
+        old, self._groups, self.pools = self._groups, {}, {}
         for name, route in self.routing.groups.items():
             peers = tuple(
                 self._peers[e.replica] for e in route.endpoints if e.replica in self._peers
@@ -209,7 +210,7 @@ class Network:
             if name in old:
                 pool.inherit(old[name])
             for component in route.components:
-                self._pools[component] = pool
+                self.pools[component] = pool
                 if route.endpoints:
                     self._asked.discard(component)
 
@@ -227,10 +228,6 @@ class Network:
         for pool in self._groups.values():
             pool.examine(now)
         self._examination = self.loop.call_later(EXAMINED_EVERY, self._examine)
-
-    def pool(self, component: str) -> Pool | None:
-        """The replicas of the group that hosts a component, if the routing knows any."""
-        return self._pools.get(component)
 
     async def wait(
         self, codec: MethodCodec, key: int | None, tried: Collection[str], when: float
@@ -257,7 +254,7 @@ class Network:
         self, component: str, key: int | None, tried: Collection[str]
     ) -> tuple[Pool, Peer]:
         while True:
-            pool = self._pools.get(component)
+            pool = self.pools.get(component)
             if pool is not None:
                 pool.dial()
                 peer = pool.choose(key, tried)
@@ -275,7 +272,7 @@ class Network:
             self._missing(component)
 
     def _reasons(self, component: str) -> str:
-        pool = self._pools.get(component)
+        pool = self.pools.get(component)
         return "waited for " + (
             f"{component}, {pool.reasons()}" if pool else f"a group that hosts {component}"
         )

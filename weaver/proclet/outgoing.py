@@ -12,6 +12,7 @@ from typing import Final
 
 from weaver.errors import CodecError, DeadlineExceeded, RemoteCallError
 from weaver.proclet import context
+from weaver.proclet.answer import Answer
 from weaver.proclet.deadlines import Deadlines
 from weaver.proclet.patience import patiently
 from weaver.rpc import events
@@ -48,9 +49,10 @@ class Outgoing:
         self._flush = flush
         self._timeout = timeout
         self._loop = asyncio.get_running_loop()
-        self._unary: dict[int, _Unary] = {}
+        self._time = self._loop.time
+        self.waiting: dict[int, Answer[bytes]] = {}
         self._streams: dict[int, _Stream] = {}
-        self._room: list[asyncio.Future[None]] = []
+        self.room_wanted: list[asyncio.Future[None]] = []
         self._deadlines = Deadlines(self._loop, self._expire)
         self._whole = context.whole_milliseconds(timeout)
 
@@ -60,43 +62,52 @@ class Outgoing:
         Raises what the method raised (a RemoteCallError of it within `Answered`), DeadlineExceeded,
         Overloaded or ConnectionLost. Cancelling it cancels the call at the callee.
         """
-        if not self.has_room:
+        answer = self.begin(codec, body)
+        if answer is None:
             await self.room(codec)
-        call, answer = self.begin(codec, body)
+            answer = self.begin(codec, body, crowded=True)
+            assert answer is not None
         try:
             return await answer
         except asyncio.CancelledError:
-            self.cancel(call)
+            self.cancel(answer)
             raise
 
-    def begin(self, codec: MethodCodec, body: bytes) -> tuple[int, asyncio.Future[bytes]]:
-        """Send a call: its number and what will be its encoded result, for whoever is in a hurry.
+    def begin(
+        self, codec: MethodCodec, body: bytes, *, crowded: bool = False
+    ) -> Answer[bytes] | None:
+        """Send a call; what will be its encoded result, for whoever is in a hurry.
 
-        Wait for `room` before unless it `has_room`; `cancel` a call whose caller is
+        None: wait for `room` before, and say that it was `crowded`. `cancel` a call whose caller is
         cancelled.
         """
+        connection = self._connection
+        if not connection.writable and not crowded:
+            return None
         when = context.deadline.get()
-        latest = self._loop.time() + self._timeout
+        latest = self._time() + self._timeout
         if when > latest:
             when = latest
-            call = self._request(codec, body, self._whole, 0)
+            remaining = self._whole
         else:
-            call = self._request(codec, body, self._remaining(codec, when), 0)
-        future: asyncio.Future[bytes] = self._loop.create_future()
-        self._unary[call] = _Unary(future, codec, when)
+            remaining = self._remaining(codec, when)
+        metadata = context.metadata() if context.propagated or context.starting.get() else b""
+        try:
+            call = connection.send_request(
+                codec.index, body, deadline_ms=remaining, metadata=metadata
+            )
+        except CodecError as error:
+            raise _named(error, codec) from None
+        answer = self.waiting[call] = Answer(self._loop, call, codec.label, when)
         if when < self._deadlines.next:
             self._deadlines.add(when)
-        return call, future
+        self._flush()
+        return answer
 
-    @property
-    def has_room(self) -> bool:
-        """Whether a call may begin; else wait for `room`."""
-        return self._connection.writable
-
-    def cancel(self, call: int) -> None:
+    def cancel(self, answer: Answer[bytes]) -> None:
         """Give up a call whose result nobody waits for."""
-        if self._unary.pop(call, None) is not None:
-            self._connection.send_cancel(call)
+        if self.waiting.pop(answer.call, None) is not None:
+            self._connection.send_cancel(answer.call)
             self._flush()
 
     async def room(self, codec: MethodCodec) -> None:
@@ -112,10 +123,10 @@ class Outgoing:
         A stream has the deadline of its context, and no default one. Closing it closes the callee.
         """
         when = context.deadline.get()
-        if not self.has_room:
+        if not self._connection.writable:
             await self.room(codec)
         call = self._request(codec, body, self._remaining(codec, when), WINDOW)
-        stream = self._streams[call] = _Stream(codec, when, self._loop)
+        stream = self._streams[call] = _Stream(codec.label, when, self._loop)
         if when != context.NEVER:
             self._deadlines.add(when)
         taken = 0
@@ -129,7 +140,7 @@ class Outgoing:
                     taken = 0
         finally:
             del self._streams[call]
-            if not stream.ended:
+            if not stream.done:
                 self._connection.send_cancel(call)
                 self._flush()
 
@@ -163,15 +174,14 @@ class Outgoing:
                 credit=credit,
             )
         except CodecError as error:
-            what = f"{codec.label}: {error.what}"
-            raise CodecError(what, why=error.why, fix=error.fix) from None
+            raise _named(error, codec) from None
         self._flush()
         return call
 
     async def _wait_for_room(self, codec: MethodCodec, when: float) -> None:
         while not self._connection.writable:
             future: asyncio.Future[None] = self._loop.create_future()
-            self._room.append(future)
+            self.room_wanted.append(future)
             timeout = None if when == context.NEVER else when - self._loop.time()
             waited = asyncio.wait((future,), timeout=timeout)
             done, _ = await patiently(waited, f"{codec.label}: room on a congested connection")
@@ -184,18 +194,12 @@ class Outgoing:
 
     def make_room(self) -> None:
         """Let callers go on that wait because too much is queued."""
-        room, self._room = self._room, []
+        room, self.room_wanted = self.room_wanted, []
         for future in room:
             if not future.done():
                 future.set_result(None)
 
     # --- what comes back ---
-
-    def replied(self, event: events.Reply) -> None:
-        """The result of a call."""
-        unary = self._unary.pop(event.call, None)
-        if unary is not None and not unary.future.done():
-            unary.future.set_result(event.body)
 
     def item(self, event: events.Item) -> None:
         """One item of a stream."""
@@ -207,40 +211,39 @@ class Outgoing:
         """The end of a stream."""
         stream = self._streams.get(event.call)
         if stream is not None:
-            stream.end(None)
+            stream.end()
 
     def failed(self, event: events.Failed) -> None:
         """A call that ended without a result."""
-        unary = self._unary.pop(event.call, None)
-        stream = self._streams.get(event.call)
-        waiting = unary or stream
+        answer = self.waiting.pop(event.call, None)
+        waiting = answer or self._streams.get(event.call)
         if waiting is None:
             return
-        label = waiting.codec.label
+        label = waiting.label
         if event.outcome is Outcome.APPLICATION:
             error: BaseException = decode_exception(event.body, where=label)
             if isinstance(error, RemoteCallError):
                 error = Answered(error)
         else:
             error = call_error(event.outcome, event.body, where=label)
-        waiting.end(error)
+        waiting.fail(error)
 
     def _expire(self, now: float) -> float:
         """End calls whose deadline has passed; the earliest deadline of the others."""
         earliest = context.NEVER
-        pending: list[tuple[int, _Unary | _Stream]] = [*self._unary.items()]
+        pending: list[tuple[int, Answer[bytes] | _Stream]] = [*self.waiting.items()]
         for call, waiting in [*pending, *self._streams.items()]:
-            if waiting.ended:
+            if waiting.done:
                 continue
             if waiting.when > now:
                 earliest = min(earliest, waiting.when)
                 continue
-            self._unary.pop(call, None)
+            self.waiting.pop(call, None)
             self._connection.send_cancel(call)
             self._flush()
-            waiting.end(
+            waiting.fail(
                 DeadlineExceeded(
-                    f"{waiting.codec.label} did not answer within its deadline",
+                    f"{waiting.label} did not answer within its deadline",
                     why="the callee is slow, waits for something itself, or is overloaded",
                     fix="allow more with weaver.options(reference, timeout=…) or `[app] timeout`",
                 )
@@ -248,32 +251,17 @@ class Outgoing:
         return earliest
 
 
-class _Unary:
-    """A call whose result has not come."""
-
-    __slots__ = ("codec", "future", "when")
-
-    def __init__(self, future: asyncio.Future[bytes], codec: MethodCodec, when: float) -> None:
-        self.future = future
-        self.codec = codec
-        self.when = when
-
-    @property
-    def ended(self) -> bool:
-        return self.future.done()
-
-    def end(self, error: BaseException) -> None:
-        if not self.future.done():
-            self.future.set_exception(error)
+def _named(error: CodecError, codec: MethodCodec) -> CodecError:
+    return CodecError(f"{codec.label}: {error.what}", why=error.why, fix=error.fix)
 
 
 class _Stream:
     """Items that have come and were not taken, at most a window of them."""
 
-    def __init__(self, codec: MethodCodec, when: float, loop: asyncio.AbstractEventLoop) -> None:
-        self.codec = codec
+    def __init__(self, label: str, when: float, loop: asyncio.AbstractEventLoop) -> None:
+        self.label = label
         self.when = when
-        self.ended = False
+        self.done = False
         self._loop = loop
         self._items: collections.deque[bytes] = collections.deque()
         self._error: BaseException | None = None
@@ -283,17 +271,20 @@ class _Stream:
         self._items.append(item)
         self._wake()
 
-    def end(self, error: BaseException | None) -> None:
-        self.ended = True
-        self._error = error
+    def end(self) -> None:
+        self.done = True
         self._wake()
+
+    def fail(self, error: BaseException) -> None:
+        self._error = error
+        self.end()
 
     async def next(self) -> bytes | None:
         """The next item, or None at the end; raises the error that ended the stream."""
         while not self._items:
             if self._error is not None:
                 raise self._error
-            if self.ended:
+            if self.done:
                 return None
             self._waiter = self._loop.create_future()
             await self._waiter

@@ -85,7 +85,12 @@ class Pool:
 
     def succeeded(self, peer: Peer, seconds: float) -> None:
         """A call was answered."""
-        self._balancer.succeeded(peer.load, seconds, self.ready, time.monotonic())
+        if peer.load.answered(seconds):
+            self.compare(peer)
+
+    def compare(self, peer: Peer) -> None:
+        """Look whether a peer is far slower than the others."""
+        self._balancer.compare(peer.load, self.ready, time.monotonic())
 
     def failed(self, peer: Peer) -> None:
         """A call was not answered, for no fault of the application."""

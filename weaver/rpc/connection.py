@@ -37,7 +37,7 @@ CLOSED     none (ignored)
 =========  ==========================================  ==================
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import Enum
 from functools import partial
 from typing import Final
@@ -46,7 +46,7 @@ import msgspec
 
 from weaver import frames
 from weaver.errors import ProtocolError
-from weaver.frames import FrameDecoder
+from weaver.frames import HEADER_SIZE, MAX_PAYLOAD, PONG, FrameDecoder, unpack_header
 from weaver.rpc.callee import Callee
 from weaver.rpc.caller import Caller
 from weaver.rpc.events import Closed, Drained, Event, Opened, Outcome, PeerDraining, Pong
@@ -106,13 +106,14 @@ class Connection:
 
     After every call of a method the driver writes what `data_to_send` returns. Events come in the
     order in which they happened. Not thread-safe. The `send_*` methods are those of
-    `weaver.rpc.caller.Caller` and `weaver.rpc.callee.Callee`.
+    `weaver.rpc.caller.Caller` and `weaver.rpc.callee.Callee`; `ours` and `theirs` hold a key for
+    each call in flight that was made here, and that the peer made, and are to be read only.
     """
 
     __slots__ = (
         "_ack_due", "_callee", "_caller", "_decoder", "_hello", "_outbox", "_partials",
-        "_received", "_sent", "_state", "_table", "has_credit", "peer", "send_credit", "send_end",
-        "send_error", "send_item", "send_reply", "send_request",
+        "_received", "_sent", "_state", "_table", "has_credit", "ours", "peer", "send_credit",
+        "send_end", "send_error", "send_item", "send_reply", "send_request", "theirs",
     )  # fmt: skip
 
     def __init__(self, hello: Hello, limits: Limits | None = None) -> None:
@@ -127,6 +128,8 @@ class Connection:
         self._ack_due = False
         self._received = 0
         self._sent = 0
+        self.ours: Mapping[int, object] = self._caller.calls
+        self.theirs: Mapping[int, object] = self._callee.calls
         self.peer: Hello | None = None
         # Bound here, not wrapped: a method that only forwards would cost 2 % of a small call.
         self.send_request = self._caller.send_request
@@ -164,7 +167,8 @@ class Connection:
     @property
     def writable(self) -> bool:
         """Whether callers and producers of items may go on, or had better wait for the writer."""
-        return self._outbox.writable
+        outbox = self._outbox
+        return len(outbox.small) + outbox.lane_bytes < outbox.high_water
 
     @property
     def queued(self) -> int:
@@ -198,10 +202,24 @@ class Connection:
             return events
         if not isinstance(data, bytes):
             data = bytes(data)  # the owner of a buffer may use it again
-        self._received += len(data)
+        end = len(data)
+        self._received += end
+        decoder = self._decoder
+        at = 0
         try:
-            for kind, flags, method, call, payload in self._decoder.frames(data):
-                self._table[kind](flags, method, call, payload, events)
+            # Whole frames are cut here: the generator would cost 0.3 us a read and 0.1 us a frame.
+            last = -1 if decoder.buffered else end - HEADER_SIZE
+            while at <= last:
+                length, call, method, kind, flags = unpack_header(data, at)
+                body = at + HEADER_SIZE
+                stop = body + length
+                if stop > end or length > MAX_PAYLOAD or kind > PONG:
+                    break
+                at = stop
+                self._table[kind](flags, method, call, data[body:stop], events)
+            if at < end:
+                for kind, flags, method, call, payload in decoder.frames(data[at:] if at else data):
+                    self._table[kind](flags, method, call, payload, events)
             if self._ack_due:
                 self._acknowledge_drain()
         except ProtocolError as error:
@@ -216,7 +234,12 @@ class Connection:
         Call it again, while the writer takes more, until it returns nothing. What it returned
         counts as sent.
         """
-        buffers = self._outbox.take(chunks)
+        outbox = self._outbox
+        if not outbox.lanes:
+            small = outbox.take_small()
+            self._sent += len(small)
+            return [small] if small else []
+        buffers = outbox.take(chunks)
         for buffer in buffers:
             self._sent += len(buffer)
         return buffers

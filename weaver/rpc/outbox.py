@@ -90,8 +90,8 @@ class Outbox:
     """
 
     __slots__ = (
-        "_active", "_automatic", "_chunk", "_high_water", "_max_open", "_open", "_waiting",
-        "bulk", "fresh", "lane_bytes", "lanes", "small",
+        "_active", "_automatic", "_chunk", "_max_open", "_open", "_waiting",
+        "bulk", "fresh", "high_water", "lane_bytes", "lanes", "small",
     )  # fmt: skip
 
     def __init__(self, limits: Limits) -> None:
@@ -101,7 +101,7 @@ class Outbox:
         self.lane_bytes = 0
         self.bulk = min(NO_COPY, limits.chunk + 1, limits.max_message + 1)
         self._chunk = limits.chunk
-        self._high_water = limits.high_water
+        self.high_water = limits.high_water
         self._max_open = limits.max_reassembly
         self._open = 0
         self._active: deque[Lane] = deque()
@@ -112,11 +112,6 @@ class Outbox:
     def queued(self) -> int:
         """Bytes of frames and bodies that `take` has not handed over yet."""
         return len(self.small) + self.lane_bytes
-
-    @property
-    def writable(self) -> bool:
-        """Whether new calls and items may be queued without waiting for the writer."""
-        return len(self.small) + self.lane_bytes < self._high_water
 
     def put(
         self, kind: int, call: int, method: int, fields: Fields, body: Body, *, from_caller: bool
@@ -178,13 +173,8 @@ class Outbox:
 
     def take(self, chunks: int) -> list[Body]:
         """All small frames, then at most `chunks` pieces of large bodies; empty when idle."""
-        buffers: list[Body] = []
-        if self.small:
-            buffers.append(self.small)
-            self.small = bytearray()
-            self._automatic = 0
-            if self.fresh:
-                self.fresh.clear()
+        small = self.take_small()
+        buffers: list[Body] = [small] if small else []
         if self.lanes:
             for _ in range(chunks):
                 self._admit()
@@ -192,6 +182,15 @@ class Outbox:
                     break
                 self._take_chunk(buffers)
         return buffers
+
+    def take_small(self) -> bytearray:
+        """All small frames, maybe none, in one buffer that is now the writer's."""
+        small = self.small
+        if small:
+            self.small = bytearray()
+            self._automatic = 0
+            self.fresh.clear()
+        return small
 
     def unsent(self) -> set[int]:
         """The calls of which not one byte has been taken."""
