@@ -64,42 +64,57 @@ def _has_generated_init(cls: Any) -> bool:
     code = init.__code__
     if code.co_filename != "<string>":
         return False
-    kinds = tuple(
-        (
-            field.name,
-            field.default is not dataclasses.MISSING,
-            field.default_factory is not dataclasses.MISSING,
-            field.kw_only,
-        )
-        for field in fields
-    )
-    return _behaviour(code) == _generated(kinds, frozen=cls.__dataclass_params__.frozen)
+    names = tuple(field.name for field in fields)
+    kinds = tuple(_kind(field) for field in fields)
+    alike = names
+    if "factory" not in {given for given, _ in kinds} and "self" not in names:
+        alike = tuple(f"field_{i}" for i in range(len(names)))  # so that few twins have to be made
+    expected = _generated(alike, kinds, frozen=cls.__dataclass_params__.frozen)
+    return _behaviour(code, names) == expected
+
+
+def _kind(field: dataclasses.Field[Any]) -> tuple[str, bool]:
+    """What decides, besides the name, how `dataclass` treats a field in `__init__`."""
+    if field.default is not dataclasses.MISSING:
+        return "default", bool(field.kw_only)
+    given = "nothing" if field.default_factory is dataclasses.MISSING else "factory"
+    return given, bool(field.kw_only)
 
 
 @functools.lru_cache(maxsize=1024)
-def _generated(kinds: tuple[tuple[str, bool, bool, bool], ...], *, frozen: bool) -> tuple[Any, ...]:
+def _generated(
+    names: tuple[str, ...], kinds: tuple[tuple[str, bool], ...], *, frozen: bool
+) -> tuple[Any, ...]:
     """The behaviour of the `__init__` of a dataclass with fields like these."""
     fields: list[tuple[str, Any, Any]] = []
-    for name, has_default, has_factory, kw_only in kinds:
+    for name, (given, kw_only) in zip(names, kinds, strict=True):
         field: Any = dataclasses.field(kw_only=kw_only)
-        if has_default:
+        if given == "default":
             field = dataclasses.field(default=None, kw_only=kw_only)
-        elif has_factory:
+        elif given == "factory":
             field = dataclasses.field(default_factory=list[Any], kw_only=kw_only)
         fields.append((name, object, field))
     twin: Any = dataclasses.make_dataclass(
         "Twin", fields, frozen=frozen, repr=False, eq=False, match_args=False
     )
-    return _behaviour(twin.__init__.__code__)
+    return _behaviour(twin.__init__.__code__, names)
 
 
-def _behaviour(code: types.CodeType) -> tuple[Any, ...]:
-    """All of a code object that has a say in what it does."""
+def _behaviour(code: types.CodeType, names: tuple[str, ...]) -> tuple[Any, ...]:
+    """All of a code object that has a say in what it does; numbers stand for the names of fields.
+
+    Free variables are sorted by name, so they can be compared for equal names only.
+    """
+    numbers: dict[Any, Any] = {name: i for i, name in enumerate(names)}
+
+    def numbered(row: tuple[Any, ...]) -> list[tuple[type[Any], Any]]:
+        return [(type(item), numbers.get(item, item)) for item in row]
+
     return (
         code.co_code,
-        code.co_consts,
-        code.co_names,
-        code.co_varnames,
+        numbered(code.co_consts),
+        numbered(code.co_names),
+        numbered(code.co_varnames),
         code.co_freevars,
         code.co_cellvars,
         code.co_argcount,

@@ -299,6 +299,17 @@ exec("def __init__(self, a, b):\n self.a=b\n self.b=a", _made)
 Swapped.__init__ = _made["__init__"]  # type: ignore[method-assign]
 
 
+@dataclasses.dataclass
+class Misnamed:
+    """Its `__init__` assigns an attribute that is no field, named as a twin's might be."""
+
+    a: int
+
+
+exec("def __init__(self, a):\n self.field_0=a", _made)
+Misnamed.__init__ = _made["__init__"]  # type: ignore[method-assign]
+
+
 @attrs.define
 class Attrs:
     a: int
@@ -326,7 +337,8 @@ class CheckedStruct(msgspec.Struct):
 
 UNKNOWN = [
     PostInit, PostInitLater, NotGiven, Extra, InheritsExtra, OwnInit, InitLater, NoInit, Wrapped,
-    ObjectAsInit, Executed, Swapped, Attrs, PydanticDataclass, Model, Color, CheckedStruct, int,
+    ObjectAsInit, Executed, Swapped, Misnamed, Attrs, PydanticDataclass, Model, Color, CheckedStruct,
+    int,
 ]  # fmt: skip
 
 
