@@ -337,8 +337,8 @@ class CheckedStruct(msgspec.Struct):
 
 UNKNOWN = [
     PostInit, PostInitLater, NotGiven, Extra, InheritsExtra, OwnInit, InitLater, NoInit, Wrapped,
-    ObjectAsInit, Executed, Swapped, Misnamed, Attrs, PydanticDataclass, Model, Color, CheckedStruct,
-    int,
+    ObjectAsInit, Executed, Swapped, Misnamed, Attrs, PydanticDataclass, Model, Color,
+    CheckedStruct, int,
 ]  # fmt: skip
 
 
