@@ -22,7 +22,7 @@ MAGIC = "weaver-reply-1"
 
 def main() -> None:
     """Read calls as [directory, [[module, function, arguments], ...]], packed, with its size."""
-    source = sys.stdin.buffer
+    source, directory = sys.stdin.buffer, ""
     try:
         directory, calls = json.loads(zlib.decompress(source.read(int(source.readline()))))
         place = Place(directory, source)
