@@ -8,7 +8,9 @@ import contextvars
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Protocol, assert_type
+from typing import Annotated, Any, Protocol, assert_type
+
+from fastapi import Depends, FastAPI
 
 import weaver
 from weaver.testing import TestApp, weaver_app
@@ -153,6 +155,24 @@ def handler() -> list[Item]:
     assert_type(existing.total([Decimal(1)]), Decimal)
     assert_type(weaver.use(Catalog).report(2026), bytes)
     return assert_type(weaver.wait(cart.get("ada")), list[Item])
+
+
+web = FastAPI()
+
+
+async def get_existing() -> Existing:
+    return existing
+
+
+@web.get("/total")
+async def total(
+    asked: Annotated[Existing, Depends(get_existing)],
+    short: Annotated[Existing, Depends(lambda: existing)],
+    default: Existing = Depends(lambda: existing),  # noqa: B008, FAST002 # as people write it
+) -> str:
+    assert_type(short.total([]), Decimal)
+    assert_type(default.total([]), Decimal)
+    return str(asked.total([Decimal(1)]))
 
 
 def where() -> tuple[str, ...]:

@@ -4,6 +4,8 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Protocol
 
+from fastapi import Depends
+
 import weaver
 
 
@@ -76,6 +78,11 @@ def from_outside() -> None:
     weaver.wait(Catalog().report(2026))  # wrong: bytes cannot be waited for
     weaver.run(Cart, strict_copies="yes")  # wrong: the type of an option
     print(weaver.deployment().versoin)  # wrong: no such field
+
+
+def handler(
+    stock: Catalog = Depends(weaver.use(Catalog)),  # noqa: B008 # wrong: give Depends a function
+) -> None: ...
 
 
 def by_hand() -> None:

@@ -38,7 +38,8 @@ def use(component: Callable[..., T]) -> T:
 
     It finds the application at its first call. Where none runs (a web server started the process),
     one is started here, in a thread of its own, with the components declared so far. Calling the
-    reference gives a plain one, so it can serve as a dependency of a web framework.
+    reference gives a plain one, so it can serve as a dependency of a web framework; type checkers,
+    for which it is the component, want a function that returns it: `Depends(lambda: stock)`.
     """
     reference: T = _lazy_class(component)()
     return reference
