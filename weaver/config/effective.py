@@ -38,14 +38,14 @@ def rows(config: Config, components: Sequence[Component] = ()) -> list[Row]:
     """Every effective value with its origin, in the order of the schema, then by component.
 
     Secrets are not looked up, only where they would come from. Raises ConfigError with all
-    problems in the sections of `components`.
+    problems that `components` show: unknown names, and those in their sections.
     """
     found: list[Row] = []
     for entry in record_of(Tables) or ():
         if entry.key != "components":
             found += _rows(getattr(config, entry.key), (entry.key,), config.sources)
     shorts = Counter(component.short_name for component in components)
-    problems: list[Problem] = []
+    problems = _unknown_names(config, components) if components else []
     for component in components:
         short = component.short_name if shorts[component.short_name] == 1 else component.full_name
         try:
@@ -55,6 +55,17 @@ def rows(config: Config, components: Sequence[Component] = ()) -> list[Row]:
     if problems:
         raise ConfigError(problems)
     return found
+
+
+def _unknown_names(config: Config, components: Sequence[Component]) -> list[Problem]:
+    try:
+        config.check_names(
+            {component.full_name: component.short_name for component in components},
+            [field.name for component in components for field in component.fields_of("listener")],
+        )
+    except ConfigError as error:
+        return list(error.problems)
+    return []
 
 
 def _component_rows(config: Config, component: Component, short: str) -> Iterator[Row]:

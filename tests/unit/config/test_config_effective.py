@@ -135,3 +135,25 @@ def test_problems_of_all_sections_come_at_once() -> None:
         "weaver.toml:2",
         "weaver.toml:4",
     ]
+
+
+def test_unknown_names_come_with_the_problems_of_sections() -> None:
+    text = """
+    [components.A]
+    dsn = 1
+    [components.Aa]
+    [groups.front]
+    components = ["B", "A"]
+    [listeners.htp]
+    """
+    http = Field("http", "listener", object)
+
+    with pytest.raises(ConfigError) as caught:
+        rows(load(text), [component("m.A", CONFIG, http)])
+
+    assert [problem.what for problem in caught.value.problems] == [
+        'unknown component "Aa" in [components]',
+        'unknown component "B" in [groups.front] components',
+        'unknown listener "htp" in [listeners]',
+        "[components.A] dsn: expected a string, got 1",
+    ]
