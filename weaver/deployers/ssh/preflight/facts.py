@@ -4,7 +4,7 @@ Decides what each line of `probe.sh` means, and how far the host's clock is off.
 """
 
 import re
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -165,23 +165,38 @@ def _free(line: str, unit: int) -> int | None:
     return max(int(found[3]), 0) * unit
 
 
+class _Process(msgspec.Struct):
+    pid: int
+    role: str = ""
+    command: tuple[str, ...] = ()
+
+
+class _Tried(msgspec.Struct):
+    name: str
+    host: str
+    port: int
+    fault: str = ""
+    errno: int = 0
+    holder: _Process | None = None
+
+
+class _Answer(msgspec.Struct):
+    """What `host_facts.py` prints."""
+
+    listeners: tuple[_Tried, ...]
+    weaver: tuple[_Process, ...]
+
+
 def _answer(text: str) -> tuple[tuple[Bind, ...], tuple[str, ...]]:
     try:
-        found: Any = msgspec.json.decode(text)
-        binds = [
-            Bind(
-                name=str(b["name"]),
-                host=str(b["host"]),
-                port=int(b["port"]),
-                fault=str(b.get("fault", "")),
-                errno=int(b.get("errno", 0)),
-                holder=tuple((b.get("holder") or {}).get("command", ())),
-            )
-            for b in found["listeners"]
-        ]
-        return tuple(binds), tuple(f"{p['role']} {p['pid']}" for p in found["weaver"])
-    except (msgspec.DecodeError, KeyError, TypeError, AttributeError):
+        found = msgspec.json.decode(text, type=_Answer)
+    except msgspec.DecodeError:
         return (), ()
+    binds = (
+        Bind(t.name, t.host, t.port, t.fault, t.errno, t.holder.command if t.holder else ())
+        for t in found.listeners
+    )
+    return tuple(binds), tuple(f"{process.role} {process.pid}" for process in found.weaver)
 
 
 def _pair(line: str) -> tuple[str, str]:

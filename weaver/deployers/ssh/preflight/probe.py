@@ -48,8 +48,8 @@ def probe(
         return read_facts(done.stdout.decode(errors="replace"), moment)
     except WeaverError as error:
         said = done.stderr.decode(errors="replace").strip().splitlines()[-3:]
-        if said:
-            error.why += f" (exit code {done.exit_code}: " + "; ".join(said) + ")"
+        if said or done.exit_code:
+            error.why += f" (exit code {done.exit_code}) " + "\n".join(said)
         raise
 
 
