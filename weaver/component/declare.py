@@ -4,16 +4,18 @@ Judging waits until an application is put together (`graph.py`), because annotat
 classes that are defined later, and because all faults are reported at once.
 """
 
-import copy
-import dataclasses
-import inspect
 import sys
 from collections.abc import Callable
 from types import FrameType
-from typing import Any, TypeVar, dataclass_transform
+from typing import TYPE_CHECKING, Any, TypeVar, dataclass_transform
 
 from weaver.component import registry
 from weaver.errors import UsageError
+
+if TYPE_CHECKING:
+    from dataclasses import Field, field
+else:  # only type checkers read them, and `dataclasses` is half of what importing weaver costs
+    Field = field = None
 
 C = TypeVar("C", bound=type[Any])
 F = TypeVar("F", bound=Callable[..., Any])
@@ -24,9 +26,7 @@ IDEMPOTENT = "__weaver_idempotent__"
 _CO_OPTIMIZED = 0x0001  # set on the code of functions, not on class bodies and modules
 
 
-@dataclass_transform(
-    kw_only_default=True, eq_default=False, field_specifiers=(dataclasses.field, dataclasses.Field)
-)
+@dataclass_transform(kw_only_default=True, eq_default=False, field_specifiers=(field, Field))
 def component(cls: C, /) -> C:
     """Declare a class as a component; usable as a decorator or on an existing class.
 
@@ -89,6 +89,9 @@ def _add_init(cls: type[Any]) -> None:
     A mutable default is copied for each instance, and a private field without a default is not
     asked for: it is state that the class sets itself.
     """
+    import dataclasses
+    import inspect
+
     for name in inspect.get_annotations(cls):
         if name in cls.__dict__:
             default = cls.__dict__[name]
@@ -100,6 +103,8 @@ def _add_init(cls: type[Any]) -> None:
 
 
 def _copier(default: Any) -> Callable[[], Any]:
+    import copy
+
     return lambda: copy.deepcopy(default)
 
 
