@@ -56,7 +56,6 @@ class Route(msgspec.Struct, frozen=True):
     components: tuple[str, ...]
     endpoints: tuple[Endpoint, ...] = ()
     assignment: Assignment = Assignment()
-    prefer: str = "any"
 
 
 class Routing(msgspec.Struct, frozen=True):

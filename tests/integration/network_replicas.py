@@ -155,6 +155,8 @@ class Replicas:
         hosts: bool = True,
         running: int = 1024,
         tls: Identity | None = None,
+        host: str = "",
+        prefer: str = "any",
         **hello: Any,
     ) -> Replica:
         shelf = Shelf(name=name)
@@ -173,6 +175,8 @@ class Replicas:
             timeout=30.0,
             limits=Limits(),
             replica=name,
+            host=host,
+            prefer=prefer,
             tls=tls,
             missing=missing.append,
         )

@@ -245,6 +245,7 @@ async def proclet(
     entry: str = "",
     listener: socket.socket | None = None,
     routing: Routing | None = None,
+    advertise: str = "",
 ) -> AsyncGenerator[Proclet]:
     """Spawn a replica that hosts these components."""
     one = _spawned(listener)
@@ -258,6 +259,7 @@ async def proclet(
         GroupOrder(tuple(map(full, components)), full(entry)),
         listeners={"http": listener.fileno()} if listener else {},
         heartbeat=0.1,
+        advertise=advertise,
     )
     one.send(hosting, *([NewRouting(routing)] if routing else []))
     try:

@@ -7,6 +7,7 @@ import random
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -65,7 +66,7 @@ def assert_all_end(processes: list[psutil.Process]) -> None:
 
 async def running(manager: FakeManager, *, preload: bool, policy: str = "end") -> None:
     replicas = {"a": "idle", "b": "idle", "c": "stubborn"}
-    manager.send(orders(1, replicas, preload=preload, on_manager_lost=policy))
+    manager.send(orders(1, replicas, preload=preload, on_manager_lost=policy, stop_after=0.8))
     await manager.registered(3)
 
 
@@ -156,6 +157,33 @@ async def test_a_deployment_goes_on_without_a_manager(path: Path, envelope: psut
         await manager.started(4)
         (answer,) = manager.all(Attached)
         assert len(answer.replicas) == 3
+        manager.send(End(at_once=True))
+        await manager.until_closed()
+    assert_all_end([envelope])
+
+
+async def test_a_deployment_stops_in_order_when_no_manager_comes_back_in_time(
+    path: Path, envelope: psutil.Process
+) -> None:
+    async with attached(path) as manager:
+        replicas = {"a": "idle", "b": "idle"}
+        policy = {"on_manager_lost": "stop", "stop_after": 0.8}
+        manager.send(orders(1, replicas, preload=True, **policy))
+        await manager.registered(2)
+        family = envelope.children(recursive=True)
+        began = time.monotonic()
+    assert_all_end([envelope, *family])
+    assert time.monotonic() - began > 0.8
+
+
+async def test_a_manager_that_comes_back_in_time_keeps_a_deployment(
+    path: Path, envelope: psutil.Process
+) -> None:
+    async with attached(path) as manager:
+        await running(manager, preload=True, policy="stop")
+    async with attached(path, epoch=1) as manager:
+        await asyncio.sleep(1.2)  # longer than the patience: there is no event for what stays away
+        assert manager.all(ReplicaExited) == []
         manager.send(End(at_once=True))
         await manager.until_closed()
     assert_all_end([envelope])

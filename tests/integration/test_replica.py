@@ -7,9 +7,12 @@ import socket
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
+import msgspec
+import psutil
 import pytest
 from replica_parts import Front, Proclet, Shop, application, full, proclet, routed, until
 
+from weaver.control.certificates import Certificates
 from weaver.control.messages import (
     Drain,
     Ended,
@@ -25,6 +28,7 @@ from weaver.control.messages import (
     Statistics,
     Stop,
 )
+from weaver.deployers.certificates import create_authority
 from weaver.errors import ConnectionLost
 from weaver.proclet.definition import define
 from weaver.proclet.dispatcher import Dispatcher
@@ -311,3 +315,40 @@ def refused(path: Path) -> bool:
     """Whether nobody takes connections there any more."""
     with socket.socket(socket.AF_UNIX) as sock:
         return sock.connect_ex(str(path)) != 0
+
+
+async def test_a_replica_takes_calls_of_other_hosts_at_its_own_address_only(tmp_path: Path) -> None:
+    of = msgspec.structs.replace(application(), certificates=certificates())
+    async with proclet(tmp_path, BOTH, of=of, advertise="127.0.0.1") as one:
+        registered = await one.wait_for(RegisterReplica)
+        assert registered.address.startswith(f"unix:{tmp_path}/")
+        host, _, port = registered.remote.rpartition(":")
+        assert host == "127.0.0.1"
+        sockets = psutil.Process(one.process.pid).net_connections("tcp")
+        listening = [(s.laddr.ip, s.laddr.port) for s in sockets if s.status == "LISTEN"]
+        assert listening == [("127.0.0.1", int(port))]
+
+
+@pytest.mark.parametrize(
+    ("advertise", "why"),
+    [("0.0.0.0", "every interface"), ("::", "every interface"), ("localhost", "stands for 127")],
+)
+async def test_an_address_that_others_cannot_dial_is_refused(
+    tmp_path: Path, advertise: str, why: str
+) -> None:
+    of = msgspec.structs.replace(application(), certificates=certificates())
+    async with proclet(tmp_path, BOTH, of=of, advertise=advertise) as one:
+        fault = (await one.wait_for(Failed)).fault
+        assert why in fault.why
+        assert "address=" in fault.fix
+        assert await one.exit_code() == 1
+
+
+async def test_without_certificates_a_replica_takes_no_calls_of_other_hosts(tmp_path: Path) -> None:
+    async with proclet(tmp_path, BOTH, advertise="127.0.0.1") as one:
+        assert "encrypted" in (await one.wait_for(Failed)).fault.why
+
+
+def certificates() -> Certificates:
+    own = create_authority("d" * 8).issue("here")
+    return Certificates(own.name, own.ca, own.certificate, own.key)

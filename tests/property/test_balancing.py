@@ -115,3 +115,27 @@ def test_one_that_is_far_slower_than_the_others_is_left_out() -> None:
         balancer.succeeded(nodes[0].load, 0.5, nodes, 1.0)
     assert nodes[0].load.ejected
     assert not any(node.load.ejected for node in nodes[1:])
+
+
+def test_near_ones_are_preferred_unless_they_are_left_out_and_come_back_with_one_call() -> None:
+    nodes = [Node() for _ in range(4)]
+    near = nodes[:1]
+    balancer = Balancer(random.Random(1).random)
+    assert balancer.nearest(near, nodes, 10.0) == near
+    assert balancer.nearest([], nodes, 10.0) == nodes
+    balancer.eject(near[0].load, nodes, 10.0)
+    assert balancer.nearest(near, nodes, 11.0) == nodes
+    assert balancer.choose(nodes, 11.0) is not near[0]
+    assert balancer.nearest(near, nodes, 10.0 + EJECTED_FOR) == near
+    assert balancer.nearest(near, nodes, 10.0 + EJECTED_FOR) == nodes
+    balancer.succeeded(near[0].load, 0.001, nodes, 20.0)
+    assert balancer.nearest(near, nodes, 20.0) == near
+
+
+def test_choosing_among_some_does_not_forget_who_is_left_out() -> None:
+    nodes = [Node() for _ in range(4)]
+    balancer = Balancer(random.Random(1).random)
+    balancer.eject(nodes[0].load, nodes, 10.0)
+    balancer.choose(nodes[1:], 10.0)
+    balancer.review(nodes)
+    assert all(balancer.choose(nodes, 11.0) is not nodes[0] for _ in range(50))

@@ -52,13 +52,13 @@ LAST_WORDS: Final = 2.0  # for the manager to take the last events
 class Envelope:
     """One envelope, listening on the Unix socket `path`, until `run` returns.
 
-    `runtime` is a module to use in place of weaver's own proclet; `advertise` is the address at
-    which other hosts reach replicas. Should `parent` end before a manager attaches, this ends too.
+    `runtime` is a module to use in place of weaver's own proclet. Should `parent` end before a
+    manager attaches, this ends too.
     """
 
-    def __init__(
-        self, path: Path, host: str, *, runtime: str = "", advertise: str = "", parent: int = 1
-    ) -> None:
+    def __init__(self, path: Path, host: str, *, runtime: str = "", parent: int = 1) -> None:
+        self.dismissed = False
+        """The manager has ended it: there will not be another envelope of this deployment."""
         self._loop = asyncio.get_running_loop()
         self._supervision = Supervision()
         self._launcher = Launcher(runtime, self._say)
@@ -73,7 +73,6 @@ class Envelope:
             MemoryKills(),
             host,
             path.parent,
-            advertise,
         )
         self._tasks: dict[asyncio.Task[None], Incarnation] = {}
         self._to_proclet: Codec[Any] = Codec(ToProclet)
@@ -135,15 +134,18 @@ class Envelope:
                 if replica is not None:
                     self._stop(replica)
             case End(at_once=at_once):
+                self.dismissed = True
                 self.end(at_once=at_once)
             case _:
                 pass
 
     def manager_lost(self) -> None:
-        """Its connection has ended: by the orders' policy that is the end, after a short grace."""
+        """Its connection has ended: by the orders' policy that is the end, sooner or later."""
         orders = self._supervision.orders
         if orders is None or orders.on_manager_lost == "end":
             self._lost = self._loop.call_later(LOST_GRACE, self._abandoned)
+        elif orders.on_manager_lost == "stop":
+            self._lost = self._loop.call_later(orders.stop_after, self._given_up)
 
     def end(self, *, at_once: bool = False) -> None:
         """Stop every replica, in order or at once, and then return from `run`."""
@@ -317,6 +319,12 @@ class Envelope:
         for incarnation in self._tasks.values():
             if incarnation.running is not None:
                 incarnation.running.stop(LOST_STOP, LOST_TERM)
+
+    def _given_up(self) -> None:
+        """No manager has come for as long as the orders allow: end in order."""
+        self._lost = None
+        self._say("log", ["no manager has come back for too long: all replicas are stopped"])
+        self.end()
 
     def _signalled(self, number: int) -> None:
         if number == signal.SIGTERM:

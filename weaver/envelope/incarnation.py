@@ -73,7 +73,6 @@ class Surroundings(NamedTuple):
     memory: MemoryKills
     host: str
     directory: Path
-    advertise: str
 
 
 class Incarnation:
@@ -146,6 +145,8 @@ class Incarnation:
 
     def _hosting(self) -> Hosting:
         around, replica = self._around, self._replica
+        orders = around.supervision.orders
+        assert orders is not None
         return Hosting(
             self._application,
             replica.name,
@@ -155,7 +156,7 @@ class Incarnation:
             str(around.directory),
             replica.order,
             heartbeat=self._heartbeat,
-            advertise=around.advertise,
+            advertise=orders.advertise,
         )
 
     # --- while it runs ---

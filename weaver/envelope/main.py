@@ -7,6 +7,7 @@ attach: should it end before that, so does the envelope.
 
 import argparse
 import asyncio
+import contextlib
 import fcntl
 import gc
 import os
@@ -16,6 +17,7 @@ from pathlib import Path
 
 from weaver.envelope.control_socket import private_directory
 from weaver.envelope.envelope import Envelope
+from weaver.envelope.epoch import epoch_file
 from weaver.envelope.lineage import inherit_orphans, name_process
 from weaver.errors import WeaverError
 
@@ -25,7 +27,7 @@ def main(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser("envelope", description="The parent of replicas on one host.")
     parser.add_argument("--socket", type=Path, required=True, help="its control socket")
     parser.add_argument("--host", required=True, help="the name of this host in the deployment")
-    parser.add_argument("--advertise", default="", help="the address other hosts reach this one at")
+    parser.add_argument("--advertise", default="", help=argparse.SUPPRESS)  # orders say it now
     parser.add_argument("--parent", type=int, default=0, help="end with it if no manager attaches")
     parser.add_argument("--daemon", action="store_true", help="return when the socket is ready")
     parser.add_argument("--hold", type=Path, help="a file to lock, shared, as long as this runs")
@@ -50,7 +52,6 @@ async def _serve(path: Path, arguments: argparse.Namespace, ready: int | None) -
         path,
         arguments.host,
         runtime=arguments.runtime,
-        advertise=arguments.advertise,
         parent=arguments.parent or (1 if arguments.daemon else os.getppid()),
     )
     await envelope.open()
@@ -59,6 +60,8 @@ async def _serve(path: Path, arguments: argparse.Namespace, ready: int | None) -
         os.close(ready)
     gc.freeze()
     await envelope.run()
+    if envelope.dismissed:
+        _clear(path)
     return 0
 
 
@@ -99,6 +102,16 @@ def _daemonise(path: Path) -> int:
     os.close(nothing)
     os.close(output)
     return writer
+
+
+def _clear(path: Path) -> None:
+    """Leave nothing beside the socket, but for what was said and nobody has read."""
+    epoch_file(path).unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        if not _log_of(path).stat().st_size:
+            _log_of(path).unlink()
+    with contextlib.suppress(OSError):
+        path.parent.rmdir()
 
 
 def _log_of(path: Path) -> Path:

@@ -66,4 +66,4 @@ def _route(state: State, before: State, name: str, old: Route | None, version: i
         same = (known.starts, known.owners) == (assignment.starts, assignment.owners)
         number = known.version if same else version
         assignment = msgspec.structs.replace(assignment, version=number)
-    return Route(group.components, endpoints, assignment, group.prefer)
+    return Route(group.components, endpoints, assignment)

@@ -93,9 +93,7 @@ class Balancer:
                 if load.ejected and load.ejected <= now and not load.probing:
                     load.probing = True
                     return replica
-            well = [r for r in replicas if not r.load.ejected] or replicas
-            self._ejected = len(well) < count
-            replicas = well
+            replicas = [r for r in replicas if not r.load.ejected] or replicas
             count = len(replicas)
             if count == 1:
                 return replicas[0]
@@ -105,6 +103,24 @@ class Balancer:
         if second >= first:
             second += 1
         return cheaper(replicas[first], replicas[second])
+
+    def nearest(self, near: Sequence[R], replicas: Sequence[R], now: float) -> Sequence[R]:
+        """Those of `near` that are not left out; all `replicas` where that is none.
+
+        One of `near` whose time to come back has come is returned alone, for a single call.
+        """
+        if not self._ejected:
+            return near or replicas
+        for replica in near:
+            load = replica.load
+            if load.ejected and load.ejected <= now and not load.probing:
+                load.probing = True
+                return [replica]
+        return [r for r in near if not r.load.ejected] or replicas
+
+    def review(self, replicas: Iterable[Loaded]) -> None:
+        """Look at all replicas, now and then: where none is left out, choosing is quick again."""
+        self._ejected = any(replica.load.ejected for replica in replicas)
 
     def succeeded(self, load: Load, seconds: float, others: Iterable[Loaded], now: float) -> None:
         """A call was answered after so many seconds; `others` are the replicas of its group."""

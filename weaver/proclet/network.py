@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable, Collection
 from typing import Final
 
+import msgspec
+
 from weaver.errors import Unreachable
 from weaver.proclet.channel import Channel
 from weaver.proclet.definition import Definition
@@ -41,7 +43,8 @@ A caller's own timeout at the deadline would say less than `Unreachable`, which 
 class Network:
     """Connections of this process, on the running event loop.
 
-    `replica` and `host` are where it is itself; `timeout` (seconds) is the deadline of calls
+    `replica` and `host` are where it is itself; replicas on that host are preferred where `prefer`
+    is "local", and dialled at their address there. `timeout` (seconds) is the deadline of calls
     without one; `tls` the identity for connections that leave the host. `pools` holds, for each
     component that the routing knows, the replicas of its group. `missing` is called with
     the full name of a component of which a call finds no replica: once, until there is one.
@@ -57,6 +60,7 @@ class Network:
         limits: Limits,
         replica: str,
         host: str = "",
+        prefer: str = "any",
         tls: Identity | None = None,
         missing: Callable[[str], None] | None = None,
     ) -> None:
@@ -68,6 +72,7 @@ class Network:
         self.loop = asyncio.get_running_loop()
         self._dispatcher = dispatcher
         self._host = host
+        self._near = host if prefer == "local" else ""
         self._missing = missing
         self._asked: set[str] = set()
         self._peers: dict[str, Peer] = {}
@@ -194,6 +199,7 @@ class Network:
         self._changed()
 
     def _meet(self, endpoint: Endpoint) -> None:
+        endpoint = msgspec.structs.replace(endpoint, address=endpoint.address_from(self._host))
         peer = self._peers.get(endpoint.replica)
         if peer is None:
             self._peers[endpoint.replica] = Peer(endpoint, self.terms, self._changed)
@@ -206,7 +212,7 @@ class Network:
             peers = tuple(
                 self._peers[e.replica] for e in route.endpoints if e.replica in self._peers
             )
-            pool = self._groups[name] = Pool(route, peers, self._host)
+            pool = self._groups[name] = Pool(route, peers, self._near)
             if name in old:
                 pool.inherit(old[name])
             for component in route.components:

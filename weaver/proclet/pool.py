@@ -14,14 +14,19 @@ NOBODY: Final[tuple[str, ...]] = ()
 
 
 class Pool:
-    """Peers of a route; `ready` are those with a connection, of this host only where preferred."""
+    """Peers of a route; `ready` are those with a connection.
 
-    def __init__(self, route: Route, peers: tuple[Peer, ...], host: str) -> None:
+    Replicas on the host `near` are preferred, as long as one there is ready and not left out; "" is
+    no host.
+    """
+
+    def __init__(self, route: Route, peers: tuple[Peer, ...], near: str = "") -> None:
         self.route = route
         self.peers = peers
         self.ready: list[Peer] = []
         self.used = False
-        self._host = host
+        self._near = tuple(p for p in peers if near and p.endpoint.host == near)
+        self._near_ready: list[Peer] = []
         self._by_replica = {peer.replica: peer for peer in peers}
         self._balancer = Balancer(random.random)
         self.budget = Budget()
@@ -43,10 +48,8 @@ class Pool:
 
     def refresh(self) -> None:
         """Look anew who has a connection."""
-        ready = [peer for peer in self.peers if peer.channel is not None]
-        if self.route.prefer == "local" and self._host:
-            ready = [p for p in ready if p.endpoint.host == self._host] or ready
-        self.ready = ready
+        self.ready = [peer for peer in self.peers if peer.channel is not None]
+        self._near_ready = [peer for peer in self._near if peer.channel is not None]
 
     def choose(self, key: int | None, tried: Collection[str]) -> Peer | None:
         """Who takes a call, or None: wait. `key` is that of a routed method, which has an owner.
@@ -62,7 +65,11 @@ class Pool:
             return None
         if len(ready) == 1:
             return ready[0]
-        return self._balancer.choose(ready, time.monotonic())
+        now = time.monotonic()
+        if self._near_ready:
+            near = [peer for peer in self._near_ready if peer.replica not in tried]
+            return self._balancer.choose(self._balancer.nearest(near, ready, now), now)
+        return self._balancer.choose(ready, now)
 
     def knows(self, replica: str) -> bool:
         """Whether this replica takes calls of other processes, as far as is known."""
@@ -98,6 +105,7 @@ class Pool:
 
     def examine(self, now: float) -> None:
         """Leave out those that owe answers and give no sign of life."""
+        self._balancer.review(self.peers)
         for peer in self.peers:
             if peer.silent(now) and not peer.load.ejected:
                 self._balancer.eject(peer.load, self.ready, now)

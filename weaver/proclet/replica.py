@@ -18,6 +18,7 @@ from weaver.control import messages as m
 from weaver.control.certificates import Certificates
 from weaver.errors import WeaverError
 from weaver.proclet import context, current
+from weaver.proclet.advertised import check_bound, listening_address
 from weaver.proclet.control_link import ControlLink
 from weaver.proclet.deployment import Deployment
 from weaver.proclet.dispatcher import Dispatcher
@@ -165,6 +166,7 @@ class Replica:
             ),
             replica=hosting.replica,
             host=hosting.host,
+            prefer=hosting.order.prefer,
             tls=_identity(application.certificates),
             missing=lambda component: self.link.send(m.StartComponent(component)),
         )
@@ -189,6 +191,7 @@ class Replica:
         path = Path(self._hosting.directory) / name
         assert self._network is not None
         address = await self._network.listen(f"unix:{path}")
+        remote = await self._listen_for_other_hosts(self._network)
         tune()
         application = self._hosting.application
         self.link.send(
@@ -197,8 +200,18 @@ class Replica:
                 components=self._hosting.order.components,
                 build=application.version,
                 deployment=application.deployment,
+                remote=remote,
             )
         )
+
+    async def _listen_for_other_hosts(self, network: Network) -> str:
+        """Take calls at the host's address, if there are other hosts; where they dial it, or ""."""
+        advertise = self._hosting.advertise
+        if not advertise:
+            return ""
+        bound = await network.listen(listening_address(advertise, network.terms.identity))
+        check_bound(advertise, bound)
+        return bound
 
     async def _run_entry(self) -> None:
         entry = self._hosting.order.entry
