@@ -26,6 +26,9 @@ from weaver.deployers.manager_client import ask_status
 PATIENCE: Final = 20.0
 """Seconds until what must happen counts as failed."""
 
+BUILT_WITHIN: Final = 50.0
+"""The same where a PEX may have to be built first, with its wheels."""
+
 FILES: Final = {
     "weaver.toml": """
 [app]
@@ -149,8 +152,12 @@ class Web:
 class MultiRun:
     """`weaver multi run` in a process, with directories of its own below `folder`."""
 
-    def __init__(self, project: Path, folder: Path, env: dict[str, str]) -> None:
+    def __init__(
+        self, project: Path, folder: Path, env: dict[str, str], *arguments: str, app: str = "till"
+    ) -> None:
         self._project = project
+        self._arguments = arguments
+        self._app = app
         self.state = folder / "state"
         self.runtime = folder / "run"
         self.runtime.mkdir(mode=0o700)
@@ -158,8 +165,8 @@ class MultiRun:
             **os.environ,
             "XDG_STATE_HOME": str(self.state),
             "XDG_RUNTIME_DIR": str(self.runtime),
-            "XDG_CACHE_HOME": str(project.parent / "cache"),
-            "PEX_ROOT": str(project.parent / "pex"),
+            "XDG_CACHE_HOME": str(project.parents[1] / "packaging" / "cache"),  # that of all tests
+            "PEX_ROOT": str(project.parents[1] / "packaging" / "pex"),
             **env,
         }
         self._out = folder / "out"
@@ -170,7 +177,7 @@ class MultiRun:
         """Start it; returns at once."""
         with self._out.open("wb") as out:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "weaver", "multi", "run"],
+                [sys.executable, "-m", "weaver", "multi", "run", *self._arguments],
                 cwd=self._project,
                 env=self.env,
                 stdout=out,
@@ -182,7 +189,7 @@ class MultiRun:
 
     def live(self) -> Self:
         """Wait until it is live."""
-        until(lambda: "listener http: http://" in self.output() or self.ended())
+        until(lambda: "listener http: http://" in self.output() or self.ended(), BUILT_WITHIN)
         assert "listener http: http://" in self.output(), self.output()
         self.processes()
         return self
@@ -255,7 +262,7 @@ class MultiRun:
 
     def record(self) -> registry.Record:
         """What the registry says of it."""
-        (path,) = self.state.glob("weaver/deployments/till/*.json")
+        (path,) = self.state.glob(f"weaver/deployments/{self._app}/*.json")
         return msgspec.json.decode(path.read_bytes(), type=registry.Record)
 
     def replica(self, name: str) -> ReplicaReport | None:
@@ -265,7 +272,7 @@ class MultiRun:
 
     def status(self) -> dict[str, Any]:
         """The deployment as `weaver status --json` has it."""
-        found: list[dict[str, Any]] = json.loads(self.ask("status", "till", "--json"))
+        found: list[dict[str, Any]] = json.loads(self.ask("status", self._app, "--json"))
         assert len(found) == 1
         return found[0]
 
@@ -285,10 +292,10 @@ class MultiRun:
 
 
 @contextlib.contextmanager
-def multi_run(project: Path, **env: str) -> Generator[MultiRun]:
-    """A run that is not started yet, and is gone at the end."""
+def multi_run(project: Path, *arguments: str, app: str = "till", **env: str) -> Generator[MultiRun]:
+    """A run that is not started yet, and is gone at the end; `arguments` are the command's."""
     folder = Path(tempfile.mkdtemp(prefix="weaver-mr-"))  # short, for sockets
-    run = MultiRun(project, folder, env)
+    run = MultiRun(project, folder, env, *arguments, app=app)
     try:
         yield run
     finally:
