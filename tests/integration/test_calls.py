@@ -236,7 +236,7 @@ async def test_leaving_a_stream_early_closes_the_callee(weaver_app: MakeApp) -> 
         async for i in app.get(Callee).count(10**9):
             if i == 3:
                 break
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(10):
             await app.get(Callee).wait_closed()
 
 
@@ -254,11 +254,12 @@ async def test_a_slow_consumer_holds_the_producer_back(weaver_app: MakeApp) -> N
 async def test_options_timeout_binds_every_placement(weaver_app: MakeApp) -> None:
     async with weaver_app(Callee) as app:
         callee = app.get(Callee)
+        await callee.made()  # connected: what is waited for is the method, not its process
         with pytest.raises(weaver.DeadlineExceeded) as caught:
-            await weaver.options(callee, timeout=0.02).sleep(30)
+            await weaver.options(callee, timeout=0.3).sleep(30)
         assert isinstance(caught.value, TimeoutError)
         assert "Callee.sleep" in str(caught.value)
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(10):
             await callee.wait_cancelled()
         assert await weaver.options(callee, timeout=5, retry=False).sleep(0) == "slept"
 
@@ -275,10 +276,11 @@ async def test_deadlines_travel_as_remaining_time(weaver_app: MakeApp) -> None:
 
 async def test_asyncio_timeout_cancels_the_callee(weaver_app: MakeApp) -> None:
     async with weaver_app(Caller) as app:
+        await app.get(Caller).relay("a")
         with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.02):
+            async with asyncio.timeout(0.3):
                 await app.get(Caller).relay_sleep(30)
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(10):
             await app.get(Callee).wait_cancelled()
 
 
@@ -289,7 +291,7 @@ async def test_cancellation_reaches_the_callee(weaver_app: MakeApp) -> None:
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(10):
             await app.get(Callee).wait_cancelled()
 
 
