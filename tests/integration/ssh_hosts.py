@@ -134,6 +134,10 @@ class SshHost:
         pids = descendants(self._sshd.pid)
         return [pid for pid in pids if name_of(pid).startswith("sshd")]
 
+    def wait_for_sessions(self, count: int) -> None:
+        """Wait until sshd has so many connections: it notices their end a little later."""
+        eventually(lambda: len(self.sessions()) == count)
+
     def processes(self) -> dict[int, str]:
         """What runs on the host: process ids and command lines."""
         mark = f"{MARK}={self.folder}".encode()
@@ -320,6 +324,7 @@ def known_name(host: SshHost) -> str:
 
 def make_key(path: Path, passphrase: str = "", kind: str = "ed25519") -> None:
     command = ["ssh-keygen", "-q", "-t", kind, "-N", passphrase, "-C", path.name, "-f", str(path)]
+    command += ["-b", "2048"] if kind == "rsa" else []  # quick to make
     subprocess.run(command, check=True, stdin=subprocess.DEVNULL, timeout=PATIENCE)
 
 

@@ -9,7 +9,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -27,6 +27,13 @@ HANDSHAKES: Final = 8
 ATTEMPTS: Final = 6
 """How often a handshake is begun with a host that drops connections before they begin."""
 MOST_JUMPS: Final = 8
+
+
+class _Stage(NamedTuple):
+    """A host on the way to another."""
+
+    host: Host
+    config: ClientConfig
 
 
 def connect(host: Host) -> Connection:
@@ -61,11 +68,30 @@ class Client:
         Raises Unreachable for what may pass by itself, and other WeaverErrors for what someone
         has to change.
         """
-        return self._connect(host, depth=0)
+        return self._connect(self._route(host))
 
-    def _connect(self, host: Host, depth: int) -> Connection:
-        config = resolve(host, self._environ)
-        carrier = self._carrier(host, config, depth)
+    def _route(self, host: Host) -> list[_Stage]:
+        """The host, the gateway before it, the one before that. Raises WeaverError for a circle.
+
+        Known as a whole before anything is locked, so that no two threads wait for one another.
+        """
+        route = [_Stage(host, resolve(host, self._environ))]
+        while jump := route[-1].config.jump:
+            if jump in {stage.config.jump for stage in route[:-1]} or len(route) > MOST_JUMPS:
+                raise WeaverError(
+                    f"the way to {host.name} has no end",
+                    where=faults.place(host),
+                    why="one host is to be reached through the next: "
+                    + " - ".join(stage.config.jump for stage in route),
+                    fix="correct ProxyJump in ~/.ssh/config, or jump= in the list of hosts",
+                )
+            hop = _hop(route[-1].host, jump)
+            route.append(_Stage(hop, resolve(hop, self._environ)))
+        return route
+
+    def _connect(self, route: list[_Stage]) -> Connection:
+        host, config = route[0]
+        carrier = self._carrier(route)
         try:
             transport = self._handshake(host, config, carrier)
         except BaseException:
@@ -88,20 +114,13 @@ class Client:
             time.sleep(0.05 * 2**attempt * random.uniform(0.5, 1.5))  # noqa: S311
         raise AssertionError
 
-    def _carrier(self, host: Host, config: ClientConfig, depth: int) -> Carrier:
+    def _carrier(self, route: list[_Stage]) -> Carrier:
         """The way to a host, its gateways included."""
+        host, config = route[0]
         if config.proxy_command:
             return Proxy(config)
         if not config.jump:
             return Direct(host, config)
-        if depth == MOST_JUMPS:
-            raise WeaverError(
-                f"more than {MOST_JUMPS} hosts stand before {host.name}",
-                where=faults.place(host),
-                why=f"the last one is {config.jump}",
-                fix="see whether ProxyJump in ~/.ssh/config leads in a circle",
-            )
-        hop = _hop(host, config.jump)
         with self._lock:
             gateway = self._gateways.setdefault(config.jump, _Gateway())
             gateway.users += 1
@@ -110,7 +129,7 @@ class Client:
             self._release(config.jump, gateway)
 
         try:
-            connection = gateway.connection(lambda: self._connect(hop, depth + 1))
+            connection = gateway.connection(lambda: self._connect(route[1:]))
         except BaseException:
             release()
             raise
@@ -159,5 +178,5 @@ def _hop(host: Host, jump: str) -> Host:
     """The last of the hosts to go through, which is reached through those before it."""
     *before, last = (hop.strip().removeprefix("ssh://") for hop in jump.split(","))
     (hop,) = inventory.parse_inline(last)
-    where = f"jump of {faults.place(host)}"
+    where = host.where if host.where.startswith("jump of") else f"jump of {faults.place(host)}"
     return msgspec.structs.replace(hop, jump=",".join(before), where=where)

@@ -86,7 +86,7 @@ def _asked(ssh: str, host: Host, file: str) -> dict[str, list[str]]:
         raise WeaverError(
             f"the SSH configuration cannot be used for {host.name}",
             where=file or "~/.ssh/config",
-            why=done.stderr.strip().splitlines()[-1] if done.stderr.strip() else "ssh -G failed",
+            why=(done.stderr.strip() or "ssh -G failed").splitlines()[0],
             fix=f"run it yourself: ssh -G {host.host}",
         )
     found: dict[str, list[str]] = {}

@@ -6,7 +6,6 @@ errors need someone to change something.
 
 import errno
 import socket
-from pathlib import Path
 
 import paramiko
 
@@ -68,7 +67,12 @@ def negotiating(host: Host, config: ClientConfig, error: BaseException) -> Weave
 
 
 def refused(
-    host: Host, config: ClientConfig, *, offered: list[str], locked: list[Path], ended: bool
+    host: Host,
+    config: ClientConfig,
+    *,
+    offered: list[str],
+    unusable: list[WeaverError],
+    ended: bool,
 ) -> WeaverError:
     """No key was accepted; `ended` says that the host had seen enough of them."""
     what = f"{host.name} does not let {config.user} in"
@@ -79,14 +83,14 @@ def refused(
             why=f"too many keys were offered before the right one: {', '.join(offered)}",
             fix="name the key in ~/.ssh/config: IdentityFile and IdentitiesOnly yes",
         )
-    if locked:
-        key = locked[0]
+    if unusable:
+        others = f"it accepts none of: {', '.join(offered)}" if offered else "there is no other key"
         return WeaverError(
             what,
             where=place(host),
-            why=f"{key} has a passphrase, and nobody can be asked; "
-            + (f"refused: {', '.join(offered)}" if offered else "there is no other key"),
-            fix=f"put it into the agent first: ssh-add {key}",
+            why=f"{unusable[0].what}; {others}"
+            + (f" ({unusable[0].why})" if unusable[0].why else ""),
+            fix=unusable[0].fix,
         )
     if not offered:
         return WeaverError(

@@ -8,7 +8,6 @@ import itertools
 import logging
 import threading
 import time
-from pathlib import Path
 from typing import Any, Final, Protocol
 
 import paramiko
@@ -17,7 +16,7 @@ from weaver.deployers.ssh import faults, known_hosts
 from weaver.deployers.ssh.client_config import ClientConfig
 from weaver.deployers.ssh.inventory import Host
 from weaver.deployers.ssh.keys import KeyRing, agent_at
-from weaver.errors import WeaverError
+from weaver.errors import Unreachable, WeaverError
 
 BANNER: Final = 15.0
 """Seconds for the first word of the host, and then for the key exchange."""
@@ -136,7 +135,7 @@ def _exchange(transport: Transport, host: Host, config: ClientConfig, trust: Tru
         if time.monotonic() - began >= BANNER:
             fault = TimeoutError(f"nothing came within {BANNER:g} s")
         problem = faults.negotiating(host, config, fault)
-        if fault is error and not isinstance(error, paramiko.ssh_exception.IncompatiblePeer):
+        if fault is error and isinstance(problem, Unreachable):
             raise Crowded(problem) from error
         raise problem from error
     key = known_hosts.Key(shown.get_name(), shown.asbytes())
@@ -150,9 +149,9 @@ def _preferring(first: Any, supported: Any) -> tuple[str, ...]:
 
 def _authenticate(transport: Transport, host: Host, config: ClientConfig, keys: KeyRing) -> None:
     offered: list[str] = []
-    locked: list[Path] = []
+    unusable: list[WeaverError] = []
     with agent_at(config.identity_agent) as agent:
-        for name, key in keys.candidates(config, agent, locked):
+        for name, key in keys.candidates(config, agent, unusable):
             offered.append(name)
             if _accepts(transport, host, config, key):
                 return
@@ -161,7 +160,7 @@ def _authenticate(transport: Transport, host: Host, config: ClientConfig, keys: 
     if not offered and _accepts(transport, host, config, None):
         return
     ended = not transport.is_active()
-    raise faults.refused(host, config, offered=offered, locked=locked, ended=ended)
+    raise faults.refused(host, config, offered=offered, unusable=unusable, ended=ended)
 
 
 def _accepts(

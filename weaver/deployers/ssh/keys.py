@@ -5,6 +5,7 @@ Private keys and passphrases stay in this process: the agent is asked to sign, n
 
 import base64
 import contextlib
+import io
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -12,6 +13,9 @@ from pathlib import Path
 from typing import Final
 
 import paramiko
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from weaver.deployers.ssh.client_config import ClientConfig
 from weaver.errors import WeaverError
@@ -29,15 +33,15 @@ class KeyRing:
     def __init__(self, ask: AskPassphrase | None = None) -> None:
         self._ask = ask
         self._lock = threading.Lock()
-        self._loaded: dict[Path, paramiko.PKey | WeaverError | None] = {}
+        self._loaded: dict[Path, paramiko.PKey | WeaverError] = {}
 
     def candidates(
-        self, config: ClientConfig, agent: paramiko.agent.AgentSSH | None, locked: list[Path]
+        self,
+        config: ClientConfig,
+        agent: paramiko.agent.AgentSSH | None,
+        unusable: list[WeaverError],
     ) -> Iterator[tuple[str, paramiko.PKey]]:
-        """Names and keys to try one after the other; raises WeaverError for a key that is broken.
-
-        Files that need a passphrase which nobody can be asked for are added to `locked`.
-        """
+        """Names and keys to try one after the other; why a file is of no use is added to a list."""
         files = {file: _public_part(file) for file in config.identity_files if file.is_file()}
         wanted = set(files.values()) - {None}
         held = list(agent.get_keys()) if agent is not None else []
@@ -49,33 +53,35 @@ class KeyRing:
         for file, public in files.items():
             if public is not None and public in in_agent:
                 continue
-            key_of_file = self._load(file)
-            if key_of_file is None:
-                locked.append(file)
+            found = self._load(file)
+            if isinstance(found, WeaverError):
+                unusable.append(found)
             else:
-                yield str(file), key_of_file
+                yield str(file), found
 
-    def _load(self, file: Path) -> paramiko.PKey | None:
-        """The key in a file, None if it is locked. One thread at a time: users are asked once."""
+    def _load(self, file: Path) -> paramiko.PKey | WeaverError:
+        """The key in a file, or why there is none. One thread at a time: users are asked once."""
         with self._lock:
             if file not in self._loaded:
                 try:
                     self._loaded[file] = self._read(file)
                 except WeaverError as error:
                     self._loaded[file] = error
-            found = self._loaded[file]
-        if isinstance(found, WeaverError):
-            raise found
-        return found
+            return self._loaded[file]
 
-    def _read(self, file: Path) -> paramiko.PKey | None:
-        with contextlib.suppress(paramiko.PasswordRequiredException, TypeError):
-            return _from_file(file, None)
-        passphrase = self._ask(file) if self._ask is not None else None
-        if passphrase is None:
-            return None
+    def _read(self, file: Path) -> paramiko.PKey:
         try:
-            return _from_file(file, passphrase)
+            return _from_file(file, None)
+        except TypeError:  # cryptography's word for a passphrase that is missing
+            passphrase = self._ask(file) if self._ask is not None else None
+        if not passphrase:
+            raise WeaverError(
+                f"{file} has a passphrase, and nobody gave it",
+                where=str(file),
+                fix=f"put it into the agent first: ssh-add {file}",
+            )
+        try:
+            return _from_file(file, passphrase.encode())
         except WeaverError as error:
             raise WeaverError(
                 f"the passphrase of {file} is wrong",
@@ -84,26 +90,49 @@ class KeyRing:
             ) from error
 
 
-def _from_file(file: Path, passphrase: str | None) -> paramiko.PKey:
-    """Raises TypeError or PasswordRequiredException where a passphrase is needed."""
+def _from_file(file: Path, passphrase: bytes | None) -> paramiko.PKey:
+    """The key in a file of any form. Raises TypeError where a passphrase is missing.
+
+    The reader of paramiko derives a key from the passphrase twice, and knows fewer forms.
+    """
     try:
-        return paramiko.PKey.from_path(file, passphrase)
-    except paramiko.PasswordRequiredException:
-        raise
-    except (OSError, ValueError, paramiko.SSHException) as error:
+        data = file.read_bytes()
+        try:
+            loaded: object = serialization.load_ssh_private_key(data, passphrase)
+        except ValueError:
+            loaded = serialization.load_pem_private_key(data, passphrase)
+        key = _as_paramiko(loaded)
+        certificate = Path(f"{file}-cert.pub")
+        if certificate.exists():
+            key.load_certificate(str(certificate))
+    except (OSError, ValueError, UnsupportedAlgorithm, paramiko.SSHException) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
         raise WeaverError(
-            "a private key cannot be used",
+            f"the private key {file} cannot be used",
             where=str(file),
-            why=getattr(error, "strerror", None) or str(error) or type(error).__name__,
-            fix="correct the file or its permissions, or remove it from ~/.ssh/config",
+            why=reason or type(error).__name__,
+            fix="correct the file or its permissions; a key of a security token works through "
+            "the agent",
         ) from error
-    except paramiko.pkey.UnknownKeyType as error:
-        raise WeaverError(
-            "a private key is of a kind that is not supported",
-            where=str(file),
-            why=f"{error}; keys of security tokens work through the agent only",
-            fix="use an ed25519 key, or put this one into the agent",
-        ) from error
+    return key
+
+
+def _as_paramiko(loaded: object) -> paramiko.PKey:
+    kind: type[paramiko.PKey]
+    if isinstance(loaded, ed25519.Ed25519PrivateKey):
+        kind = paramiko.Ed25519Key
+    elif isinstance(loaded, ec.EllipticCurvePrivateKey):
+        kind = paramiko.ECDSAKey
+    elif isinstance(loaded, rsa.RSAPrivateKey):
+        kind = paramiko.RSAKey
+    else:
+        raise UnsupportedAlgorithm(f"keys of this kind are not supported: {type(loaded).__name__}")
+    text = loaded.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.OpenSSH,
+        serialization.NoEncryption(),
+    )
+    return kind.from_private_key(io.StringIO(text.decode()))
 
 
 def _public_part(file: Path) -> bytes | None:
