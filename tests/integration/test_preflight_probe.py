@@ -98,7 +98,11 @@ def test_a_python_is_named_from_the_home_directory(home: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "reason"),
-    [(None, "no such program"), ("#!/bin/sh\necho broken >&2; exit 3\n", "broken")],
+    [
+        (None, "no such program"),
+        ("#!/bin/sh\necho 4\n", "it is no Python, and says 4"),
+        ("#!/bin/sh\necho broken >&2; exit 3\n", "broken"),
+    ],
 )
 def test_a_named_python_that_cannot_run(text: str | None, reason: str, home: Path) -> None:
     path = home / "python3"
@@ -119,10 +123,13 @@ def test_a_module_in_the_home_directory_deceives_nobody(home: Path) -> None:
 
 def test_a_directory_of_another_place(home: Path) -> None:
     (home / "data" / "releases" / ("a" * 64)).mkdir(parents=True)
+    (home / "data" / "apps" / "shop").mkdir(parents=True)
     host = Host(name="h", host="h", directory="~/data", python=sys.executable)
     found = ask(ShellHost("h", home, environ=FEW), host)
     assert (found["directory"], found["existing"]) == (f"{home}/data", f"{home}/data")
     assert found.kept == ("a" * 64,)
+    assert found.apps == ("shop",)
+    assert found["owner"].split()[2] == found["uid"] == str(os.getuid())
 
 
 def test_a_file_where_the_directory_should_be(home: Path) -> None:

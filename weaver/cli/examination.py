@@ -1,9 +1,10 @@
 """What `weaver doctor` asks for, and how its findings look."""
 
 import contextlib
+import itertools
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -78,7 +79,24 @@ def examine_hosts(
         def dialled(host: "Host") -> str:
             return host.address or connected[host.name].config.hostname
 
-        return run_preflight(hosts, connect, needs, dialled=dialled).hosts
+        with _progress(len(hosts)) as told:
+            return run_preflight(hosts, connect, needs, told=told, dialled=dialled).hosts
+
+
+@contextlib.contextmanager
+def _progress(count: int) -> "Generator[Callable[[Examined], None]]":
+    """Count on the terminal, if there is one, the hosts that have answered."""
+    answered = itertools.count(1)
+    watched = sys.stderr.isatty()
+
+    def say(text: str) -> None:
+        if watched:
+            click.echo(f"\r{text:<40}", nl=False, err=True)
+
+    say(f"examining {_count(count, 'host')}")
+    yield lambda _: say(f"{next(answered)} of {count} have answered")
+    say("")
+    say("\r")
 
 
 def show(examined: "Sequence[Examined]", faults: Sequence[Problem], *, as_json: bool) -> int:

@@ -29,6 +29,8 @@ HOST = {
     "machine": "x86_64",
     "hostname": "web1",
     "user": "app",
+    "uid": "1000",
+    "owner": "drwx------ 3 1000 1000 4096 May  1 10:00 /home/app/.weaver",
     "libc": "glibc 2.36",
     "files": "1024 1048576",
     "directory": "/home/app/.weaver",
@@ -196,6 +198,7 @@ def test_a_file_system_without_a_limit_of_inodes() -> None:
         ({"writable": "no"}, "app may not write to /home/app"),
         ({"mount": "ext4 rw,nosuid,noexec"}, "/home/app is mounted noexec"),
         ({"obstacle": "/home/app/.weaver"}, "/home/app/.weaver is no directory"),
+        ({"owner": "drwx------ 3 0 0 4096 May 1 10:00 /x"}, "another user, whose id is 0"),
         ({"directory": "/" + "d" * 90}, "is too long"),
     ],
 )
@@ -305,6 +308,12 @@ def test_a_service_needs_lingering() -> None:
     assert fault.fix == "loginctl enable-linger app"
     lingering = facts(SYSTEMD | {"linger": "yes"}, logind=KILLS)
     assert not judge("web1", lingering, needs).failed
+
+
+def test_what_weaver_has_there_already() -> None:
+    found = facts(kept=("a", "b"), apps=("shop",), running=("envelope 7", "manager 8"))
+    (told,) = [each for each in judge("web1", found, SHOP).findings if each.check == "weaver"]
+    assert (told.what, told.why) == ("1 running", "2 releases in /home/app/.weaver, of shop")
 
 
 def test_two_names_of_one_directory() -> None:

@@ -51,6 +51,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     interpreters: tuple[Interpreter, ...] = ()
     kept: tuple[str, ...] = ()
     """Releases in the directory."""
+    apps: tuple[str, ...] = ()
+    """Applications that have been deployed there."""
     skew: Skew | None = None
     free_bytes: int | None = None
     free_inodes: int | None = None
@@ -80,7 +82,7 @@ def read_facts(text: str, moment: Moment) -> Facts:
     if not found or LAST not in lines:
         raise _unfinished(lines, begun=bool(found))
     values: dict[str, str] = {}
-    several: dict[str, list[str]] = {"python": [], "kept": [], "clock": [], "logind": []}
+    several: dict[str, list[str]] = {"python": [], "kept": [], "app": [], "clock": [], "logind": []}
     for line in lines:
         key, _, value = line.replace("\t", " ", 1).partition(" ")
         if key in several:
@@ -92,6 +94,7 @@ def read_facts(text: str, moment: Moment) -> Facts:
         values=values,
         interpreters=_interpreters(several["python"], values),
         kept=tuple(several["kept"]),
+        apps=tuple(several["app"]),
         skew=_skew(several["clock"], moment),
         free_bytes=_free(values.get("blocks", ""), 1024),
         free_inodes=_free(values.get("inodes", ""), 1),

@@ -9,13 +9,13 @@ import random
 import secrets
 import shlex
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from weaver.deployers.ssh.preflight.findings import Finding, Verdict, finding
+from weaver.deployers.ssh.preflight.side_by_side import side_by_side
 from weaver.deployers.ssh.remote import Remote
 from weaver.errors import WeaverError
 
@@ -63,8 +63,7 @@ def reach(
         verdict = _ask(peer, remotes[peer.name], question, timeout + SECONDS)
         return finding(peer.name, "peers", verdict)
 
-    with ThreadPoolExecutor(len(peers), "weaver-peers") as pool:
-        return tuple(pool.map(ask, peers))
+    return tuple(side_by_side(ask, peers, at_once=len(peers)))
 
 
 def _ask(peer: Peer, remote: Remote, question: Mapping[str, object], timeout: float) -> Verdict:

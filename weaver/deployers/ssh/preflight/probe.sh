@@ -81,6 +81,13 @@ describe_directory() {
     done </proc/mounts
     say "mount $options"
   fi
+  if [ -d "$directory" ]; then say "owner $(ls -ldn "$directory")"; fi
+  say "uid $(id -u)"
+  for app in "$directory"/apps/*/; do
+    [ -d "$app" ] || continue
+    app=${app%/}
+    say "app ${app##*/}"
+  done
   for release in "$directory"/releases/*/; do
     [ -d "$release" ] || continue
     release=${release%/}
@@ -141,8 +148,13 @@ try_python() { # a path, and "given" if the user named it
   if found=$($limit "$1" -E -s -S -c "$identify" 2>&1); then
     seen="$seen|$real|"
     found=$(printf '%s' "$found" | tail -n 1)
-    case $found in python*) ;; *) return 0 ;; esac
-    say "$found"
+    case $found in
+      python*) say "$found" ;;
+      *)
+        [ "$2" != given ] || say "given-broken $1: it is no Python, and says $found"
+        return 0
+        ;;
+    esac
     version=${found#python?}
     case $version in
       3.9.* | 3.[1-9][0-9].*) [ -n "$runner" ] || runner=$1 ;;

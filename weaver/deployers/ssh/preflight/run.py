@@ -6,7 +6,6 @@ of the others. Blocks; the caller owns the connections.
 
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 import msgspec
@@ -17,6 +16,7 @@ from weaver.deployers.ssh.preflight.judge import Examined, judge, judge_together
 from weaver.deployers.ssh.preflight.needs import Needs
 from weaver.deployers.ssh.preflight.peers import Peer, reach
 from weaver.deployers.ssh.preflight.probe import probe
+from weaver.deployers.ssh.preflight.side_by_side import side_by_side
 from weaver.deployers.ssh.remote import Remote
 from weaver.errors import WeaverError
 
@@ -69,8 +69,7 @@ def run_preflight(
         told(examined)
         return examined
 
-    with ThreadPoolExecutor(min(AT_ONCE, len(hosts) or 1), "weaver-preflight") as pool:
-        examined = judge_together(pool.map(examine, hosts))
+    examined = judge_together(side_by_side(examine, hosts, at_once=AT_ONCE))
     peers = [
         Peer(host.name, dialled(host), each.python.path)
         for host, each in zip(hosts, examined, strict=True)

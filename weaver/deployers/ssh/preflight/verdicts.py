@@ -57,15 +57,8 @@ def judge_directory(facts: Facts, needs: Needs) -> Verdict:
     """Whether weaver can keep, run and connect to files there."""
     directory, existing = facts["directory"], facts["existing"]
     elsewhere = _elsewhere(needs)
-    if obstacle := facts["obstacle"]:
-        return Verdict("fail", f"{obstacle} is no directory", fix=f"remove it, or {elsewhere}")
-    if facts["writable"] != "yes":
-        return Verdict(
-            "fail",
-            f"{facts['user']} may not write to {existing}",
-            f"weaver keeps its files in {directory}",
-            f"give it to that user, or {elsewhere}",
-        )
+    if (denied := _denied(facts, elsewhere)) is not None:
+        return denied
     kind, _, options = facts["mount"].partition(" ")
     if "noexec" in options.split(","):
         return Verdict(
@@ -90,6 +83,29 @@ def judge_directory(facts: Facts, needs: Needs) -> Verdict:
             f"{elsewhere}, on a disk of the host's own",
         )
     return Verdict("ok", "writable", directory)
+
+
+def _denied(facts: Facts, elsewhere: str) -> Verdict | None:
+    """Why the user may not have the directory at all."""
+    directory, existing = facts["directory"], facts["existing"]
+    if obstacle := facts["obstacle"]:
+        return Verdict("fail", f"{obstacle} is no directory", fix=f"remove it, or {elsewhere}")
+    owner = facts["owner"].split()[2:3]
+    if owner and owner != [facts["uid"]]:
+        return Verdict(
+            "fail",
+            f"{directory} belongs to another user, whose id is {owner[0]}",
+            "its files are run, so only their owner may be able to write them",
+            f"remove it, or {elsewhere}",
+        )
+    if facts["writable"] != "yes":
+        return Verdict(
+            "fail",
+            f"{facts['user']} may not write to {existing}",
+            f"weaver keeps its files in {directory}",
+            f"give it to that user, or {elsewhere}",
+        )
+    return None
 
 
 def judge_limits(facts: Facts, needs: Needs) -> Verdict:
@@ -136,7 +152,8 @@ def judge_ports(facts: Facts, needs: Needs) -> Verdict:
     if not needs.listeners:
         return Verdict("ok", "none fixed")
     if not facts.binds:
-        why = "there is no Python 3.9 or newer to try it with"
+        failed = facts["answer"].removeprefix("failed").strip()
+        why = failed or "there is no Python 3.9 or newer to try it with"
         return Verdict("warn", "the ports are not examined", why, "see: python")
     taken = [bind for bind in facts.binds if bind.fault and not _is_ours(bind)]
     if taken:
@@ -176,6 +193,8 @@ def judge_weaver(facts: Facts, needs: Needs) -> Verdict:
     del needs
     running = sum(1 for process in facts.running if process.startswith("envelope"))
     kept = f"{len(facts.kept)} release{'' if len(facts.kept) == 1 else 's'} in {facts['directory']}"
+    if facts.apps:
+        kept += f", of {', '.join(facts.apps)}"
     short = f"{running} running" if running else f"{len(facts.kept)} kept"
     return Verdict("ok", short if running or facts.kept else "none", kept)
 
