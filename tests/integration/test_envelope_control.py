@@ -6,7 +6,7 @@ import os
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -188,6 +188,29 @@ def test_a_release_is_held_as_long_as_it_runs(tmp_path: Path) -> None:
 
         asyncio.run(end())
         fcntl.flock(file, fcntl.LOCK_EX)
+
+
+def test_what_was_ended_leaves_nothing_and_is_not_begun_again(tmp_path: Path) -> None:
+    path, ended = tmp_path / "run" / "e.sock", tmp_path / "ended" / "d1"
+    envelope = start_envelope(path, "--ended", str(ended), "--daemon")
+    assert envelope.wait(10) == 0
+
+    async def end() -> None:
+        async with attached(path) as manager:
+            manager.send(End())
+            await manager.until_closed()
+            await eventually(lambda: not path.parent.exists())
+
+    asyncio.run(end())
+    done = run_envelope(path, "--ended", str(ended))
+    assert done.returncode == 1
+    assert "this deployment has been ended" in done.stderr
+
+
+async def eventually(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not holds():
+            await asyncio.sleep(0.01)
 
 
 def exists(path: Path) -> bool:

@@ -41,7 +41,7 @@ def deploy(config: Path | None, *, follow: bool, as_json: bool) -> int:
             click.echo(click.style(text, dim=True), err=True)
 
     built = build(config, progress=say)
-    if _is_live(built):
+    if is_live(built):
         return 0
     python = install(built.path)
     spec = spec_of(built.manifest, built.build_id, foreground=False)
@@ -58,7 +58,7 @@ def deploy(config: Path | None, *, follow: bool, as_json: bool) -> int:
     return wait_live(record, follow=follow, as_json=as_json)
 
 
-def _is_live(built: "Built") -> bool:
+def is_live(built: "Built") -> bool:
     """Whether this version runs already. Raises UsageError when another one does."""
     running = [r for r in registry.records(built.manifest.app) if not r.ended and is_managed(r)]
     if not running:

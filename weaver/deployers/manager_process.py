@@ -19,6 +19,7 @@ from weaver.deployers.deployer import OwnedDeployer
 from weaver.deployers.estate import Estate
 from weaver.deployers.multiprocess import Multiprocess
 from weaver.deployers.session import manage
+from weaver.deployers.ssh.site import Site
 from weaver.errors import UsageError, WeaverError
 
 log = logging.getLogger("weaver.manager")
@@ -28,6 +29,10 @@ class Task(msgspec.Struct, frozen=True):
     """What a manager process is started with."""
 
     estate: Estate
+    sites: dict[str, Site] = {}
+    """The hosts, where they are reached over SSH."""
+    passphrases: dict[str, str] = {}
+    """Of keys, by file: nobody can be asked any more."""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -67,7 +72,18 @@ async def _run(task: Task) -> int:
         running.add_signal_handler(signal.SIGINT, lambda: None)
 
     def deployer_in(sockets: Path) -> OwnedDeployer:
+        if task.sites:
+            return _over_ssh(task)
         return Multiprocess(task.estate.command, sockets, daemon=True)
 
     outcome = await manage(task.estate, deployer_in, prepared=prepared, watch=_note_start)
     return 1 if outcome.result == "failed" else 0
+
+
+def _over_ssh(task: Task) -> OwnedDeployer:
+    from weaver.deployers.ssh.client import Client
+    from weaver.deployers.ssh.deployer import SshDeployer
+
+    client = Client(ask=lambda key: task.passphrases.get(str(key)))
+    deployment = task.estate.spec.application.deployment
+    return SshDeployer(task.sites, deployment, client.connect)

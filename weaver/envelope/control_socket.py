@@ -23,7 +23,7 @@ from weaver.control.messages import (
 )
 from weaver.control.stream import Codec, Receiver, encode
 from weaver.control.succession import Keep, Memo, Recall
-from weaver.envelope.epoch import EpochFence
+from weaver.envelope.epoch import EpochFence, epoch_file
 from weaver.envelope.replay import Replay
 from weaver.errors import ProtocolError, WeaverError
 from weaver.transport.listening import bind
@@ -59,7 +59,7 @@ class ControlSocket:
         self.manager: ManagerConnection | None = None
         self.replay = replay
         self.commanded = commanded
-        self.fence = EpochFence(path.with_name(path.name + ".epoch"))
+        self.fence = EpochFence(epoch_file(path))
         self.connections: set[ManagerConnection] = set()
         self.memo = b""  # of the manager, for the next one
         self._path = path

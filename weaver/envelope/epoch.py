@@ -20,6 +20,11 @@ class Obeyed(msgspec.Struct, frozen=True):
     epoch: int = 0
 
 
+def epoch_file(socket: Path) -> Path:
+    """Where the epoch is kept that the envelope of this socket has obeyed."""
+    return socket.with_name(socket.name + ".epoch")
+
+
 class EpochFence:
     """Admits managers of one deployment with epochs that never fall, also over a restart."""
 

@@ -31,11 +31,14 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--parent", type=int, default=0, help="end with it if no manager attaches")
     parser.add_argument("--daemon", action="store_true", help="return when the socket is ready")
     parser.add_argument("--hold", type=Path, help="a file to lock, shared, as long as this runs")
+    parser.add_argument("--ended", type=Path, help="a file to leave when a manager has ended it")
     parser.add_argument("--runtime", default="", help=argparse.SUPPRESS)
     arguments = parser.parse_args(argv)
     path: Path = arguments.socket.absolute()
     try:
         private_directory(path.parent)
+        if arguments.ended is not None:
+            _refuse_ended(arguments.ended)
         if arguments.hold is not None:
             _hold(arguments.hold)
         ready = _daemonise(path) if arguments.daemon else None
@@ -60,8 +63,8 @@ async def _serve(path: Path, arguments: argparse.Namespace, ready: int | None) -
         os.close(ready)
     gc.freeze()
     await envelope.run()
-    if envelope.dismissed:
-        _clear(path)
+    if envelope.dismissed and arguments.ended is not None:
+        _clear(path, arguments.ended)
     return 0
 
 
@@ -104,8 +107,24 @@ def _daemonise(path: Path) -> int:
     return writer
 
 
-def _clear(path: Path) -> None:
+def _refuse_ended(path: Path) -> None:
+    """A manager that has missed the end of its deployment must not begin it anew."""
+    if path.exists():
+        raise WeaverError(
+            "this deployment has been ended",
+            where=str(path),
+            why="another manager has stopped it, and this one has not heard of that",
+            fix="deploy again, if it shall run",
+        )
+
+
+def _clear(path: Path, ended: Path) -> None:
     """Leave nothing beside the socket, but for what was said and nobody has read."""
+    with contextlib.suppress(OSError):  # a full disk: then the epoch stays, and tells as much
+        ended.parent.mkdir(mode=0o700, exist_ok=True)
+        ended.touch(mode=0o600)
+    if not ended.exists():
+        return
     epoch_file(path).unlink(missing_ok=True)
     with contextlib.suppress(OSError):
         if not _log_of(path).stat().st_size:

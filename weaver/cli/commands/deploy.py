@@ -4,19 +4,62 @@ from pathlib import Path
 
 import click
 
+from weaver.cli.hosts import accept_new_option, limit_option, ssh_option
 from weaver.cli.target import json_option
 
 
 @click.command("deploy")
 @click.argument("config", required=False, type=click.Path(path_type=Path))
+@ssh_option
+@limit_option
+@accept_new_option
+@click.option("--plan", "plan_only", is_flag=True, help="Say what would change; change nothing.")
+@click.option("--skip-unreachable", is_flag=True, help="Go on without hosts that do not answer.")
+@click.option(
+    "--max-fail", metavar="N", type=click.IntRange(0), default=0, help="Hosts that may fail."
+)
+@click.option("--steal", is_flag=True, help="Take the deploy lock from whoever holds it.")
+@click.option("--message", "-m", metavar="TEXT", default="", help="What others read at the lock.")
 @click.option("--follow", is_flag=True, help="Go on with the log once it is live; Ctrl-C leaves.")
 @json_option
-def command(*, config: Path | None, follow: bool, as_json: bool) -> int:
-    """Build the application of CONFIG (./weaver.toml) if it changed, and deploy it here.
+def command(
+    *,
+    config: Path | None,
+    ssh: str | None,
+    limit: str | None,
+    accept_new: bool,
+    plan_only: bool,
+    skip_unreachable: bool,
+    max_fail: int,
+    steal: bool,
+    message: str,
+    follow: bool,
+    as_json: bool,
+) -> int:
+    """Build the application of CONFIG (./weaver.toml) if it changed, and deploy it.
 
-    Returns when the deployment is live, which then goes on without this command; or when it has
-    failed, with the reason and its last log lines.
+    It is deployed on this machine, or on the hosts of --ssh. Returns when the deployment is live,
+    which then goes on without this command; or when it has failed, with the reason and its last log
+    lines.
     """
-    from weaver.cli.detached import deploy
+    if ssh is None:
+        from weaver.cli.detached import deploy
+        from weaver.errors import UsageError
 
-    return deploy(config, follow=follow, as_json=as_json)
+        if limit or accept_new or plan_only or skip_unreachable or max_fail or steal or message:
+            raise UsageError("this option is about hosts", fix="add --ssh hosts.txt")
+        return deploy(config, follow=follow, as_json=as_json)
+    from weaver.cli import ssh_deploy
+    from weaver.cli.hosts import hosts_of
+
+    options = ssh_deploy.Options(
+        accept_new=accept_new,
+        plan_only=plan_only,
+        skip_unreachable=skip_unreachable,
+        max_fail=max_fail,
+        steal=steal,
+        message=message,
+        follow=follow,
+        as_json=as_json,
+    )
+    return ssh_deploy.deploy(config, hosts_of(ssh, limit), options)

@@ -1,0 +1,91 @@
+"""The shop of multi_run_shop, deployed to the hosts of ssh_hosts by commands of their own."""
+
+import http.client
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from multi_run_shop import PATIENCE, MultiRun, until
+from ssh_hosts import Operator, is_running
+
+
+class Deployed:
+    """The machine of whoever deploys; its directories are those of a `MultiRun`."""
+
+    def __init__(self, project: Path, run: MultiRun, operator: Operator) -> None:
+        self.project = project
+        self.operator = operator
+        self.env = {
+            **run.env,
+            **{k: v for k, v in operator.environ.items() if k != "PATH"},
+        }
+        self.env.pop("SSH_AUTH_SOCK", None)
+        self.state = run.state
+        self._address = ""
+
+    def deploy(self, *options: str) -> subprocess.CompletedProcess[str]:
+        """`weaver deploy --ssh hosts.txt`; returns when it has ended."""
+        done = self.command("deploy", "--ssh", str(self.operator.hosts_txt), *options)
+        if "listener http: http://" in done.stdout:
+            self._address = done.stdout.split("listener http: http://")[1].split()[0]
+        return done
+
+    def command(self, *words: str, seconds: float = 120) -> subprocess.CompletedProcess[str]:
+        """Any command of weaver."""
+        return subprocess.run(
+            [sys.executable, "-m", "weaver", *words],
+            cwd=self.project,
+            env=self.env,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
+        )
+
+    def get(self, path: str) -> tuple[int, str]:
+        """The status and the page at `path`, over a connection of its own."""
+        host, port = self._address.rsplit(":", 1)
+        connection = http.client.HTTPConnection(host, int(port), timeout=PATIENCE)
+        try:
+            connection.request("GET", path)
+            response = connection.getresponse()
+            return response.status, response.read().decode()
+        finally:
+            connection.close()
+
+    def status(self) -> dict[str, Any]:
+        """The deployment as `weaver status --json` has it."""
+        done = self.command("status", "till", "--json")
+        assert done.returncode == 0, done.stderr
+        found: list[dict[str, Any]] = json.loads(done.stdout)
+        assert len(found) == 1, done.stdout
+        return found[0]
+
+    def replicas(self, group: str = "") -> list[dict[str, Any]]:
+        """Its replicas, or those of a group."""
+        return [
+            replica
+            for found in self.status()["groups"]
+            if group in {"", found["name"]}
+            for replica in found["replicas"]
+        ]
+
+    def managers(self) -> list[int]:
+        """The processes of its managers that run, by what they have written of themselves."""
+        records = self.state.glob("weaver/deployments/till/*.json")
+        pids = [int(json.loads(path.read_text())["pid"]) for path in records]
+        return [pid for pid in pids if is_running(pid)]
+
+    def kill_managers(self) -> None:
+        """SIGKILL, as a machine does that goes down."""
+        for pid in self.managers():
+            os.kill(pid, signal.SIGKILL)
+        self.no_manager_is_left()
+
+    def no_manager_is_left(self) -> None:
+        """Wait until none runs."""
+        until(lambda: not self.managers())

@@ -1,0 +1,71 @@
+"""`weaver deploy --ssh`: a shop on three hosts, as a user deploys, looks at and ends it."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from multi_run_shop import multi_run, project_in
+from ssh_deployed import Deployed
+from ssh_hosts import Operator
+
+from weaver.packaging.freeze import in_virtual_environment
+
+pytestmark = [
+    pytest.mark.skipif(
+        not in_virtual_environment(), reason="wheels are taken from a virtual environment"
+    ),
+    pytest.mark.timeout(240),  # three hosts install at the same time, on the cores of one
+]
+
+
+@pytest.fixture(scope="session")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "multi-run"
+    folder.mkdir(exist_ok=True)
+    return project_in(folder)
+
+
+@pytest.fixture
+def shop(project: Path, ssh_hosts: Operator) -> Iterator[Deployed]:
+    with multi_run(project) as run:
+        deployed = Deployed(project, run, ssh_hosts)
+        yield deployed
+        deployed.kill_managers()
+
+
+def test_a_shop_on_three_hosts_serves_and_ends_without_a_trace(
+    shop: Deployed, ssh_hosts: Operator
+) -> None:
+    planned = shop.deploy("--plan")
+    assert planned.returncode == 0, planned.stderr
+    assert "nothing was changed" in planned.stdout
+    assert not (ssh_hosts["alpha"].home / ".weaver" / "blobs").exists()
+
+    done = shop.deploy()
+    assert done.returncode == 0, done.stderr
+    assert shop.get("/add/2") == (200, "2")
+    assert shop.get("/name/ann") == (200, "name of ann")
+    replicas = shop.replicas()
+    assert {replica["host"] for replica in replicas} == {"alpha", "beta", "gamma"}
+    for replica in replicas:
+        assert replica["pid"] in ssh_hosts[replica["host"]].processes()
+
+    again = shop.deploy()
+    assert again.returncode == 0
+    assert "nothing to do" in again.stdout
+
+    stopped = shop.command("stop", "till")
+    assert stopped.returncode == 0, stopped.stderr
+    for host in ssh_hosts.hosts:
+        assert host.processes() == {}
+        assert list((host.home / ".weaver" / "run").iterdir()) == []
+        assert list(host.runtime.rglob("*")) == []
+    shop.no_manager_is_left()
+
+    once_more = shop.deploy()
+    assert once_more.returncode == 0, once_more.stderr
+    assert once_more.stderr.count("is there already  0 B sent") == 3
+    assert "uploading" not in once_more.stderr
+    assert shop.command("stop", "till").returncode == 0

@@ -1,0 +1,216 @@
+"""`weaver deploy --ssh`: from a project to its replicas on hosts, each step shown and each undone.
+
+Nothing is changed on any host before all of them have been examined and the plan holds.
+"""
+
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+import msgspec
+
+from weaver.cli.detached import is_live, start_manager, wait_live
+from weaver.cli.host_table import HostTable
+from weaver.errors import UsageError, WeaverError
+
+if TYPE_CHECKING:
+    from weaver.deployers.ssh.inventory import Host
+    from weaver.deployers.ssh.preflight.run import Preflight
+    from weaver.deployers.ssh.preparation import Preparation
+    from weaver.deployers.ssh.site import Site
+    from weaver.deployers.ssh.upload import Parcel
+    from weaver.manager.state import Spec
+    from weaver.packaging.build import Built
+
+MANAGER: Final = [sys.executable, "-I", "-m", "weaver.application.main", "manager"]
+"""Here, and not from the PEX: a PEX does not carry what SSH needs."""
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """What the command line says of a deploy to hosts."""
+
+    accept_new: bool = False
+    plan_only: bool = False
+    skip_unreachable: bool = False
+    max_fail: int = 0
+    steal: bool = False
+    message: str = ""
+    follow: bool = False
+    as_json: bool = False
+
+
+def deploy(config: Path | None, hosts: "Sequence[Host]", options: Options) -> int:
+    """Build, examine the hosts, upload, start, and wait until it is live; the exit code."""
+    from weaver.cli.hosts import ask_passphrase
+    from weaver.deployers.ssh.client import Client
+    from weaver.deployers.ssh.preparation import Preparation
+    from weaver.packaging.build import build
+
+    def say(text: str) -> None:
+        if not options.as_json:
+            click.echo(click.style(text, dim=True), err=True)
+
+    passphrases: dict[str, str] = {}
+
+    def ask(key: Path) -> str | None:
+        answer = ask_passphrase(key)
+        if answer is not None:
+            passphrases[str(key)] = answer  # the manager connects with the same keys
+        return answer
+
+    built = build(config, progress=say)
+    if not options.plan_only and is_live(built):
+        return 0
+    client = Client(accept_new=options.accept_new, ask=ask)
+    names = [host.name for host in hosts]
+    table = HostTable(names, quiet=options.as_json)
+    with Preparation(built.manifest.app, hosts, client, table) as work:
+        return _Deploy(built, work, table, options, passphrases).run()
+
+
+class _Deploy:
+    """One deploy: what is known of it, and its steps."""
+
+    def __init__(
+        self,
+        built: "Built",
+        work: "Preparation",
+        table: HostTable,
+        options: Options,
+        passphrases: Mapping[str, str],
+    ) -> None:
+        self.built = built
+        self.work = work
+        self.table = table
+        self.options = options
+        self.passphrases = passphrases
+
+    def run(self) -> int:
+        """All of it; the exit code."""
+        from weaver.deployers.ssh.preflight.needs import needs_of
+        from weaver.deployers.ssh.upload import Parcel
+
+        with self.table:
+            examined = self.work.examine(needs_of(self.built.path))
+        if not self._passed(examined):
+            return 1
+        self._spec({})  # whether it can be placed, before anything is changed
+        self._refuse_second()
+        parcel = Parcel(self.built.manifest.app, self.built.path)
+        if self.options.plan_only:
+            return self._show_plan(parcel)
+        revision = self.built.manifest.revision
+        message = self.options.message or f"deploy {self.built.build_id[:12]} {revision}".strip()
+        for host, holder in self.work.lock(message, steal=self.options.steal).items():
+            click.echo(f"{host}: the lock was taken from {holder.owner}@{holder.host}", err=True)
+        with self.table:
+            sites = self.work.upload(parcel, most_failures=self.options.max_fail)
+        return self._start(sites)
+
+    def _passed(self, examined: "Preflight") -> bool:
+        """Whether the deploy may go on; what speaks against it is shown."""
+        from weaver.cli.examination import show
+        from weaver.deployers.ssh.preparation import unreachable
+
+        if self.options.skip_unreachable:
+            for host in examined.failed:
+                if unreachable(host):
+                    self.work.drop(host.host, WeaverError(host.findings[0].what, where=host.host))
+        failed = [host for host in examined.failed if host.host in self.work.hosts]
+        if not failed and self.work.hosts:
+            return True
+        show(examined.hosts, [], as_json=self.options.as_json)
+        return False
+
+    def _spec(self, sites: "Mapping[str, Site]") -> "Spec":
+        from weaver.deployers.forwarded import forwarded
+        from weaver.deployers.launch import config_of, spec_of
+        from weaver.manager.hosts import HostSpec
+
+        manifest = self.built.manifest
+        hosts = {
+            name: HostSpec(
+                labels=host.labels,
+                groups=host.groups,
+                slots=host.slots,
+                address=self.work.address(host),
+            )
+            for name, host in self.work.hosts.items()
+            if not sites or name in sites
+        }
+        spec = spec_of(manifest, self.built.build_id, foreground=False, hosts=hosts)
+        folder = Path(manifest.source).absolute().parent
+        environment = forwarded(config_of(manifest, hosts), os.environ, folder)
+        application = msgspec.structs.replace(spec.application, environment=environment)
+        return msgspec.structs.replace(spec, application=application)
+
+    def _refuse_second(self) -> None:
+        """One deployment of an application at a time, whichever machine its manager is on."""
+        found = self.work.running()
+        if not found:
+            return
+        app = self.built.manifest.app
+        builds = sorted({build[:12] for builds in found.values() for build in builds})
+        raise UsageError(
+            f"{app} runs on these hosts already, as version {', '.join(builds)}",
+            where=", ".join(found),
+            why="it was deployed from another machine, or its manager has gone",
+            fix=f"take it over: weaver attach {app} --ssh HOSTS, and then: weaver stop {app}",
+        )
+
+    def _show_plan(self, parcel: "Parcel") -> int:
+        plans = self.work.plan(parcel)
+        places = _places(self._spec({}))
+        if self.options.as_json:
+            plain = {
+                host: {"bytes": p.bytes_to_send, "install": p.install, "replicas": places[host]}
+                for host, p in plans.items()
+            }
+            document = {"app": parcel.app, "version": parcel.build_id, "hosts": plain}
+            click.echo(json.dumps(document, indent=2))
+            return 0
+        click.echo(f"{parcel.app} {parcel.build_id[:12]} ({parcel.size / 1e6:.1f} MB)")
+        for host, p in plans.items():
+            install = "install" if p.install else "is installed already"
+            replicas = ", ".join(places[host]) or "none"
+            click.echo(f"{host}: send {p.bytes_to_send} bytes, {install}; replicas: {replicas}")
+        click.echo("nothing was changed: this was --plan")
+        return 0
+
+    def _start(self, sites: "Mapping[str, Site]") -> int:
+        from weaver.deployers.estate import Estate
+        from weaver.deployers.manager_process import Task
+        from weaver.manager.state import Desired
+
+        revision = self.built.manifest.revision
+        spec = self._spec(sites)
+        estate = Estate(spec=spec, desired=Desired(), epoch=0, revision=revision)
+        try:
+            record = start_manager(
+                MANAGER, Task(estate, sites=dict(sites), passphrases=dict(self.passphrases))
+            )
+            code = wait_live(record, follow=self.options.follow, as_json=self.options.as_json)
+        except WeaverError as error:
+            with contextlib.suppress(WeaverError):
+                self.work.finish(self.built.build_id, f"failed: {error.what}", good=False)
+            raise
+        self.work.finish(self.built.build_id, "live", good=True)
+        return code
+
+
+def _places(spec: "Spec") -> dict[str, list[str]]:
+    """The replicas of each host, as the manager is going to place them."""
+    from weaver.manager.events import Began
+    from weaver.manager.state import initial
+    from weaver.manager.step import step
+
+    state, _ = step(initial(spec, epoch=1, seed=""), Began(), 0.0)
+    found: dict[str, list[str]] = {host: [] for host in spec.hosts}
+    for replica, slot in sorted(state.desired.slots.items()):
+        found[slot.host].append(replica)
+    return found

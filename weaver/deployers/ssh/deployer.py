@@ -1,0 +1,115 @@
+"""Deploys to hosts over SSH: one connection to each, and the envelope's socket through it.
+
+The deployer of the control loop. Decides when a connection is made anew; what travels on it is the
+control protocol's.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final, TypeVar
+
+from weaver.deployers.deployer import Link
+from weaver.deployers.ssh.connection import Connection
+from weaver.deployers.ssh.inventory import Host
+from weaver.deployers.ssh.remote import Completed
+from weaver.deployers.ssh.site import Site
+from weaver.errors import Unreachable, WeaverError
+
+START: Final = 60.0
+"""Seconds for an envelope to take managers: its Python starts, on a host that may be busy."""
+LOOK: Final = 5.0
+MOST_THREADS: Final = 16
+
+T = TypeVar("T")
+
+
+class SshDeployer:
+    """Starts and reaches the envelopes of one deployment. `dial` blocks, and raises WeaverError."""
+
+    def __init__(
+        self, sites: Mapping[str, Site], deployment: str, dial: Callable[[Host], Connection]
+    ) -> None:
+        self._sites = sites
+        self._deployment = deployment
+        self._dial = dial
+        self._loop = asyncio.get_running_loop()
+        self._threads = ThreadPoolExecutor(MOST_THREADS, thread_name_prefix="weaver-ssh")
+        self._connections: dict[str, Connection] = {}
+        self._dialling: dict[str, asyncio.Lock] = {name: asyncio.Lock() for name in sites}
+
+    async def start_envelope(self, host: str) -> None:
+        """Start the envelope of a host; it accepts connections when this returns.
+
+        It survives the connection. Raises WeaverError with its last words where it does not start.
+        """
+        site = self._sites[host]
+        done = await self._run(host, site.start(self._deployment), START)
+        if done.exit_code != 0:
+            raise WeaverError(
+                "the envelope could not be started",
+                where=host,
+                why=_last_lines(done),
+                fix="see what the host lacks: weaver doctor",
+            )
+
+    async def connect(self, host: str) -> Link | None:
+        """A link to the envelope of a host, or None where none runs.
+
+        Raises OSError where the host cannot be reached now, WeaverError for what does not pass by
+        itself.
+        """
+        site = self._sites[host]
+        try:
+            connection = await self._connection(host)
+            path = site.socket(self._deployment)
+            return await self._in_thread(
+                lambda: connection.open_unix(path, self._loop, python=site.python)
+            )
+        except Unreachable as error:
+            raise OSError(f"{error.what}: {error.why}" if error.why else error.what) from error
+
+    async def has_ended(self, host: str) -> bool:
+        """Whether the envelope has ended: the host says so. False where it cannot be asked."""
+        script = self._sites[host].look(self._deployment)
+        try:
+            done = await self._run(host, script, LOOK)
+        except (WeaverError, OSError):
+            return False
+        return done.exit_code == 1
+
+    async def aclose(self, seconds: float = 15.0) -> None:
+        """End every connection; envelopes go on."""
+        del seconds
+        for connection in self._connections.values():
+            connection.close()
+        self._connections.clear()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def _run(self, host: str, script: str, patience: float) -> Completed:
+        connection = await self._connection(host)
+        return await self._in_thread(
+            lambda: connection.run("sh -s", stdin=script.encode(), timeout=patience)
+        )
+
+    async def _connection(self, host: str) -> Connection:
+        """The connection to a host, made anew where it has been lost. Raises WeaverError."""
+        async with self._dialling[host]:
+            connection = self._connections.get(host)
+            if connection is not None and connection.alive:
+                return connection
+            if connection is not None:
+                connection.close()
+                del self._connections[host]
+            site = self._sites[host]
+            connection = await self._in_thread(lambda: self._dial(site.host))
+            self._connections[host] = connection
+            return connection
+
+    async def _in_thread(self, call: Callable[[], T]) -> T:
+        return await self._loop.run_in_executor(self._threads, call)
+
+
+def _last_lines(done: Completed) -> str:
+    said = (done.stderr.strip() or done.stdout.strip()).decode("utf-8", "replace")
+    return "\n".join(said.splitlines()[-10:]) or f"exit code {done.exit_code}"

@@ -1,0 +1,229 @@
+"""One deploy on its hosts, up to where envelopes can be started: examine, lock, upload, install.
+
+Decides the order, which hosts take part, and that every lock is given back. Each host is worked on
+in a thread of its own, and one that fails hides nothing of the others.
+"""
+
+import contextlib
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from types import TracebackType
+from typing import Final, Protocol, Self, TypeVar
+
+from weaver.deployers.ssh import deploy_lock, releases
+from weaver.deployers.ssh.client import Client
+from weaver.deployers.ssh.connection import Connection
+from weaver.deployers.ssh.host_call import RemotePython
+from weaver.deployers.ssh.inventory import Host
+from weaver.deployers.ssh.preflight.judge import Examined
+from weaver.deployers.ssh.preflight.needs import Needs
+from weaver.deployers.ssh.preflight.run import Preflight, run_preflight
+from weaver.deployers.ssh.site import Site
+from weaver.deployers.ssh.upload import Parcel, Plan, Uploaded, plan, upload
+from weaver.errors import WeaverError
+
+AT_ONCE: Final = 16
+RENEW: Final = 10.0
+"""Seconds between two signs of life to the locks."""
+
+T = TypeVar("T")
+
+
+class Watch(Protocol):
+    """Who is told how far a deploy is on each host; called in several threads."""
+
+    def step(self, host: str, step: str, detail: str = "") -> None:
+        """A host does this now."""
+        ...
+
+    def failed(self, host: str, error: WeaverError) -> None:
+        """A host has failed, and takes no further part."""
+        ...
+
+
+class Preparation:
+    """A deploy of one application to hosts; use it as a context manager.
+
+    `faults` are those of hosts that take no part any more.
+    """
+
+    def __init__(self, app: str, hosts: Sequence[Host], client: Client, watch: Watch) -> None:
+        self.hosts = {host.name: host for host in hosts}
+        self.faults: dict[str, WeaverError] = {}
+        self._app = app
+        self._client = client
+        self._watch = watch
+        self._connections: dict[str, Connection] = {}
+        self._pythons: dict[str, RemotePython] = {}
+        self._token = ""
+        self._over = threading.Event()
+        self._renewing: threading.Thread | None = None
+        self._pool = ThreadPoolExecutor(min(AT_ONCE, len(hosts) or 1), "weaver-deploy")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._over.set()
+        if self._renewing is not None:
+            self._renewing.join()
+        self._unlock()
+        self._pool.shutdown(cancel_futures=True)
+        for connection in self._connections.values():
+            connection.close()
+
+    def address(self, host: Host) -> str:
+        """What other hosts dial: what hosts.txt says, else what we connect to."""
+        connection = self._connections.get(host.name)
+        found = connection.config.hostname if connection is not None else host.host
+        return host.address or found
+
+    def examine(self, needs: Needs) -> Preflight:
+        """Connect to all hosts and look at them; those that cannot be reached are dropped."""
+
+        def connect(host: Host) -> Connection:
+            self._watch.step(host.name, "connecting")
+            connection = self._connections[host.name] = self._client.connect(host)
+            self._watch.step(host.name, "examining")
+            return connection
+
+        found = run_preflight(list(self.hosts.values()), connect, needs, dialled=self.address)
+        for examined in found.hosts:
+            if examined.python is not None:
+                self._pythons[examined.host] = RemotePython(
+                    self._connections[examined.host],
+                    examined.python.path,
+                    self.hosts[examined.host].directory,
+                )
+        return found
+
+    def drop(self, host: str, error: WeaverError) -> None:
+        """Go on without a host."""
+        self.faults[host] = error
+        self.hosts.pop(host, None)
+        self._pythons.pop(host, None)
+        self._watch.failed(host, error)
+
+    def running(self) -> dict[str, tuple[str, ...]]:
+        """The builds of the application that run on each host now. Raises WeaverError."""
+        found = self._each(
+            lambda python, _host: releases.releases(python, self._app), list(self._pythons)
+        )
+        return {
+            host: tuple(release.build_id for release in known if release.running)
+            for host, known in found.items()
+            if any(release.running for release in known)
+        }
+
+    def lock(self, message: str, *, steal: bool = False) -> dict[str, deploy_lock.Holder]:
+        """Lock the application on all hosts, or on none; who lost a lock by `steal`, by host.
+
+        Raises HostError "locked", which names the owner.
+        """
+        self._token = deploy_lock.new_token()
+
+        def take(python: RemotePython, host: str) -> deploy_lock.Holder | None:
+            self._watch.step(host, "locking")
+            return deploy_lock.lock(python, self._app, self._token, message, steal=steal)
+
+        # In one order for everybody, so that of two deploys one gets all of them.
+        stolen = {host: take(self._pythons[host], host) for host in sorted(self._pythons)}
+        self._renewing = threading.Thread(target=self._renew, name="weaver-deploy-lock")
+        self._renewing.start()
+        return {host: holder for host, holder in stolen.items() if holder is not None}
+
+    def plan(self, parcel: Parcel) -> dict[str, Plan]:
+        """What an upload would do on each host; nothing is changed. Raises WeaverError."""
+        return self._each(lambda python, _host: plan(python, parcel), list(self._pythons))
+
+    def upload(self, parcel: Parcel, *, most_failures: int = 0) -> dict[str, Site]:
+        """Have the build installed on all hosts; where it is by host.
+
+        Raises the first error once more than `most_failures` hosts have failed.
+        """
+
+        def bring(python: RemotePython, host: str) -> Uploaded:
+            self._watch.step(host, "comparing")
+
+            def progress(_host: str, sent: int, total: int) -> None:
+                self._watch.step(host, "uploading", f"{_size(sent)} of {_size(total)}")
+                if sent == total:
+                    self._watch.step(host, "installing", f"{_size(total)} sent")
+
+            done = upload(python, parcel, progress, token=self._token)
+            what = "installed" if done.installed else "is there already"
+            self._watch.step(host, what, f"{_size(done.sent)} sent")
+            return done
+
+        done = self._each(bring, list(self._pythons), most_failures)
+        return {
+            name: Site(host=self.hosts[name], python=done[name].python, address=self.address(host))
+            for name, host in list(self.hosts.items())
+            if name in done
+        }
+
+    def finish(self, build_id: str, result: str, *, good: bool) -> None:
+        """Note on every host how the deploy ended; a good build becomes the current one."""
+
+        def note(python: RemotePython, _host: str) -> None:
+            if good:
+                releases.make_current(python, self._app, build_id, good=True, token=self._token)
+            deploy_lock.record(python, self._app, "deploy", build_id=build_id, result=result)
+
+        self._each(note, list(self._pythons), len(self._pythons))
+
+    def _each(
+        self,
+        act: Callable[[RemotePython, str], T],
+        hosts: Sequence[str],
+        most_failures: int = 0,
+    ) -> dict[str, T]:
+        """Do the same on many hosts side by side; those that fail are dropped."""
+        pythons: Mapping[str, RemotePython] = dict(self._pythons)
+        futures = {host: self._pool.submit(act, pythons[host], host) for host in hosts}
+        found: dict[str, T] = {}
+        first: WeaverError | None = None
+        for host, future in futures.items():
+            try:
+                found[host] = future.result()
+            except WeaverError as error:
+                first = first or error
+                self.drop(host, error)
+        if first is not None and len(self.faults) > most_failures:
+            raise first
+        return found
+
+    def _renew(self) -> None:
+        while not self._over.wait(RENEW):
+            for python in list(self._pythons.values()):
+                with contextlib.suppress(WeaverError):  # what comes next tells it
+                    deploy_lock.renew(python, self._app, self._token)
+                if self._over.is_set():
+                    return
+
+    def _unlock(self) -> None:
+        if not self._token:
+            return
+        for name, connection in self._connections.items():
+            python = self._pythons.get(name)
+            if python is None or not connection.alive:
+                continue
+            with contextlib.suppress(WeaverError):
+                deploy_lock.unlock(python, self._app, self._token)
+
+
+def unreachable(examined: Examined) -> bool:
+    """Whether a host could not even be connected to."""
+    return any(f.check == "connect" and f.level == "fail" for f in examined.findings)
+
+
+def _size(count: int) -> str:
+    if count < 1000:
+        return f"{count} B"
+    return f"{count / 1e3:.1f} kB" if count < 1e6 else f"{count / 1e6:.1f} MB"
