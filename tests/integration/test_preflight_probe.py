@@ -8,11 +8,14 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from preflight_hosts import ShellHost
 
 from weaver.deployers.ssh.inventory import Host
 from weaver.deployers.ssh.preflight.facts import Facts
+from weaver.deployers.ssh.preflight.judge import judge
+from weaver.deployers.ssh.preflight.needs import Needs
 from weaver.deployers.ssh.preflight.probe import Listener, probe, program_for
 from weaver.errors import Unreachable, WeaverError
 from weaver.packaging.suits import this_interpreter
@@ -61,6 +64,17 @@ def test_the_mount_is_found(home: Path) -> None:
     if not Path("/proc/mounts").is_file():
         pytest.skip("only Linux tells")
     assert {"rw", "ro"} & set(ask(ShellHost("h", home, environ=FEW))["mount"].split()[1].split(","))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has /proc")
+def test_a_mount_without_blocks_is_found_and_may_not_be_noexec(home: Path) -> None:
+    place = msgspec.structs.replace(NAMED, directory="/proc/weaver")
+    found = ask(ShellHost("h", home, environ=FEW), place)
+    rows = [line.split() for line in Path("/proc/mounts").read_text().splitlines()]
+    (*_, mount) = [row for row in rows if row[1] == "/proc"]
+    assert (found["existing"], found["mount"]) == ("/proc", f"{mount[2]} {mount[3]}")
+    (verdict,) = [f for f in judge("h", found, Needs()).findings if f.check == "directory"]
+    assert ("noexec" in verdict.what) == ("noexec" in mount[3].split(","))
 
 
 def python_at(path: Path) -> Path:

@@ -94,9 +94,12 @@ def _progress(count: int) -> "Generator[Callable[[Examined], None]]":
             click.echo(f"\r{text:<40}", nl=False, err=True)
 
     say(f"examining {_count(count, 'host')}")
-    yield lambda _: say(f"{next(answered)} of {count} have answered")
-    say("")
-    say("\r")
+    try:
+        yield lambda _: say(f"{next(answered)} of {count} have answered")
+    finally:
+        say("")
+        if watched:
+            click.echo("\r", nl=False, err=True)
 
 
 def show(examined: "Sequence[Examined]", faults: Sequence[Problem], *, as_json: bool) -> int:

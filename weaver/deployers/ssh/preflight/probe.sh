@@ -72,7 +72,10 @@ describe_directory() {
   blocks=$(df -Pk "$existing" 2>/dev/null | tail -n 1)
   say "blocks $blocks"
   say "inodes $(df -Pi "$existing" 2>/dev/null | tail -n 1)"
-  mounted=${blocks#*% }
+  case $blocks in
+    *'% /'*) mounted=/${blocks#*'% /'} ;;
+    *) mounted=/${blocks#*' - /'} ;; # a file system without blocks
+  esac
   if [ -r /proc/mounts ]; then
     options=
     while read -r _ point type flags _; do
