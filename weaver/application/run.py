@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from weaver.application.ending import AT_ONCE, end_tasks, end_threads, leave
 from weaver.application.target import Target, config_from
 from weaver.component import registry
 from weaver.component.graph import unknown_component
@@ -59,12 +60,19 @@ def run_application(target: Target, *, strict_copies: bool) -> int:
     """Define and run; 0 when `main` returned or a stop was asked for, 130 for a second Ctrl-C."""
     _log_to_stderr()
     definition = define(target.roots)
-    with asyncio.Runner(loop_factory=loop_factory()) as runner:
-        try:
-            runner.run(_serve(definition, target, strict_copies))
-        except asyncio.CancelledError:
-            return EXIT_INTERRUPTED
-    return 0
+    within: float = target.config.app.stop_timeout
+    runner = asyncio.Runner(loop_factory=loop_factory())
+    code = 1
+    try:
+        runner.run(_serve(definition, target, strict_copies))
+        code = 0
+    except asyncio.CancelledError:
+        code, within = EXIT_INTERRUPTED, AT_ONCE
+    finally:
+        end_threads(within, code)
+        if runner.run(end_tasks(within)):
+            runner.close()
+    return code
 
 
 async def _serve(definition: Definition, target: Target, strict_copies: bool) -> None:
@@ -78,7 +86,14 @@ async def _serve(definition: Definition, target: Target, strict_copies: bool) ->
     )
     task = asyncio.current_task()
     assert task is not None
-    with _signals(application.request_stop, task.cancel) as stop_asked:
+    at_once = asyncio.Event()
+
+    def end_at_once() -> None:
+        at_once.set()
+        asyncio.get_running_loop().call_later(AT_ONCE, leave, EXIT_INTERRUPTED)
+        task.cancel()
+
+    with _signals(application.request_stop, end_at_once) as stop_asked:
         starting = asyncio.ensure_future(application.start())
         asked = asyncio.ensure_future(stop_asked.wait())
         try:
@@ -86,7 +101,7 @@ async def _serve(definition: Definition, target: Target, strict_copies: bool) ->
             if not starting.done():
                 log.info("stopping before the start was complete")
                 starting.cancel()
-                await asyncio.wait((starting,))
+                await asyncio.wait((starting,), timeout=target.config.app.stop_timeout)
                 return
             starting.result()
         finally:
@@ -97,7 +112,8 @@ async def _serve(definition: Definition, target: Target, strict_copies: bool) ->
         try:
             await application.run_main()
         finally:
-            await application.stop()
+            if not at_once.is_set():
+                await application.stop()
 
 
 @contextlib.contextmanager

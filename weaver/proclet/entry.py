@@ -40,7 +40,7 @@ async def run_entry(
             _, pending = await asyncio.wait((main,), timeout=grace())
             if pending:
                 log.error("main did not end within %g s of being cancelled", grace())
-        if not main.cancelled():
+        if main.done() and not main.cancelled():
             main.result()
     except asyncio.CancelledError:
         main.cancel()

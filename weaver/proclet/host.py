@@ -15,7 +15,7 @@ from weaver.errors import ComponentError, StartError, WeaverError
 from weaver.proclet import context, paths
 from weaver.proclet.definition import Definition
 from weaver.proclet.forwarding import SAMPLED_EVERY, Edge, forward
-from weaver.proclet.patience import patiently
+from weaver.proclet.patience import at_most, patiently
 from weaver.proclet.reference import DEFAULT_OPTIONS, Binding, Options, bind, make_reference
 from weaver.proclet.starting import Starting
 from weaver.rpc.methods import MethodCodec
@@ -231,8 +231,7 @@ class Host:
                 continue
             instance = self.instances[component.full_name]
             try:
-                async with asyncio.timeout(within):
-                    await patiently(instance.stop(), f"{component.short_name}.stop")
+                await at_most(within, patiently(instance.stop(), f"{component.short_name}.stop"))
             except TimeoutError:
                 log.error(  # noqa: TRY400 # the traceback would show asyncio only
                     "%s.stop did not end within %g s; it was cancelled",
