@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -62,6 +63,9 @@ def assert_all_end(processes: list[psutil.Process]) -> None:
     for process in left:
         process.kill()
     assert left == []
+
+
+STOPPING: dict[str, Any] = {"on_manager_lost": "stop", "stop_after": 0.8}
 
 
 async def running(manager: FakeManager, *, preload: bool, policy: str = "end") -> None:
@@ -167,8 +171,7 @@ async def test_a_deployment_stops_in_order_when_no_manager_comes_back_in_time(
 ) -> None:
     async with attached(path) as manager:
         replicas = {"a": "idle", "b": "idle"}
-        policy = {"on_manager_lost": "stop", "stop_after": 0.8}
-        manager.send(orders(1, replicas, preload=True, **policy))
+        manager.send(orders(1, replicas, preload=True, **STOPPING))
         await manager.registered(2)
         family = envelope.children(recursive=True)
         began = time.monotonic()

@@ -50,6 +50,7 @@ class _Draft:
         self.slots = real(desired.slots)
         self.leaving = real(desired.leaving)
         self.homes = dict(desired.homes)
+        self._index: dict[str, list[str]] | None = None
         self.stand_ins = {k: s for k, s in desired.stand_ins.items() if k in self.slots}
         self.numbers = {
             name: 0 if group.external else desired.replicas.get(name, group.replicas)
@@ -73,7 +74,12 @@ class _Draft:
     def remove_surplus(self) -> None:
         """Replicas beyond the wanted number leave, each with its successor."""
         for name, wanted in self.numbers.items():
-            for replica in self._own(name)[wanted:]:
+            own = self._own(name)
+            if len(own) <= wanted:
+                continue
+            away = self._state.desired.away
+            own.sort(key=lambda replica: self.slots[replica].host in away)  # those first to go
+            for replica in own[wanted:]:
                 self._leave(replica)
                 stand_in = self.stand_ins.pop(replica, None)
                 if stand_in is not None and stand_in.successor:
@@ -106,7 +112,7 @@ class _Draft:
         found = places.find([*missing, *(self.slots[replica].group for replica in moving)])
         for slot in found[: len(missing)]:
             if slot is not None:
-                self.slots[self._free(slot.group)] = slot
+                self._add(self._free(slot.group), slot)
         waiting: list[str] = []
         for replica, slot in zip(moving, found[len(missing) :], strict=True):
             if slot is None:
@@ -126,7 +132,7 @@ class _Draft:
             taken = [*self.slots.values(), *self.leaving.values()]
             if Places(self._state.spec.groups, self._state.spec.hosts, taken).has_room(home):
                 successor = self._free(self.slots[replica].group)
-                self.slots[successor] = Slot(self.slots[replica].group, home)
+                self._add(successor, Slot(self.slots[replica].group, home))
                 self.stand_ins[replica] = StandIn(home, successor)
 
     def result(self, before: Desired) -> Desired:
@@ -146,12 +152,27 @@ class _Draft:
         return self._state.envelopes[host].reach == "attached"
 
     def _own(self, group: str) -> list[str]:
-        successors = {stand_in.successor for stand_in in self.stand_ins.values()}
-        own = (k for k, s in self.slots.items() if s.group == group and k not in successors)
-        return sorted(own, key=number_of)
+        return list(self._by_group().get(group, ()))
+
+    def _by_group(self) -> dict[str, list[str]]:
+        """The own replicas of each group by number; looked up often, and seldom changed."""
+        if self._index is None:
+            successors = {stand_in.successor for stand_in in self.stand_ins.values()}
+            self._index = {}
+            for replica, slot in self.slots.items():
+                if replica not in successors:
+                    self._index.setdefault(slot.group, []).append(replica)
+            for own in self._index.values():
+                own.sort(key=number_of)
+        return self._index
+
+    def _add(self, replica: str, slot: Slot) -> None:
+        self.slots[replica] = slot
+        self._index = None
 
     def _leave(self, replica: str) -> None:
         self.leaving[replica] = self.slots.pop(replica)
+        self._index = None
 
     def _move(self, replica: str, slot: Slot) -> None:
         """Another one takes its place, and is the owner of its slices."""
@@ -161,7 +182,7 @@ class _Draft:
             self._leave(stand_in.successor)
         self._leave(replica)
         new = self._free(slot.group)
-        self.slots[new] = slot
+        self._add(new, slot)
         if home != slot.host:
             self.stand_ins[new] = StandIn(home)
         self._hand_over(replica, new)

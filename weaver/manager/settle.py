@@ -28,8 +28,7 @@ def settle(turn: Turn, before: State) -> None:
         turn.effects.append(effects.Save(turn.state.desired))
     publish(turn, before)  # before orders: no call goes to a replica that is about to stop
     if turn.state.phase in {"starting", "live"} or turn.state.keeping:
-        for host in turn.state.envelopes:
-            _order(turn, host)
+        _order_all(turn)
     _set_timers(turn)
 
 
@@ -91,18 +90,22 @@ def _finish(turn: Turn) -> None:
     turn.effects.append(effects.Finished(state.result, state.fault))
 
 
-def _order(turn: Turn, host: str) -> None:
+def _order_all(turn: Turn) -> None:
+    groups = turn.state.keeping or turn.state.spec.groups
+    replicas: dict[str, dict[str, str]] = {host: {} for host in turn.state.envelopes}
+    for name, slot in turn.state.desired.slots.items():
+        if slot.group in groups and slot.host in replicas:
+            replicas[slot.host][name] = slot.group
+    for host, own in replicas.items():
+        _order(turn, host, own)
+
+
+def _order(turn: Turn, host: str, replicas: dict[str, str]) -> None:
     """Send a host its orders if they differ from what it was sent last."""
     envelope = turn.state.envelopes[host]
     if envelope.reach != "attached":
         return
     spec = turn.state.spec
-    groups = turn.state.keeping or tuple(spec.groups)
-    replicas = {
-        k: s.group
-        for k, s in turn.state.desired.slots.items()
-        if s.host == host and s.group in groups
-    }
     used = set(replicas.values())
     number = envelope.orders.number if envelope.orders is not None else 0
     orders = Orders(

@@ -38,12 +38,14 @@ def _group(state: State, name: str) -> GroupReport:
         name=name,
         components=state.spec.groups[name].components,
         wanted=wanted_in(state, name),
-        replicas=tuple(_replica(r) for r in sorted(own, key=lambda r: number_of(r.id))),
+        replicas=tuple(_replica(state, r) for r in sorted(own, key=lambda r: number_of(r.id))),
     )
 
 
-def _replica(replica: Replica) -> ReplicaReport:
+def _replica(state: State, replica: Replica) -> ReplicaReport:
     stage = "crash loop" if replica.crash_loop and replica.stage != "ready" else replica.stage
+    if state.envelopes[replica.host].distrusted:
+        stage = "lost"  # whatever is to become of it
     return ReplicaReport(
         id=replica.id,
         pid=replica.pid,
