@@ -5,6 +5,7 @@ import fcntl
 import http.client
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -235,7 +236,7 @@ class MultiRun:
 
     def address(self) -> str:
         """Where the shop is served."""
-        return self.output().split("listener http: http://")[1].split()[0]
+        return re.split(r'[\s"]', self.output().split("listener http: http://")[1])[0]
 
     def ask(self, *command: str) -> str:
         """What another `weaver` command prints."""

@@ -106,17 +106,23 @@ class _Run:
         except WeaverError:
             return  # the end of the run says it
         report = loop.status().report
-        if self._as_json:
-            return
         seconds = time.monotonic() - self._began
         replicas = sum(len(group.replicas) for group in report.groups)
-        click.echo(
+        self._say(
             f"{report.app} {report.version[:12]} is live: {replicas} replicas of "
             f"{len(report.groups)} groups after {seconds:.1f} s"
         )
         for listener in report.listeners:
-            click.echo(f"listener {listener.name}: http://{listener.address}")
-        click.echo(f"see also: weaver status {report.app} · weaver logs -f {report.app}")
+            self._say(f"listener {listener.name}: http://{listener.address}")
+        self._say(f"see also: weaver status {report.app} · weaver logs -f {report.app}")
+
+    def _say(self, text: str) -> None:
+        """A line among those of the log: with --json, a record of weaver's own."""
+        if self._as_json:
+            record = LogRecord(time.time(), "INFO", text, logger="weaver")
+            print_record(record, as_json=True)
+        else:
+            click.echo(text)
 
     def print_rest(self) -> None:
         """Print records that came after the last look."""

@@ -1,12 +1,17 @@
 """`weaver scale`."""
 
+import json
+
 import click
+
+from weaver.cli.target import json_option
 
 
 @click.command("scale")
 @click.argument("app")
 @click.argument("changes", nargs=-1, required=True, metavar="GROUP=N...")
-def command(*, app: str, changes: tuple[str, ...]) -> None:
+@json_option
+def command(*, app: str, changes: tuple[str, ...], as_json: bool) -> None:
     """Run N replicas of each GROUP of APP, as in `weaver scale shop front=4`."""
     from weaver.control.operator import Scale
     from weaver.deployers import registry
@@ -17,7 +22,10 @@ def command(*, app: str, changes: tuple[str, ...]) -> None:
     for group, replicas in wanted:
         for _ in ask(record, Scale(group, replicas)):
             pass
-        click.echo(f"{group}: {replicas} replica{'' if replicas == 1 else 's'} wanted")
+        if not as_json:
+            click.echo(f"{group}: {replicas} replica{'' if replicas == 1 else 's'} wanted")
+    if as_json:
+        click.echo(json.dumps([{"group": group, "wanted": number} for group, number in wanted]))
 
 
 def _parsed(change: str) -> tuple[str, int]:
