@@ -1,5 +1,6 @@
 """The shop of multi_run_shop, deployed to the hosts of ssh_hosts by commands of their own."""
 
+import copy
 import http.client
 import json
 import os
@@ -26,6 +27,21 @@ class Deployed:
         self.env.pop("SSH_AUTH_SOCK", None)
         self.state = run.state
         self._address = ""
+
+    def elsewhere(self, folder: Path) -> "Deployed":
+        """Another machine with access to the same hosts, and nothing else of the deployment."""
+        other = copy.copy(self)
+        (folder / "run").mkdir(mode=0o700)
+        other.state = folder / "state"
+        other.env = self.env | {
+            "XDG_STATE_HOME": str(other.state),
+            "XDG_RUNTIME_DIR": str(folder / "run"),
+        }
+        return other
+
+    def attach(self, *options: str) -> subprocess.CompletedProcess[str]:
+        """`weaver attach till --ssh hosts.txt`."""
+        return self.command("attach", "till", "--ssh", str(self.operator.hosts_txt), *options)
 
     def deploy(self, *options: str) -> subprocess.CompletedProcess[str]:
         """`weaver deploy --ssh hosts.txt`; returns when it has ended."""

@@ -1,11 +1,12 @@
 """`weaver deploy --ssh`: a shop on three hosts, as a user deploys, looks at and ends it."""
 
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from multi_run_shop import multi_run, project_in
+from multi_run_shop import multi_run, project_in, until
 from ssh_deployed import Deployed
 from ssh_hosts import Operator
 
@@ -69,3 +70,34 @@ def test_a_shop_on_three_hosts_serves_and_ends_without_a_trace(
     assert once_more.stderr.count("is there already  0 B sent") == 3
     assert "uploading" not in once_more.stderr
     assert shop.command("stop", "till").returncode == 0
+
+
+def test_another_machine_goes_on_where_the_manager_stopped(
+    shop: Deployed, ssh_hosts: Operator
+) -> None:
+    assert shop.deploy().returncode == 0
+    assert shop.command("scale", "till", "names=3").returncode == 0
+    until(lambda: len(shop.replicas("names")) == 3)
+    before = {replica["id"]: replica["pid"] for replica in shop.replicas()}
+    with tempfile.TemporaryDirectory(prefix="wssh-", dir="/tmp") as folder:  # short, for sockets
+        other = shop.elsewhere(Path(folder))
+        refused = other.attach()
+        assert refused.returncode == 2
+        assert "till has a manager" in refused.stderr
+        try:
+            taken = other.attach("--steal")
+            assert taken.returncode == 0, taken.stderr
+            shop.no_manager_is_left()  # it is fenced off, and ends nothing
+            assert shop.get("/add/2") == (200, "2")
+            until(lambda: {r["state"] for r in other.replicas()} == {"ready"})
+            assert {replica["id"]: replica["pid"] for replica in other.replicas()} == before
+
+            other.kill_managers()
+            assert shop.get("/add/3") == (200, "5")
+            assert shop.attach().returncode == 0
+            assert {replica["id"]: replica["pid"] for replica in shop.replicas()} == before
+        finally:
+            other.kill_managers()
+    assert shop.command("stop", "till").returncode == 0
+    for host in ssh_hosts.hosts:
+        assert host.processes() == {}

@@ -10,6 +10,7 @@ from weaver.errors import UsageError
 
 if TYPE_CHECKING:
     from weaver.deployers.ssh.inventory import Host
+    from weaver.deployers.ssh.keys import AskPassphrase
 
 ssh_option = click.option(
     "--ssh",
@@ -50,6 +51,19 @@ def ask_passphrase(key: Path) -> str | None:
         return None
     answer: str = click.prompt(f"passphrase of {key}", hide_input=True, default="", err=True)
     return answer or None
+
+
+def passphrases_of() -> "tuple[AskPassphrase, dict[str, str]]":
+    """Who is asked for passphrases, and where the answers are: a manager connects with them too."""
+    answers: dict[str, str] = {}
+
+    def ask(key: Path) -> str | None:
+        answer = ask_passphrase(key)
+        if answer is not None:
+            answers[str(key)] = answer
+        return answer
+
+    return ask, answers
 
 
 def _read(path: Path) -> str:

@@ -46,7 +46,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
 def deploy(config: Path | None, hosts: "Sequence[Host]", options: Options) -> int:
     """Build, examine the hosts, upload, start, and wait until it is live; the exit code."""
-    from weaver.cli.hosts import ask_passphrase
+    from weaver.cli.hosts import passphrases_of
     from weaver.deployers.ssh.client import Client
     from weaver.deployers.ssh.preparation import Preparation
     from weaver.packaging.build import build
@@ -55,14 +55,7 @@ def deploy(config: Path | None, hosts: "Sequence[Host]", options: Options) -> in
         if not options.as_json:
             click.echo(click.style(text, dim=True), err=True)
 
-    passphrases: dict[str, str] = {}
-
-    def ask(key: Path) -> str | None:
-        answer = ask_passphrase(key)
-        if answer is not None:
-            passphrases[str(key)] = answer  # the manager connects with the same keys
-        return answer
-
+    ask, passphrases = passphrases_of()
     built = build(config, progress=say)
     if not options.plan_only and is_live(built):
         return 0
@@ -189,7 +182,8 @@ class _Deploy:
 
         revision = self.built.manifest.revision
         spec = self._spec(sites)
-        estate = Estate(spec=spec, desired=Desired(), epoch=0, revision=revision)
+        pythons = {name: site.python for name, site in sites.items()}
+        estate = Estate(spec=spec, desired=Desired(), epoch=0, revision=revision, pythons=pythons)
         try:
             record = start_manager(
                 MANAGER, Task(estate, sites=dict(sites), passphrases=dict(self.passphrases))

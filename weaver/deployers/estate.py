@@ -17,7 +17,8 @@ _encoder: Final = msgspec.msgpack.Encoder()
 class Estate(msgspec.Struct, frozen=True, kw_only=True):
     """One deployment as its manager knew it; `started` in seconds since the epoch.
 
-    `command` is how an envelope is started on the manager's own machine.
+    `command` is how an envelope is started on the manager's own machine; `pythons` are those of the
+    release on each host, where hosts are reached over SSH.
     """
 
     spec: Spec
@@ -26,6 +27,7 @@ class Estate(msgspec.Struct, frozen=True, kw_only=True):
     revision: str = ""
     started: float = 0.0
     command: tuple[str, ...] = ()
+    pythons: dict[str, str] = {}
 
 
 def encode_estate(estate: Estate) -> bytes:

@@ -13,6 +13,8 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+import msgspec
+
 from weaver.deployers import registry
 from weaver.deployers.control_loop import ControlLoop, Outcome
 from weaver.deployers.deployer import OwnedDeployer
@@ -38,6 +40,7 @@ async def manage(
     gets the control loop before anything is started. Raises WeaverError for a directory that cannot
     be used.
     """
+    estate = msgspec.structs.replace(estate, started=estate.started or time.time())
     spec = estate.spec
     application = spec.application
     sockets = runtime_directory(application.deployment)
@@ -49,7 +52,7 @@ async def manage(
         version=application.version,
         pid=os.getpid(),
         socket=str(sockets / "manager.sock"),
-        started=estate.started or time.time(),
+        started=estate.started,
         foreground=spec.foreground,
         user=_user(),
         revision=estate.revision,

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Final, Protocol, Self, TypeVar
 
-from weaver.deployers.ssh import deploy_lock, releases
+from weaver.deployers.ssh import deploy_lock, heirs, releases
 from weaver.deployers.ssh.client import Client
 from weaver.deployers.ssh.connection import Connection
 from weaver.deployers.ssh.host_call import RemotePython
@@ -101,6 +101,13 @@ class Preparation:
                     examined.python.path,
                     self.hosts[examined.host].directory,
                 )
+        return found
+
+    def deployments(self) -> dict[str, heirs.Found]:
+        """What runs on the hosts, and what its managers have left; drops those that do not say."""
+        found, faults = heirs.find(self._connections, self._pythons)
+        for host, error in faults.items():
+            self.drop(host, error)
         return found
 
     def drop(self, host: str, error: WeaverError) -> None:

@@ -1,0 +1,84 @@
+"""`weaver attach --ssh`: go on where the manager on another machine, or an earlier one, stopped."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from weaver.cli.detached import start_manager, wait_live
+from weaver.cli.host_table import HostTable
+from weaver.cli.ssh_deploy import MANAGER
+from weaver.errors import UsageError, WeaverError, did_you_mean
+
+if TYPE_CHECKING:
+    from weaver.deployers.ssh.heirs import Found
+    from weaver.deployers.ssh.inventory import Host
+    from weaver.deployers.ssh.site import Site
+
+
+def attach_over_ssh(
+    app: str | None, hosts: "Sequence[Host]", *, accept_new: bool, steal: bool, as_json: bool
+) -> int:
+    """Ask all hosts what runs there, and start a manager for it here; the exit code."""
+    from weaver.cli.hosts import passphrases_of
+    from weaver.deployers.manager_process import Task
+    from weaver.deployers.ssh.client import Client
+    from weaver.deployers.ssh.preflight.needs import Needs
+    from weaver.deployers.ssh.preparation import Preparation
+
+    ask, passphrases = passphrases_of()
+    client = Client(accept_new=accept_new, ask=ask)
+    table = HostTable([host.name for host in hosts], quiet=as_json)
+    with Preparation(app or "", hosts, client, table) as work:
+        with table:
+            examined = work.examine(Needs())
+            found = work.deployments()
+        wanted = _chosen(app, found.values())
+        for host in examined.failed:
+            click.echo(f"warning: {host.host}: {host.findings[0].what}", err=True)
+    estate = wanted.estate
+    name = estate.spec.application.app
+    if wanted.attended and not steal:
+        raise UsageError(
+            f"{name} has a manager",
+            where=", ".join(wanted.attended),
+            why="it is attached to the envelopes there now",
+            fix="let that one act: `weaver status` on its machine; or take over with --steal",
+        )
+    sites = _sites(estate.pythons, hosts)
+    record = start_manager(MANAGER, Task(estate, sites=sites, passphrases=passphrases))
+    return wait_live(record, follow=False, as_json=as_json)
+
+
+def _chosen(app: str | None, found: "Iterable[Found]") -> "Found":
+    """The deployment that is meant. Raises WeaverError where there is none, or more than one."""
+    by_app: dict[str, list[Found]] = {}
+    for each in found:
+        by_app.setdefault(each.estate.spec.application.app, []).append(each)
+    names = ", ".join(sorted(by_app)) or "nothing"
+    if app is None and len(by_app) > 1:
+        raise UsageError("several applications run on these hosts", why=names, fix="name one")
+    key = app if app is not None else next(iter(by_app), None)
+    if key is None or key not in by_app:
+        raise WeaverError(
+            f"{app} does not run on these hosts" if app else "nothing runs on these hosts",
+            why=f"what runs there: {names}",
+            fix=(did_you_mean(app, by_app) if app else "") or "deploy it: weaver deploy --ssh",
+        )
+    # Should there be two, the one that began last is what its users want.
+    return max(by_app[key], key=lambda each: each.estate.started)
+
+
+def _sites(pythons: Mapping[str, str], hosts: "Sequence[Host]") -> "dict[str, Site]":
+    from weaver.deployers.ssh.site import Site
+
+    listed = {host.name: host for host in hosts}
+    missing = [name for name in pythons if name not in listed]
+    if missing:
+        raise UsageError(
+            "the list of hosts lacks some of the deployment",
+            where=", ".join(missing),
+            why=f"it runs on {', '.join(pythons)}",
+            fix="use the hosts file that it was deployed with",
+        )
+    return {name: Site(host=listed[name], python=python) for name, python in pythons.items()}
