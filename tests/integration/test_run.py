@@ -245,10 +245,46 @@ def test_a_failing_start_ends_the_run_with_that_error(start: Start) -> None:
         async def main(self) -> None: ...
     """
     output = finish(start("-m", "weaver", "run", "app:Web", app__py=app), 1)
+    assert output.count("ValueError: no disk left") == 1
     assert "Web.start failed: ValueError: no disk left" in output
     assert "app.py:7" in output
-    assert "fix:" in output
+    assert "fix:   mend Web.start\nrun again with --debug for the traceback\n" in output
     assert "Traceback" not in output
+
+
+def test_python_app_py_says_how_to_see_the_traceback(start: Start) -> None:
+    app = """
+    import weaver
+
+    @weaver.component
+    class Web:
+        async def main(self) -> None:
+            raise ValueError("gave up")
+
+    weaver.run(Web)
+    """
+    output = finish(start("app.py", app__py=app), 1)
+    assert "fix: mend Web.main\nrun again with WEAVER_DEBUG=1 for the traceback\n" in output
+    assert "Traceback" not in output
+
+
+@pytest.mark.parametrize(
+    ("target", "fix"),
+    [
+        ("shp:Web", 'did you mean "shop"?'),
+        ("shop.wbe:Web", 'did you mean "shop.web"?'),
+        ("shop.web.x:Web", "check the name before the colon"),
+        ("shop.web:Wbe", 'did you mean "Web"?'),
+        ("shop.web", "write `package.module:Name`"),
+    ],
+)
+def test_a_target_that_does_not_exist_gets_the_nearest_name(
+    start: Start, tmp_path: Path, target: str, fix: str
+) -> None:
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / "web.py").write_text(SERVER)
+    (tmp_path / "shop" / "__init__.py").touch()
+    assert fix in finish(start("-m", "weaver", "run", target), 2)
 
 
 def test_debug_shows_the_traceback(start: Start) -> None:

@@ -15,7 +15,7 @@ from weaver.application.target import Target, config_from
 from weaver.component import registry
 from weaver.component.graph import unknown_component
 from weaver.deployers.in_process import InProcess
-from weaver.errors import ConfigError, DefinitionError, UsageError, WeaverError
+from weaver.errors import ComponentError, ConfigError, DefinitionError, UsageError, WeaverError
 from weaver.proclet.definition import Definition, define
 from weaver.proclet.log_level import wanted_level
 from weaver.transport.event_loop import loop_factory
@@ -45,6 +45,8 @@ def run(entry: type[Any], *, strict_copies: bool = False) -> None:
         if os.environ.get("WEAVER_DEBUG"):
             raise
         print(f"error: {error}", file=sys.stderr)  # noqa: T201 # the command line of `python app.py`
+        if isinstance(error, ComponentError):
+            print("run again with WEAVER_DEBUG=1 for the traceback", file=sys.stderr)  # noqa: T201
         wrong = isinstance(error, (ConfigError, DefinitionError, UsageError))
         raise SystemExit(2 if wrong else 1) from None
     if code:

@@ -60,7 +60,8 @@ def as_problem(error: Exception) -> Problem:
     if isinstance(error, WeaverError):
         why = error.why
         if not why and error.__cause__ is not None:
-            why = _describe(error.__cause__)
+            cause = _describe(error.__cause__)
+            why = "" if cause in error.what else cause
         return Problem(error.what, where=error.where, why=why, fix=error.fix)
     if isinstance(error, click.UsageError):
         path = error.ctx.command_path if error.ctx is not None else "weaver"

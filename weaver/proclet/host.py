@@ -257,7 +257,7 @@ def component_error(
         where=f"{own[-1].filename}:{own[-1].lineno}" if own else component.where,
         why=error.why if isinstance(error, WeaverError) else "",
         fix=(error.fix if isinstance(error, WeaverError) else "")
-        or f"mend {component.short_name}.{step}; --debug shows the whole traceback",
+        or f"mend {component.short_name}.{step}",
     )
 
 

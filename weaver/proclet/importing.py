@@ -4,6 +4,7 @@ It judges nothing about components; every way in which an import fails has its w
 """
 
 import importlib
+import pkgutil
 import sys
 import traceback
 from pathlib import Path
@@ -63,11 +64,21 @@ def _import_module(name: str) -> Any:
             raise UsageError(
                 f"there is no module {error.name}",
                 why=f"looked in {sys.path[0]} and the installed packages",
-                fix="run in the project's folder, or check the name before the colon",
+                fix=_near(error.name)
+                or "run in the project's folder, or check the name before the colon",
             ) from error
         raise _import_error(name, error) from error
     except Exception as error:
         raise _import_error(name, error) from error
+
+
+def _near(name: str) -> str:
+    """A module beside the missing one whose name is like it; "" if there is none."""
+    package, _, missing = name.rpartition(".")
+    places = getattr(sys.modules.get(package), "__path__", ()) if package else sys.path[:1]
+    names = [module.name for module in pkgutil.iter_modules(places)]
+    near = did_you_mean(missing, names)
+    return near.replace('"', f'"{package}.', 1) if package and near.startswith("did") else near
 
 
 def _import_error(name: str, error: Exception) -> ComponentError:
@@ -81,7 +92,7 @@ def _import_error(name: str, error: Exception) -> ComponentError:
     if isinstance(error, ModuleNotFoundError) and error.name:
         fix = f"install what provides {error.name} in this environment, and list it as a dependency"
     else:
-        fix = "mend the module; --debug shows the whole traceback"
+        fix = "mend the module"
     return ComponentError(
         f"importing {name} failed: {type(error).__name__}: {error}",
         component=name,
