@@ -162,7 +162,7 @@ def test_a_disk_that_fills_up_leaves_nothing_half_made(
     disk: Disk, parcel: Parcel, tmp_path: Path, options: str, what: str
 ) -> None:
     announced = host_at(tmp_path / "announced")
-    [needs] = call(announced, [parcel.announcement(announce=True)])
+    [needs] = call(announced, [parcel.announcement(parcel.plain, announce=True)])
     host = disk.mounted(options, fill=f'cp -r "{tmp_path}/announced/.weaver" .')
     arguments = {"app": "shop", "build_id": parcel.build_id}
 
@@ -170,7 +170,7 @@ def test_a_disk_that_fills_up_leaves_nothing_half_made(
         call(
             host,
             [Call("receive", "receive", arguments)],
-            data=[parcel.packed(number) for number in needs["missing"]],
+            data=[parcel.plain.message(number) for number in needs["missing"]],
         )
 
     assert caught.value.kind == "full"

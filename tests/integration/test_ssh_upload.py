@@ -1,6 +1,7 @@
 """Upload and installation of a release: the program really runs, in homes of its own."""
 
 import threading
+import zlib
 from pathlib import Path
 
 import pytest
@@ -41,7 +42,10 @@ def test_a_build_is_uploaded_and_installed_in_two_round_trips(
 ) -> None:
     steps: list[tuple[str, int, int]] = []
 
-    done = upload(host, parcel, lambda *step: steps.append(step))
+    def step(name: str, sent: int, total: int) -> None:
+        steps.append((name, sent, total))
+
+    done = upload(host, parcel, step)
 
     assert local(host).runs == 2
     release = release_of(host, parcel)
@@ -107,8 +111,8 @@ def test_an_interrupted_upload_goes_on_where_it_ended(host: RemotePython, parcel
 def test_a_chunk_altered_on_its_way_is_refused(
     host: RemotePython, parcel: Parcel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    another = parcel.packed(4)[HEADER.size :]  # whole, but not the one that was asked for
-    monkeypatch.setitem(parcel._packed, 3, HEADER.pack(3, len(another)) + another)
+    another = parcel.plain.message(4)[HEADER.size :]  # whole, but not the one that was asked for
+    monkeypatch.setitem(parcel.plain.packed, 3, HEADER.pack(3, len(another)) + another)
 
     error = refused(host, parcel)
 
@@ -122,7 +126,11 @@ def test_a_chunk_altered_on_its_way_is_refused(
 def test_bytes_that_are_no_chunk_are_refused(
     host: RemotePython, parcel: Parcel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(parcel._packed, 0, parcel.packed(0)[:8] + bytes(len(parcel.packed(0)) - 8))
+    monkeypatch.setitem(
+        parcel.plain.packed,
+        0,
+        parcel.plain.message(0)[:8] + bytes(len(parcel.plain.message(0)) - 8),
+    )
     assert refused(host, parcel).kind == "altered"
 
 
@@ -163,6 +171,35 @@ def test_a_damaged_chunk_on_the_host_is_sent_again(
 
     assert done.installed
     assert done.sent == plan(host_at(tmp_path / "other"), changed).bytes_to_send
+
+
+def test_a_host_with_another_zlib_gets_the_file_as_it_is(
+    host: RemotePython, parcel: Parcel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(zlib, "ZLIB_RUNTIME_VERSION", "1.3.1.zlib-ng")
+    planned = plan(host, parcel)
+    local(host).runs = 0
+
+    done = upload(host, parcel)
+
+    assert planned.bytes_to_send == done.sent
+    assert parcel.as_it_is.packed
+    assert not parcel.plain.packed
+    assert local(host).runs == 3
+    assert done.installed
+
+
+def test_a_zlib_that_is_another_one_silently_is_noticed(host: RemotePython, parcel: Parcel) -> None:
+    """As if members were packed there in another way: the file does not have its SHA-256."""
+    restoring = parcel.plain.parts.restoring
+    assert restoring is not None
+    parcel.plain.parts = parcel.plain.parts._replace(restoring=(restoring[0], restoring[1] + 1))
+
+    done = upload(host, parcel)
+
+    assert done.installed
+    assert done.sent > plan(host_at(local(host).home / "other"), parcel).bytes_to_send
+    assert sorted(path.name for path in release_of(host, parcel).glob("*.p*")) == ["app.pex"]
 
 
 def test_many_deploys_at_once_install_once(host: RemotePython, parcel: Parcel) -> None:

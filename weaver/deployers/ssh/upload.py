@@ -4,6 +4,7 @@ Decides the order, and that nothing is sent twice or without need. Chunks are pa
 hosts, from whichever thread needs them first.
 """
 
+import functools
 import hashlib
 import zlib
 from collections.abc import Callable, Iterator
@@ -12,7 +13,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from weaver.deployers.ssh.chunks import DIGEST_SIZE, split
+from weaver.deployers.ssh.chunks import DIGEST_SIZE, Split, split
 from weaver.deployers.ssh.host.receive import END, HEADER
 from weaver.deployers.ssh.host_call import TIMEOUT, Call, HostError, RemotePython, call
 
@@ -31,16 +32,22 @@ class Parcel:
         self.app = app
         self.build_id = hashlib.sha256(data).hexdigest()
         self.size = len(data)
-        self._parts = split(data)
-        self._packed: dict[int, bytes] = {}
+        self.path = path
+        self.plain = Cut(split(data))
 
-    def announcement(self, *, announce: bool, token: str = "") -> Call:
+    @functools.cached_property
+    def as_it_is(self) -> "Cut":
+        """For a host whose zlib packs in another way than ours."""
+        return Cut(split(self.path.read_bytes(), inflate=False))
+
+    def announcement(self, cut: "Cut", *, announce: bool, token: str = "") -> Call:
         """Ask what is absent; with `announce`, tell also that it will be sent."""
         parcel = {
             "size": self.size,
-            "chunks": b"".join(chunk.digest for chunk in self._parts.chunks).hex(),
+            "chunks": b"".join(chunk.digest for chunk in cut.parts.chunks).hex(),
             "width": 2 * DIGEST_SIZE,
-            "offsets": self._parts.offsets,
+            "restoring": cut.parts.restoring,
+            "inflated": cut.parts.inflated,
         }
         arguments = {
             "app": self.app,
@@ -51,25 +58,38 @@ class Parcel:
         }
         return Call("missing", "missing", arguments)
 
-    def packed(self, number: int) -> bytes:
+
+class Cut:
+    """The chunks of one form of a build, packed when they are first needed."""
+
+    def __init__(self, parts: Split) -> None:
+        self.parts = parts
+        self.packed: dict[int, bytes] = {}
+
+    def message(self, number: int) -> bytes:
         """One chunk as it is sent."""
-        found = self._packed.get(number)
+        found = self.packed.get(number)
         if found is None:
-            small = zlib.compress(self._parts.chunks[number].data, 9)
-            found = self._packed[number] = HEADER.pack(number, len(small)) + small
+            small = zlib.compress(self.parts.chunks[number].data, 9)
+            found = self.packed[number] = HEADER.pack(number, len(small)) + small
         return found
+
+    def bytes_of(self, numbers: tuple[int, ...]) -> int:
+        """How much is sent for these chunks."""
+        return sum(len(self.message(number)) for number in numbers)
 
 
 class Needs(msgspec.Struct, frozen=True):
     """What a host lacks of a build: the numbers of chunks, the whole file, its installation.
 
-    `python` is that of the installed release, now or later.
+    `python` is that of the installed release, now or later. `zlib` is the version of zlib there.
     """
 
     missing: tuple[int, ...]
     complete: bool
     installed: bool
     python: str
+    zlib: str
 
 
 class Plan(NamedTuple):
@@ -89,8 +109,8 @@ class Uploaded(NamedTuple):
 
 def plan(host: RemotePython, parcel: Parcel) -> Plan:
     """What `upload` would do; nothing changes on the host. Raises HostError and Unreachable."""
-    needs = _needs(host, parcel, announce=False)
-    return Plan(sum(len(parcel.packed(n)) for n in needs.missing), not needs.installed)
+    cut, needs = _needs(host, parcel, announce=False)
+    return Plan(cut.bytes_of(needs.missing), not needs.installed)
 
 
 def upload(
@@ -101,42 +121,86 @@ def upload(
     `token` is of the deploy lock. Raises HostError and Unreachable; called again, it goes on from
     where it was interrupted.
     """
-    needs = _needs(host, parcel, announce=True, token=token)
+    cut, needs = _needs(host, parcel, announce=True, token=token)
     if needs.complete and needs.installed:
         return Uploaded(needs.python, 0, installed=False)
     if needs.complete:
         [found] = call(host, [_install(parcel, token)], timeout=INSTALL_TIMEOUT + TIMEOUT)
         return Uploaded(needs.python, 0, found["done"])
-    return _send(host, parcel, needs, progress, token)
+    sending = _Sending(host, parcel, progress, token)
+    done = sending.send(cut, needs.missing)
+    if done is None:  # zlib packs differently there, and does not say so
+        [found] = call(host, [parcel.announcement(parcel.as_it_is, announce=True, token=token)])
+        done = sending.send(parcel.as_it_is, msgspec.convert(found, Needs).missing)
+    if done is None:
+        raise HostError(
+            "the host does not keep what is written",
+            host=host.remote.name,
+            kind="altered",
+            why="chunks were sent twice and are not there as they were sent",
+            fix="check the disk of the host",
+        )
+    return Uploaded(needs.python, sending.sent, done)
 
 
-def _needs(host: RemotePython, parcel: Parcel, *, announce: bool, token: str = "") -> Needs:
-    [found] = call(host, [parcel.announcement(announce=announce, token=token)])
-    return msgspec.convert(found, Needs)
+def _needs(
+    host: RemotePython, parcel: Parcel, *, announce: bool, token: str = ""
+) -> tuple[Cut, Needs]:
+    """What is absent, of the form that the host can restore."""
+    cut = parcel.plain
+    [found] = call(host, [parcel.announcement(cut, announce=announce, token=token)])
+    needs = msgspec.convert(found, Needs)
+    if not needs.complete and cut.parts.inflated and not _packs_alike(needs.zlib):
+        cut = parcel.as_it_is
+        [found] = call(host, [parcel.announcement(cut, announce=announce, token=token)])
+        needs = msgspec.convert(found, Needs)
+    return cut, needs
 
 
-def _send(
-    host: RemotePython, parcel: Parcel, needs: Needs, progress: Progress | None, token: str
-) -> Uploaded:
-    """Send chunks, and once more those that turn out to be damaged there; then install."""
-    receive = {"app": parcel.app, "build_id": parcel.build_id, "token": token}
-    calls = [Call("receive", "receive", receive), _install(parcel, token)]
-    timeout = UPLOAD_TIMEOUT + INSTALL_TIMEOUT
-    sent, missing = 0, needs.missing
-    for _ in range(2):
-        data = _Data(host.remote.name, parcel, missing, progress)
-        received, *installed = call(host, calls, data=data, timeout=timeout)
-        sent += data.total
-        if installed:
-            return Uploaded(needs.python, sent, installed[0]["done"])
-        missing = tuple(received["missing"])
-    raise HostError(
-        "the host does not keep what is written",
-        host=host.remote.name,
-        kind="altered",
-        why=f"{len(missing)} chunks were sent twice and are not there as they were sent",
-        fix="check the disk of the host",
-    )
+def _packs_alike(version: str) -> bool:
+    """All versions of zlib itself pack alike; zlib-ng, which says so in its version, does not."""
+    return ("ng" in version) == ("ng" in zlib.ZLIB_RUNTIME_VERSION)
+
+
+class _Sending:
+    """Sends chunks of a build to a host, and has it installed; `sent` counts bytes."""
+
+    def __init__(
+        self, host: RemotePython, parcel: Parcel, progress: Progress | None, token: str
+    ) -> None:
+        self._host = host
+        self._progress = progress
+        receive = {"app": parcel.app, "build_id": parcel.build_id, "token": token}
+        self._calls = [Call("receive", "receive", receive), _install(parcel, token)]
+        self.sent = 0
+
+    def send(self, cut: Cut, missing: tuple[int, ...]) -> bool | None:
+        """Send chunks, and once more those that turn out to be damaged there.
+
+        Returns whether it was installed now; None if what is there does not make the file.
+        """
+        for _ in range(2):
+            timeout = UPLOAD_TIMEOUT + INSTALL_TIMEOUT
+            data = self._messages(cut, missing)
+            received, *installed = call(self._host, self._calls, data=data, timeout=timeout)
+            if installed:
+                done: bool = installed[0]["done"]
+                return done
+            if not received["restored"]:
+                return None
+            missing = tuple(received["missing"])
+        return None
+
+    def _messages(self, cut: Cut, numbers: tuple[int, ...]) -> Iterator[bytes]:
+        sent, total = 0, cut.bytes_of(numbers)
+        for number in numbers:
+            message = cut.message(number)
+            yield message
+            sent += len(message)
+            self.sent += len(message)
+            if self._progress is not None:
+                self._progress(self._host.remote.name, sent, total)
+        yield HEADER.pack(END, 0)
 
 
 def _install(parcel: Parcel, token: str) -> Call:
@@ -147,26 +211,3 @@ def _install(parcel: Parcel, token: str) -> Call:
         "token": token,
     }
     return Call("install", "install", arguments)
-
-
-class _Data:
-    """The chunks of an upload, as they go out."""
-
-    def __init__(
-        self, name: str, parcel: Parcel, numbers: tuple[int, ...], progress: Progress | None
-    ) -> None:
-        self.name = name
-        self.parcel = parcel
-        self.numbers = numbers
-        self.progress = progress
-        self.total = sum(len(parcel.packed(n)) for n in numbers)
-
-    def __iter__(self) -> Iterator[bytes]:
-        sent = 0
-        for number in self.numbers:
-            data = self.parcel.packed(number)
-            yield data
-            sent += len(data)
-            if self.progress is not None:
-                self.progress(self.name, sent, self.total)
-        yield HEADER.pack(END, 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+import zlib
 from typing import Any
 
 from weaver.deployers.ssh.host.deploy_token import check
@@ -18,8 +19,8 @@ def missing(
 ) -> dict[str, Any]:
     """The numbers of the chunks that are absent.
 
-    `parcel` has the size of the file, its offsets, and the digests of its chunks as one string of
-    `width` digits each. Announced, the release exists: its chunks are not pruned meanwhile.
+    `parcel` has the size of the file, how to restore it, and the digests of its chunks, as one
+    string of `width` digits each. Announced, the release exists, and its chunks are not pruned.
     """
     release, folder = place.release(build_id), place.app(app)
     check(folder, token)
@@ -28,17 +29,18 @@ def missing(
     complete = (release / "app.pex").is_file()
     python = release / "venv" / "bin" / "python"
     installed = python.exists()
-    present = {blob.name for blob in place.blobs.iterdir()} if place.blobs.is_dir() else set()
+    blobs = place.blobs.iterdir() if place.blobs.is_dir() else ()
+    present = {blob.name for blob in blobs}
     absent = [] if complete else [n for n, digest in enumerate(digests) if digest not in present]
     needed = 0 if complete else size + size * len(absent) // max(len(digests), 1)
     _check_room(place, needed + (0 if installed else size * _ROOM), len(absent), installed)
     if announce and not (complete and (release / "release.json").is_file()):
         known = {"app": app, "build_id": build_id, "size": size, "time": time.time()}
-        known.update(chunks=digests, offsets=parcel["offsets"])
+        known.update(chunks=digests, inflated=parcel["inflated"], restoring=parcel["restoring"])
         with place.using(), locked(release / "lock"):
             write_json(release / "release.json", known)
     found = {"missing": absent, "complete": complete, "installed": installed}
-    return dict(found, python=str(python))
+    return dict(found, python=str(python), zlib=zlib.ZLIB_RUNTIME_VERSION)
 
 
 def _check_room(place: Place, needed: int, files: int, installed: bool) -> None:

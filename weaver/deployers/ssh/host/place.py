@@ -13,7 +13,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -78,14 +78,16 @@ class Place:
         return found
 
     @contextlib.contextmanager
-    def using(self, alone: bool = False) -> Iterator[None]:
+    def using(self, alone: bool = False) -> Generator[None, None, None]:
         """Nothing is pruned meanwhile; with `alone`, nothing else happens in the directory."""
         with locked(self.root / "store.lock", shared=not alone):
             yield
 
 
 @contextlib.contextmanager
-def locked(path: Path, shared: bool = False, patience: float = PATIENCE) -> Iterator[None]:
+def locked(
+    path: Path, shared: bool = False, patience: float = PATIENCE
+) -> Generator[None, None, None]:
     """Hold a lock on a file, which the system gives back when this process ends."""
     path.parent.mkdir(parents=True, exist_ok=True)
     until = time.monotonic() + patience
@@ -132,7 +134,7 @@ def write_json(path: Path, value: Any) -> None:
 def read_json(path: Path) -> dict[str, Any] | None:
     """A JSON document; None if there is none, or not a whole one."""
     try:
-        found = json.loads(path.read_bytes())
+        found: dict[str, Any] = json.loads(path.read_bytes())
     except (FileNotFoundError, NotADirectoryError, ValueError):
         return None
-    return found if isinstance(found, dict) else None
+    return found

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from weaver.deployers.ssh.host.deploy_token import check
-from weaver.deployers.ssh.host.offsets import restore
 from weaver.deployers.ssh.host.place import Fault, Place, locked, write
+from weaver.deployers.ssh.host.plain import restore
 
 HEADER = struct.Struct("<LL")  # number and size; then zlib
 END = 0xFFFFFFFF  # the number that ends the chunks
@@ -41,10 +41,9 @@ def receive(place: Place, app: str, build_id: str, token: str = "") -> dict[str,
             if hashlib.sha256(data).hexdigest()[: len(digest)] != digest:
                 raise _altered(f"chunk {number} does not have its digest", build_id)
             write(place.blobs / digest, data)
-        release = place.release(build_id)
-        with locked(release / "lock"):
-            bad = _assemble(place, release, known)
-    return {"missing": bad, "stop": bool(bad)}
+        with locked(place.release(build_id) / "lock"):
+            bad = _assemble(place, place.release(build_id), known)
+    return {"missing": bad, "restored": bad is not None, "stop": bad != []}
 
 
 def _exactly(source: BinaryIO, size: int) -> bytes:
@@ -68,30 +67,44 @@ def _unpacked(data: bytes, build_id: str) -> bytes:
         raise _altered(f"a chunk cannot be unpacked: {error}", build_id) from error
 
 
-def _assemble(place: Place, release: Path, known: dict[str, Any]) -> list[int]:
-    """Write app.pex; returns the numbers of chunks that turn out to be absent or damaged."""
-    target, part = release / "app.pex", release / "app.pex.part"
+def _assemble(place: Place, release: Path, known: dict[str, Any]) -> list[int] | None:
+    """Write app.pex; returns the numbers of chunks that turn out to be absent or damaged.
+
+    None where the chunks are right, but zlib packs members in another way here.
+    """
+    target, plain, part = (release / name for name in ("app.pex", "plain.part", "app.pex.part"))
     if target.is_file():
         return []
     try:
-        with part.open("w+b") as file:
+        with plain.open("wb") as file:
             bad = [n for n, name in enumerate(known["chunks"]) if not _add(file, place, name)]
-            if bad:
-                return bad
-            file.flush()
-            if known["offsets"]:
-                with mmap.mmap(file.fileno(), 0) as data, contextlib.suppress(struct.error):
-                    restore(data, *known["offsets"])
-            file.seek(0)
-            if sha256(file) != known["build_id"]:
-                raise _altered("the file does not have the SHA-256 of its build", str(part))
+        if bad:
+            return bad
+        _restore(plain, part, known["restoring"])
+        with part.open("rb") as file:
+            right = sha256(file) == known["build_id"]
             os.fsync(file.fileno())
+        if not right and known["inflated"]:
+            return None
+        if not right:
+            raise _altered("the file does not have the SHA-256 of its build", str(part))
         part.replace(target)
         _sync(release)
     finally:
-        with contextlib.suppress(OSError):
-            part.unlink()
+        for path in (plain, part):
+            with contextlib.suppress(OSError):
+                path.unlink()
     return []
+
+
+def _restore(plain: Path, part: Path, restoring: Any) -> None:
+    if not restoring or not plain.stat().st_size:
+        plain.replace(part)
+        return
+    with plain.open("rb") as file, part.open("wb") as out:
+        data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        with data, contextlib.suppress(struct.error):  # the SHA-256 will be wrong
+            restore(data, out, *restoring)
 
 
 def _add(file: BinaryIO, place: Place, name: str) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 from weaver.deployers.ssh.host.place import Fault
@@ -43,7 +43,7 @@ def is_running(release: Path) -> bool:
 
 
 @contextlib.contextmanager
-def idle(release: Path) -> Iterator[bool]:
+def idle(release: Path) -> Generator[bool, None, None]:
     """Whether nothing runs from the release; if so, nothing is started from it meanwhile."""
     descriptor = _lock(release, os.O_CREAT, fcntl.LOCK_EX)
     try:

@@ -50,8 +50,9 @@ def _call_all(place: Place, calls: Any) -> list[Any]:
     results: list[Any] = []
     for module, name, arguments in calls:
         home = sys.modules["weaver.deployers.ssh.host." + module]
-        results.append(getattr(home, name)(place, **arguments))
-        if isinstance(results[-1], dict) and results[-1].get("stop"):
+        result: Any = getattr(home, name)(place, **arguments)
+        results.append(result)
+        if name == "receive" and result["stop"]:
             break
     return results
 
