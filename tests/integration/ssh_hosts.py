@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -230,7 +230,7 @@ class Operator:
 
 
 @contextlib.contextmanager
-def running_hosts(*kinds: Kind) -> Iterator[Operator]:
+def running_hosts(*kinds: Kind) -> Generator[Operator, None, None]:
     """Hosts of these kinds, by the names of NAMES; skips the test where there is no sshd."""
     if not sys.platform.startswith("linux") or not Path(sshd_path()).exists():
         pytest.skip("needs Linux and OpenSSH's sshd: apt-get install openssh-server")

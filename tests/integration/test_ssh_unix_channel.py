@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import hashlib
 import sys
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -197,7 +197,7 @@ async def linked(
 
 
 @contextlib.asynccontextmanager
-async def echo(reached: tuple[SshHost, Connection]) -> AsyncIterator[ChannelLink]:
+async def echo(reached: tuple[SshHost, Connection]) -> AsyncGenerator[ChannelLink, None]:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):
             while data := await reader.read(65536):

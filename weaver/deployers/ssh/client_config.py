@@ -9,7 +9,7 @@ import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 import msgspec
 
@@ -114,7 +114,8 @@ def _read(host: Host, file: str) -> dict[str, list[str]]:
             fix="install the ssh command, which reads all of it, or simplify the file",
         ) from error
     found: dict[str, list[str]] = {}
-    for keyword, value in looked_up.items():
+    # Its type says that every value is text; IdentityFile and others have a list.
+    for keyword, value in cast("Mapping[str, str | list[str]]", looked_up).items():
         found[keyword] = [value] if isinstance(value, str) else list(value)
     found.setdefault("identityfile", [f"~/.ssh/{name}" for name in _DEFAULT_KEYS])
     found.setdefault("userknownhostsfile", ["~/.ssh/known_hosts ~/.ssh/known_hosts2"])

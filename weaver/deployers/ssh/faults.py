@@ -8,6 +8,7 @@ import errno
 import socket
 
 import paramiko
+from paramiko.ssh_exception import IncompatiblePeer
 
 from weaver.deployers.ssh.client_config import ClientConfig
 from weaver.deployers.ssh.inventory import Host
@@ -44,7 +45,7 @@ def connecting(host: Host, config: ClientConfig, error: OSError) -> Unreachable:
 def negotiating(host: Host, config: ClientConfig, error: BaseException) -> WeaverError:
     """A connection that was made, and then spoke no SSH that we understand."""
     at = f"{config.hostname}:{config.port}"
-    if isinstance(error, paramiko.ssh_exception.IncompatiblePeer):
+    if isinstance(error, IncompatiblePeer):
         return WeaverError(
             f"{host.name} offers no algorithm that is known here",
             where=place(host),

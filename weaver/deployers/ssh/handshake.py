@@ -11,6 +11,7 @@ import time
 from typing import Any, Final, Protocol
 
 import paramiko
+from paramiko.common import cMSG_CHANNEL_REQUEST
 
 from weaver.deployers.ssh import faults, known_hosts
 from weaver.deployers.ssh.client_config import ClientConfig
@@ -78,7 +79,7 @@ class Transport(paramiko.Transport):
         That saves a round trip; and paramiko would wait without end for a host that hangs.
         """
         request = paramiko.Message()
-        request.add_byte(paramiko.common.cMSG_CHANNEL_REQUEST)
+        request.add_byte(cMSG_CHANNEL_REQUEST)
         request.add_int(channel.remote_chanid)
         request.add_string("exec")
         request.add_boolean(False)

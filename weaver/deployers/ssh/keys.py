@@ -8,7 +8,7 @@ import contextlib
 import io
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +16,7 @@ import paramiko
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from paramiko.agent import AgentSSH
 
 from weaver.deployers.ssh.client_config import ClientConfig
 from weaver.errors import WeaverError
@@ -38,7 +39,7 @@ class KeyRing:
     def candidates(
         self,
         config: ClientConfig,
-        agent: paramiko.agent.AgentSSH | None,
+        agent: AgentSSH | None,
         unusable: list[WeaverError],
     ) -> Iterator[tuple[str, paramiko.PKey]]:
         """Names and keys to try one after the other; why a file is of no use is added to a list."""
@@ -144,7 +145,7 @@ def _public_part(file: Path) -> bytes | None:
 
 
 @contextlib.contextmanager
-def agent_at(path: str) -> Iterator[paramiko.agent.AgentSSH | None]:
+def agent_at(path: str) -> Generator[AgentSSH | None, None, None]:
     """The agent that listens at a socket, None if none does."""
     if not path:
         yield None
@@ -153,7 +154,7 @@ def agent_at(path: str) -> Iterator[paramiko.agent.AgentSSH | None]:
         connection.settimeout(AGENT_PATIENCE)
         try:
             connection.connect(path)
-            agent = paramiko.agent.AgentSSH()
+            agent = AgentSSH()
             # The public class knows the agent of the environment only.
             agent._connect(connection)  # type: ignore[attr-defined]  # noqa: SLF001
         except (OSError, paramiko.SSHException):
