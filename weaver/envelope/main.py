@@ -27,7 +27,6 @@ def main(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser("envelope", description="The parent of replicas on one host.")
     parser.add_argument("--socket", type=Path, required=True, help="its control socket")
     parser.add_argument("--host", required=True, help="the name of this host in the deployment")
-    parser.add_argument("--advertise", default="", help=argparse.SUPPRESS)  # orders say it now
     parser.add_argument("--parent", type=int, default=0, help="end with it if no manager attaches")
     parser.add_argument("--daemon", action="store_true", help="return when the socket is ready")
     parser.add_argument("--hold", type=Path, help="a file to lock, shared, as long as this runs")
