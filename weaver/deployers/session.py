@@ -46,17 +46,7 @@ async def manage(
     sockets = runtime_directory(application.deployment)
     folder = state_directory("journals", application.app, application.deployment)
     deployer = deployer_in(sockets)
-    record = registry.Record(
-        app=application.app,
-        deployment=application.deployment,
-        version=application.version,
-        pid=os.getpid(),
-        socket=str(sockets / "manager.sock"),
-        started=estate.started,
-        foreground=spec.foreground,
-        user=_user(),
-        revision=estate.revision,
-    )
+    record = _record(estate, sockets)
     over = spec.foreground
     try:
         with Journal(folder) as journal:
@@ -96,6 +86,21 @@ async def _run(loop: ControlLoop, record: registry.Record, watch: Watch | None) 
                     await watching
         await server.settle(2.0)
     return outcome
+
+
+def _record(estate: Estate, sockets: Path) -> registry.Record:
+    application = estate.spec.application
+    return registry.Record(
+        app=application.app,
+        deployment=application.deployment,
+        version=application.version,
+        pid=os.getpid(),
+        socket=str(sockets / "manager.sock"),
+        started=estate.started,
+        foreground=estate.spec.foreground,
+        user=_user(),
+        revision=estate.revision,
+    )
 
 
 def _user() -> str:
