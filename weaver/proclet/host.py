@@ -5,6 +5,7 @@ It decides nothing about placement: `Placement` says through what a call to a co
 
 import asyncio
 import dataclasses
+import inspect
 import logging
 import traceback
 from collections.abc import Callable, Collection, Mapping
@@ -257,7 +258,21 @@ def component_error(
         where=f"{own[-1].filename}:{own[-1].lineno}" if own else component.where,
         why=error.why if isinstance(error, WeaverError) else "",
         fix=(error.fix if isinstance(error, WeaverError) else "")
+        or _unset_field(component, error)
         or f"mend {component.short_name}.{step}",
+    )
+
+
+def _unset_field(component: Component, error: Exception) -> str:
+    """What to do about a field that the runtime has left unset, if that is what failed."""
+    if not isinstance(error, AttributeError) or type(error.obj) is not component.cls:
+        return ""
+    if not any(error.name in inspect.get_annotations(base) for base in component.cls.__mro__):
+        return ""
+    field = f"{component.short_name}.{error.name}"
+    return (
+        f"set it in `start`; if it is to be a reference, write @weaver.component above the class "
+        f"that {field} is annotated with"
     )
 
 
