@@ -217,6 +217,21 @@ def test_the_file_alone_runs_the_application(built: Built, tmp_path: Path) -> No
     run([app, "no-such-role"], code=2)
 
 
+@pytest.mark.parametrize("left", [200, 100_000, -1])
+def test_a_file_that_was_cut_short_says_so(built: Built, tmp_path: Path, left: int) -> None:
+    cut = tmp_path / "cut.pex"
+    cut.write_bytes(built.path.read_bytes()[:left])
+    cut.chmod(0o755)
+    done = subprocess.run([cut], capture_output=True, text=True, timeout=20, check=False)
+    assert done.returncode == 1
+    assert done.stderr == f"error: {cut} is cut short: copy it again\n"
+    assert execute(["inspect", str(cut)]) == 1
+
+
+def test_a_pex_does_not_tell_where_it_was_built(built: Built, shared: Path) -> None:
+    assert str(shared).encode() not in built.path.read_bytes()[:20_000]
+
+
 def test_an_installed_release_runs_the_same(built: Built) -> None:
     python = install(built.path)
     assert install(built.path) == python

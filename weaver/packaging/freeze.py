@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Self
 
 from weaver.packaging.errors import BuildError
+from weaver.packaging.whole import tell_when_cut
 
 # --no-pre-install-wheels: each wheel is one stored member, which halves the time of a build and
 # lets a deployer send only the wheels that a host lacks. --venv --sh-boot: 13 ms to main.
@@ -87,15 +88,19 @@ class Pex:
             known = ["--pre-resolved-dists", str(wheels), *requirements]
             code, _ = _run(self._waiting, [*known, *options])
             if code == 0 and output.is_file():
+                tell_when_cut(output)
                 return
             self._waiting = _start()
         code, said = _run(self._waiting, [*_from_environment(output, requirements), *options])
         if code or not output.is_file():
             raise failure(said, code)
+        tell_when_cut(output)
 
 
 def _start() -> "subprocess.Popen[str]":
-    clean = {k: v for k, v in os.environ.items() if not k.startswith(("PEX_", "PYTHON"))}
+    # Where caches are is not to be known of a PEX: it names where its own will be on other hosts.
+    unwanted = ("PEX_", "PYTHON", "XDG_CACHE_HOME")
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(unwanted)}
     return subprocess.Popen(  # noqa: S603 - our own command
         [sys.executable, "-P", "-c", _WAIT_FOR_ARGUMENTS],
         env=clean | {"PEX_IGNORE_RCFILES": "1"},

@@ -1,0 +1,27 @@
+"""Lets a PEX that was cut short say so when it is run, in place of a syntax error of its shell.
+
+Decides what stands where pex has put a comment: the same number of bytes, so that nothing after it
+moves. A PEX whose beginning is not as expected stays as it is.
+"""
+
+from pathlib import Path
+from typing import Final
+
+_COMMENT: Final = (
+    b"# N.B.: This script should stick to syntax defined for POSIX `sh` and avoid non-builtins.\n"
+    b"# See: https://pubs.opengroup.org/onlinepubs/9699919799/idx/shell.html\n"
+)
+_FIRST: Final = b"#!/bin/sh\n"
+
+
+def tell_when_cut(pex: Path) -> None:
+    """Put a comparison of its own size into a PEX. Raises OSError."""
+    check = (
+        f'[ $(wc -c <"$0") -eq {pex.stat().st_size} ]||{{ echo "error: $0 is cut short: copy it '
+        'again">&2;exit 1;}\n'
+    ).encode()
+    with pex.open("r+b") as file:
+        if file.read(len(_FIRST + _COMMENT)) != _FIRST + _COMMENT:
+            return
+        file.seek(len(_FIRST))
+        file.write(check + b"#" * (len(_COMMENT) - len(check) - 1) + b"\n")
