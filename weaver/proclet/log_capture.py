@@ -6,7 +6,6 @@ and so do errors of the event loop that nobody has handled.
 
 import functools
 import logging
-import os
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -14,8 +13,8 @@ from types import FrameType
 from typing import Any, Final
 
 from weaver.control.messages import LogRecord
-from weaver.errors import did_you_mean
 from weaver.proclet import context
+from weaver.proclet.log_level import wanted_level
 from weaver.proclet.printed import Printed
 from weaver.proclet.whose import Whose
 
@@ -78,7 +77,7 @@ class LogCapture(logging.Handler):
             former = getattr(sys, name)
             setattr(sys, name, Printed(take, former, descriptor, self._through))
         if root.level == logging.WARNING:  # nobody has set it
-            root.setLevel(_wanted_level())
+            root.setLevel(wanted_level())
 
     def remove(self) -> None:
         """Give `print` and logging back what they had; to be called last."""
@@ -150,17 +149,3 @@ def _sendable(text: str) -> str:
     except UnicodeEncodeError:  # the name of a file, for instance, may hold any byte
         return text.encode("utf-8", "backslashreplace").decode()
     return text
-
-
-def _wanted_level() -> int:
-    """The level that LOG_LEVEL names, by default INFO."""
-    asked = os.environ.get("LOG_LEVEL", "").strip().upper() or "INFO"
-    levels = logging.getLevelNamesMapping()
-    if asked.isdecimal():
-        return int(asked)
-    if asked not in levels:
-        log.warning(
-            'LOG_LEVEL is "%s", which is no level; INFO is used. %s',
-            asked.lower(), did_you_mean(asked, levels),
-        )  # fmt: skip
-    return levels.get(asked, logging.INFO)
