@@ -224,6 +224,19 @@ def test_what_a_killed_prune_has_left_is_removed(host: RemotePython) -> None:
     assert not part.exists()
 
 
+def test_bytecode_that_no_release_has_is_removed(host: RemotePython) -> None:
+    parcel = deployed(host, "1")
+    cache = local(host).home / ".weaver" / "compiled" / "cpython-311"
+    cache.mkdir(parents=True)
+    (cache / "used").write_text("bytecode")
+    (cache / "unused").write_text("bytecode")
+    (folder(host, parcel) / "used.pyc").hardlink_to(cache / "used")
+
+    prune(host, "shop")
+
+    assert [path.name for path in cache.iterdir()] == ["used"]
+
+
 def test_the_cache_of_pex_keeps_what_remaining_releases_have(host: RemotePython) -> None:
     deployed(host, "1")
     cache = local(host).home / ".weaver" / "pex"

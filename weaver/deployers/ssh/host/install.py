@@ -1,4 +1,4 @@
-"""A release becomes an environment that processes start from in 12 ms: once, by pex's own tools.
+"""A release becomes an environment that processes start from in 12 ms: once, under a lock.
 
 The environment is made where it stays, because its scripts name their place; a symbolic link to
 it, which appears when all is done, is what makes the release installed.
@@ -21,6 +21,15 @@ from weaver.deployers.ssh.host.deploy_token import check
 from weaver.deployers.ssh.host.place import Fault, Place, locked
 from weaver.deployers.ssh.host.receive import sha256
 
+_UNPACK = """
+import sys
+from pathlib import Path
+pex, tree, cache = sys.argv[1:]
+sys.path.insert(0, pex)
+from weaver.packaging.unpack import unpack
+unpack(Path(pex), Path(tree), compiled=Path(cache))
+"""
+
 
 def install(
     place: Place, app: str, build_id: str, patience: float, token: str = ""
@@ -42,7 +51,7 @@ def install(
             with contextlib.suppress(FileNotFoundError):
                 link.unlink()
             try:
-                _run(place, release / "app.pex", tree, patience)
+                _make(place, release / "app.pex", tree, patience)
                 link.symlink_to(tree.name)
                 link.replace(venv)
             except BaseException:
@@ -86,11 +95,29 @@ def _check_python(pex: Path) -> None:
         )
 
 
-def _run(place: Place, pex: Path, tree: Path, patience: float) -> None:
+def _make(place: Place, pex: Path, tree: Path, patience: float) -> None:
+    """By the code that the PEX brings for this, which takes a quarter of the time; else by pex."""
+    cache = place.root / "compiled"
+    said = _run(
+        [sys.executable, "-I", "-c", _UNPACK, str(pex), str(tree), str(cache)], {}, patience
+    )
+    if said is None:
+        return
+    shutil.rmtree(str(tree), ignore_errors=True)
+    tools = {"PEX_TOOLS": "1", "PEX_ROOT": str(place.pex)}
+    said = _run([sys.executable, str(pex), "venv", "--compile", str(tree)], tools, patience)
+    if said is not None:
+        if "No space left" in said or "Errno 28" in said or "quota exceeded" in said:
+            raise OSError(28, "No space left on device", str(tree))
+        raise _failed(pex, said)
+
+
+def _run(command: list[str], variables: dict[str, str], patience: float) -> str | None:
+    """The last lines of a command that failed, or None; raises Fault where it takes too long."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("PEX_", "PYTHON"))}
-    environment.update(PEX_TOOLS="1", PEX_ROOT=str(place.pex))
-    with subprocess.Popen(  # noqa: S603 - our own command
-        [sys.executable, str(pex), "venv", "--compile", str(tree)],
+    environment.update(variables)
+    with subprocess.Popen(  # noqa: S603 - our own commands
+        command,
         env=environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
@@ -103,14 +130,13 @@ def _run(place: Place, pex: Path, tree: Path, patience: float) -> None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             if isinstance(error, subprocess.TimeoutExpired):
-                raise _failed(pex, f"it has not ended within {patience:.0f} seconds") from error
+                late = f"it has not ended within {patience:.0f} seconds"
+                raise _failed(Path(command[-1]), late) from error
             raise
-    if process.returncode:
-        lines = said.decode("utf-8", "replace").strip().splitlines()[-5:]
-        text = "\n".join(lines) or f"it ended with exit code {process.returncode}"
-        if "No space left" in text or "Errno 28" in text or "quota exceeded" in text:
-            raise OSError(28, "No space left on device", str(tree))
-        raise _failed(pex, text)
+    if process.returncode == 0:
+        return None
+    lines = said.decode("utf-8", "replace").strip().splitlines()[-5:]
+    return "\n".join(lines) or f"it ended with exit code {process.returncode}"
 
 
 def _failed(pex: Path, why: str) -> Fault:

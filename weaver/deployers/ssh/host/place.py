@@ -2,7 +2,7 @@
 
 Decides modes (0700 and 0600 whatever the umask), that files appear whole, and that every wait for
 a lock ends. Layout: blobs/, releases/<build id>/{release.json,app.pex,venv,good,running},
-apps/<app>/{current,lock,audit.jsonl}, pex/, run/.
+apps/<app>/{current,lock,audit.jsonl}, compiled/, pex/, run/.
 """
 
 from __future__ import annotations

@@ -84,6 +84,11 @@ def _sweep(place: Place) -> int:
     chunks = {chunk for _, known in remaining for chunk in known["chunks"]}
     if place.blobs.is_dir():
         freed += sum(_delete(blob) for blob in place.blobs.iterdir() if blob.name not in chunks)
+    freed += sum(
+        _delete(path)
+        for path in (place.root / "compiled").glob("*/*")
+        if path.lstat().st_nlink == 1  # bytecode that no release has
+    )
     return freed + _sweep_pex(place, [release for release, _ in remaining])
 
 
