@@ -133,6 +133,19 @@ class Unsupported(Exception):  # a finding, turned into a Problem or Unsupported
         super().__init__(reason)
         self.reason = reason
         self.fix = fix
+        self.placed = False
+
+
+def plan_within(place: str, type_: Any, build: Build) -> Plan:
+    """The plan of a field's type. Raises Unsupported that names the field, the innermost one."""
+    try:
+        return build(type_)
+    except Unsupported as found:
+        if found.placed:
+            raise
+        refusal = Unsupported(f"{place}: {found.reason}", found.fix)
+        refusal.placed = True
+        raise refusal from None
 
 
 class Workshop:

@@ -26,6 +26,7 @@ from weaver.rpc.codec.plan import (
     Workshop,
     converted,
     from_row,
+    plan_within,
     surroundings,
     unpacked,
 )
@@ -47,7 +48,8 @@ def record_plan(annotation: Any, workshop: Workshop, build: Build) -> Plan | Non
     if annotation in workshop.building:
         return _recursive(cls, workshop.building[annotation], workshop)
     name = workshop.building[annotation] = f"recursive{len(workshop.building)}"
-    plans = [(field, build(type_)) for field, type_ in fields]
+    shown = cls.__qualname__.rpartition("<locals>.")[2]
+    plans = [(field, plan_within(f"{shown}.{field}", type_, build)) for field, type_ in fields]
     plan = _positional(cls, plans, workshop)
     _finish_recursion(name, plan, workshop)
     del workshop.building[annotation]

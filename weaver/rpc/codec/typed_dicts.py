@@ -4,14 +4,17 @@ import typing
 from collections.abc import Callable
 from typing import Any
 
-from weaver.rpc.codec.plan import Build, Parts, Plan, Workshop
+from weaver.rpc.codec.plan import Build, Parts, Plan, Workshop, plan_within
 
 Convert = Callable[[Any], Any]
 
 
 def typed_dict_plan(cls: Any, workshop: Workshop, build: Build) -> Plan:
     """The plan of a TypedDict class. Raises Unsupported for a value that cannot travel."""
-    plans = {name: build(type_) for name, type_ in typing.get_type_hints(cls).items()}
+    plans = {
+        name: plan_within(f'{cls.__name__}["{name}"]', type_, build)
+        for name, type_ in typing.get_type_hints(cls).items()
+    }
     lower = _convert({name: workshop.lowering(plan) for name, plan in plans.items()})
     lift = _convert({name: workshop.lifting(plan) for name, plan in plans.items()})
     lowering, lifting = workshop.constant(lower), workshop.constant(lift)

@@ -51,6 +51,16 @@ class Holder:
     lock: threading.Event
 
 
+@dataclasses.dataclass
+class Outer:
+    count: int
+    holders: list[Holder]
+
+
+class Sockets(TypedDict):
+    open: dict[str, socket.socket]
+
+
 class Left(TypedDict):
     a: int
 
@@ -82,7 +92,9 @@ REFUSED: list[tuple[Any, str]] = [
     ([int], "`[<class 'int'>]` is no type"),
     (asyncio.Lock, "has no codec"),
     (socket.socket, "has no codec"),
-    (Holder, "has no codec"),
+    (Holder, "Holder.lock: `Event` has no codec"),
+    (list[Outer], "Holder.lock: `Event` has no codec"),
+    (Sockets, 'Sockets["open"]: `socket` has no codec'),
     (ValueError, "travels when it is raised"),
     (T, "stands for no type"),
     (weaver.Secret[str], "belongs to one component"),
