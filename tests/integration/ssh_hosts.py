@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
@@ -229,8 +230,22 @@ class Operator:
         self.known_hosts.write_text("".join(lines))
 
 
+class Network(Protocol):
+    """Where hosts are, if not on loopback."""
+
+    def address(self, number: int) -> str:
+        """The IP address of a host, counted from 1."""
+        ...
+
+    def prefix(self, number: int) -> tuple[str, ...]:
+        """What a command is started through to run there."""
+        ...
+
+
 @contextlib.contextmanager
-def running_hosts(*kinds: Kind) -> Generator[Operator, None, None]:
+def running_hosts(
+    *kinds: Kind, network: Network | None = None
+) -> Generator[Operator, None, None]:
     """Hosts of these kinds, by the names of NAMES; skips the test where there is no sshd."""
     if not sys.platform.startswith("linux") or not Path(sshd_path()).exists():
         pytest.skip("needs Linux and OpenSSH's sshd: apt-get install openssh-server")
@@ -242,7 +257,9 @@ def running_hosts(*kinds: Kind) -> Generator[Operator, None, None]:
         operator.folder.mkdir(mode=0o700)
         make_key(operator.key)
         for number, (name, kind) in enumerate(zip(NAMES, kinds, strict=False), 1):
-            host = SshHost(name, f"127.0.0.{number}", Path(folder) / name, kind)
+            address = network.address(number) if network else f"127.0.0.{number}"
+            prefix = network.prefix(number) if network else ()
+            host = SshHost(name, address, Path(folder) / name, kind, prefix=prefix)
             operator.hosts.append(host)
             furnish(host, operator)
         with contextlib.ExitStack() as stack:
@@ -298,7 +315,7 @@ def sshd_config(host: SshHost) -> str:
             f"ForceCommand {host.folder}/login",
             "PidFile none",
             "StrictModes no",
-            "UsePAM no",
+            f"UsePAM {'yes' if is_locked() else 'no'}",
             "UseDNS no",
             "PasswordAuthentication no",
             "KbdInteractiveAuthentication no",
@@ -316,6 +333,15 @@ def sshd_path() -> str:
 
 def user_name() -> str:
     return pwd.getpwuid(os.getuid()).pw_name
+
+
+def is_locked() -> bool:
+    """Whether sshd would not let this user in by itself: the account has no password at all."""
+    try:
+        lines = Path("/etc/shadow").read_text().splitlines()
+    except OSError:  # then sshd, which is this user too, cannot know either
+        return False
+    return any(line.startswith(f"{user_name()}:!") for line in lines)
 
 
 def known_name(host: SshHost) -> str:

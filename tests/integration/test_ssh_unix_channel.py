@@ -3,8 +3,10 @@
 import asyncio
 import contextlib
 import hashlib
+import shutil
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -155,6 +157,19 @@ async def test_a_path_that_cannot_be_a_socket_is_named() -> None:
             with pytest.raises(WeaverError, match="control socket of an envelope") as caught:
                 await link_to(connection, path)
     assert path in caught.value.where
+
+
+@pytest.mark.parametrize("shell", ["/bin/dash", "/usr/bin/zsh", "/usr/bin/fish", "/bin/tcsh"])
+async def test_the_bridge_works_under_any_login_shell(shell: str) -> None:
+    if shutil.which(shell) is None:
+        pytest.skip(f"{shell} is not installed")
+    kind = replace(BRIDGED, shell=shell)
+    with running_hosts(kind) as operator:
+        host = operator.hosts[0]
+        with Client(environ=operator.environ).connect(host.listed) as connection:
+            async with echo((host, connection)) as link:
+                link.send(b"hello")
+                assert await digest(link, 5) == hashlib.sha256(b"hello").hexdigest()
 
 
 async def test_a_host_that_neither_forwards_nor_has_python_says_what_to_do() -> None:
