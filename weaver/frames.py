@@ -158,18 +158,19 @@ def decode_fields(flags: int, payload: bytes, allowed: int) -> tuple[Fields, byt
 class FrameDecoder:
     """Cuts a stream of bytes into frames, wherever the reads happen to end.
 
-    Holds at most one frame that is not complete. After a ProtocolError it must not be used again.
+    Holds at most one frame that is not complete, in `partial`. After a ProtocolError it must not be
+    used again.
     """
 
-    __slots__ = ("_partial",)
+    __slots__ = ("partial",)
 
     def __init__(self) -> None:
-        self._partial = bytearray()
+        self.partial = bytearray()
 
     @property
     def buffered(self) -> int:
         """Bytes of the frame that is not complete yet."""
-        return len(self._partial)
+        return len(self.partial)
 
     def frames(self, data: bytes) -> Iterator[Frame]:
         """The frames that `data` completes, in order; run it to its end before the next call.
@@ -178,7 +179,7 @@ class FrameDecoder:
         bytes: before anything is allocated for it, and after the frames that came before it.
         """
         at = 0
-        if self._partial:
+        if self.partial:
             first, at = self._complete(data)
             if first is not None:
                 yield first
@@ -195,11 +196,11 @@ class FrameDecoder:
             yield kind, flags, method, call, data[body:stop]
             at = stop
         if at < end:
-            self._partial += memoryview(data)[at:]
+            self.partial += memoryview(data)[at:]
 
     def _complete(self, data: bytes) -> tuple[Frame | None, int]:
         """The frame begun by an earlier read, if `data` ends it, and where the next one begins."""
-        partial = self._partial
+        partial = self.partial
         missing = HEADER_SIZE - len(partial)
         at = 0
         if missing > 0:
@@ -215,7 +216,7 @@ class FrameDecoder:
         if stop > len(data):
             return None, len(data)
         payload = bytes(memoryview(partial)[HEADER_SIZE:])
-        self._partial = bytearray()
+        self.partial = bytearray()
         return (kind, flags, method, call, payload), stop
 
 

@@ -1,26 +1,43 @@
 """One connection at work on the event loop: moves its bytes and hands its events on.
 
 It decides when bytes are written and how much work one read may cause. It does not know what
-carries the bytes: that is given as `write` and `end`, and calls `receive`, `pause`, `resume` and
-`lost`.
+carries the bytes: a `Carrier` does.
 """
 
 import asyncio
 import collections
-import time
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from time import monotonic
+from typing import Any, Final, Protocol
 
 from weaver.errors import CodecError
 from weaver.proclet import context
 from weaver.proclet.dispatcher import Dispatcher
+from weaver.proclet.eager import current_task
 from weaver.proclet.outgoing import Outgoing
 from weaver.rpc import events
 from weaver.rpc.codec import encode_exception
 from weaver.rpc.connection import Connection
 from weaver.rpc.events import Outcome
 
-Write = Callable[[Sequence[bytes | bytearray | memoryview]], None]
+Buffer = bytes | bytearray | memoryview
+
+
+class Carrier(Protocol):
+    """What carries bytes to the peer; it calls `receive`, `pause`, `resume` and `lost`."""
+
+    def write(self, buffer: Buffer) -> None:
+        """Write a buffer, which nobody changes any more."""
+        ...
+
+    def write_all(self, buffers: Sequence[Buffer]) -> None:
+        """Write some buffers, which nobody changes any more."""
+        ...
+
+    def close(self) -> None:
+        """End the connection after what was written."""
+        ...
+
 
 CHUNKS: Final = 2
 """Pieces of large bodies written in one turn: more would hold up small frames, fewer cost turns."""
@@ -32,35 +49,31 @@ HELD: Final = 0.0001
 """Seconds that an answer is held back, at most, to leave with those of later calls of a read."""
 
 
-def _nothing() -> None: ...
-
-
 def _ignore(_event: events.Event) -> None: ...
 
 
 class Channel:
     """Drives one `Connection`; `calls` makes calls, `dispatcher` runs those of the peer.
 
-    `end` closes what carries the bytes, after what was written. `watch` is told the events that are
-    about the connection itself: opened, peer draining, drained, pong, closed. `heard` is when the
-    last bytes came, in seconds of the monotonic clock.
+    `watch` is told the events that are about the connection itself: opened, peer draining, drained,
+    pong, closed. `heard` is when the last bytes came, in seconds of the monotonic clock.
     """
 
     def __init__(
         self,
         connection: Connection,
-        write: Write,
+        stream: Carrier,
         *,
         dispatcher: Dispatcher | None,
         timeout: float,
-        end: Callable[[], None] = _nothing,
         watch: Callable[[events.Event], None] = _ignore,
     ) -> None:
         self.connection = connection
-        self.heard = time.monotonic()
+        self.heard = monotonic()
         self._since = self._now = self.heard
-        self._write = write
-        self._end = end
+        self._write = stream.write
+        self._write_all = stream.write_all
+        self._end = stream.close
         self._watch = watch
         self._dispatcher = dispatcher
         self._closed = False
@@ -94,10 +107,27 @@ class Channel:
 
     def receive(self, data: bytes | bytearray | memoryview) -> None:
         """Take bytes from the peer; a violation ends the connection and every call on it."""
-        self.heard = now = time.monotonic()
-        if not self._behind:
-            self._since = now
-        self._handle(self.connection.receive(data))
+        self.heard = now = monotonic()
+        happened = self.connection.receive(data)
+        if self._happened or self._behind or self._corked:
+            self._handle(happened)
+            return
+        self._since = now
+        if len(happened) > 1:
+            self._happened.extend(happened)
+            self._work(now)
+            return
+        if happened:
+            self._now = now
+            self._corked = True
+            try:
+                event = happened[0]
+                self._handlers.get(event.__class__, self._watch)(event)
+            finally:
+                self._corked = False
+            if self._happened:
+                self._work(now)
+        self._flush()
 
     def pause(self) -> None:
         """Nothing can be written for now; callers wait once a certain amount is queued."""
@@ -148,11 +178,14 @@ class Channel:
     def _flush(self) -> None:
         connection = self.connection
         if not self._paused:
-            buffers = connection.data_to_send(CHUNKS)
-            if buffers:
-                self._write(buffers)
-                if len(buffers) > 1 and connection.queued:
+            if connection.lanes:
+                self._write_all(connection.data_to_send(CHUNKS))
+                if connection.queued:
                     self._flush_soon()  # large bodies: a few chunks in every turn
+            else:
+                small = connection.small_to_send()
+                if small:
+                    self._write(small)
         if self._closed:
             if not connection.queued:
                 self._end()
@@ -168,7 +201,7 @@ class Channel:
 
     def _catch_up(self) -> None:
         self._behind = False
-        self._work(time.monotonic())
+        self._work(monotonic())
 
     def _work(self, began: float) -> None:
         """Act on what happened, a turn's worth at most, and write the answers."""
@@ -181,7 +214,7 @@ class Channel:
             while happened:
                 event = happened.popleft()
                 handlers.get(event.__class__, self._watch)(event)
-                if happened and (now := time.monotonic()) - flushed > HELD:
+                if happened and (now := monotonic()) - flushed > HELD:
                     if now - began > TURN:
                         self._behind = True
                         self._loop.call_soon(self._catch_up)
@@ -203,7 +236,7 @@ class Channel:
         answer = self.calls.waiting.pop(reply.call, None)
         if answer is not None:
             # Within a read no task runs; a connection in memory may be read by one.
-            answer.wake(reply.body, at_once=asyncio.current_task(self._loop) is None)
+            answer.wake(reply.body, at_once=current_task(self._loop) is None)
 
     # --- calls of the peer ---
 

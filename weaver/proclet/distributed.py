@@ -94,11 +94,15 @@ class RemoteMethod:
         return owner is not None and owner != network.replica and pool.knows(owner)
 
     async def _call(self, *args: Any, **kwargs: Any) -> Any:
+        codec = self._codec
         body = self._encode(args, kwargs)
         key = self._key(args, kwargs) if self._key is not None else None
-        pool, peer = self._now(key) or await self._later(key)
+        found = self._network.pools.get(self._component)
+        if found is not None and key is None and found.only is not None:
+            pool, peer = found, found.only
+        else:
+            pool, peer = self._now(key) or await self._later(key)
         attempts: Attempts | None = None
-        codec = self._codec
         while True:
             load = peer.load
             load.in_flight += 1
@@ -124,7 +128,8 @@ class RemoteMethod:
                 pool.succeeded(peer, perf_counter() - began)
                 raise answered.error from answered.error.__cause__
             else:
-                pool.succeeded(peer, perf_counter() - began)
+                if load.answered(perf_counter() - began):
+                    pool.compare(peer)
                 return self._decode(result)
             finally:
                 load.in_flight -= 1

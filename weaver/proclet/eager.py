@@ -11,10 +11,21 @@ import contextvars
 import sys
 import types
 from collections.abc import Coroutine, Generator
-from typing import Any, cast
+from typing import Any
 
 _enter = asyncio.tasks._enter_task  # noqa: SLF001 # what tasks themselves do around each step
 _leave = asyncio.tasks._leave_task  # noqa: SLF001
+_tasks: dict[Any, asyncio.Task[Any]] = asyncio.tasks._current_tasks  # type: ignore[attr-defined] # noqa: SLF001
+_Task: Any = asyncio.Task
+
+
+def current_task(loop: asyncio.AbstractEventLoop) -> asyncio.Task[Any] | None:
+    """The task that runs on this loop, from the event loop's own thread."""
+    return _tasks.get(loop)
+
+
+if sys.version_info >= (3, 12):
+    current_task = asyncio.current_task  # written in C there
 
 
 def start_eagerly(
@@ -26,23 +37,17 @@ def start_eagerly(
 
     What the coroutine raises in its first step is raised here.
     """
-    if asyncio.current_task(loop) is not None:  # one inside of another would confuse both
-        return loop.create_task(coroutine, context=own)
     if sys.version_info >= (3, 12):
-        task: asyncio.Task[None] = asyncio.Task(coroutine, loop=loop, context=own, eager_start=True)
-        if not task.done():
-            return task
-        task.result()
+        if current_task(loop) is not None:  # one inside of another would confuse both
+            return loop.create_task(coroutine, context=own)
+        eager: asyncio.Task[None] = _Task(coroutine, loop=loop, context=own, eager_start=True)
+        if not eager.done():
+            return eager
+        eager.result()
         return None
-    return _start(loop, coroutine, own)
-
-
-def _start(
-    loop: asyncio.AbstractEventLoop,
-    coroutine: Coroutine[Any, Any, None],
-    own: contextvars.Context,
-) -> asyncio.Task[None] | None:
-    task = cast("asyncio.Task[None]", asyncio.Task.__new__(asyncio.Task))  # pyright: ignore[reportUnknownMemberType]
+    if loop in _tasks:
+        return loop.create_task(coroutine, context=own)
+    task: asyncio.Task[None] = _Task.__new__(_Task)
     _enter(loop, task)
     try:
         yielded = own.run(coroutine.send, None)

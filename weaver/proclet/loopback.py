@@ -4,11 +4,11 @@ What the runner `rpc` uses: everything of a remote call but the socket.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from weaver.proclet import paths
-from weaver.proclet.channel import Channel, Write
+from weaver.proclet.channel import Buffer, Channel
 from weaver.proclet.dispatcher import Dispatcher
 from weaver.proclet.reference import Options
 from weaver.proclet.remote import remote
@@ -38,15 +38,10 @@ class LoopbackPlacement:
         dispatcher = Dispatcher(table, self._instances.__getitem__, workers)
         ends: list[Channel] = []
 
-        def writer(peer: int) -> Write:
-            def write(data: Any) -> None:
-                self._loop.call_soon(ends[peer].receive, b"".join(data))
-
-            return write
-
         for peer, own in ((1, None), (0, dispatcher)):
+            carrier = _Memory(self._loop, ends, peer)
             connection = Connection(hello, limits)
-            ends.append(Channel(connection, writer(peer), dispatcher=own, timeout=timeout))
+            ends.append(Channel(connection, carrier, dispatcher=own, timeout=timeout))
         self._caller, self._callee = ends
 
     def target(
@@ -68,3 +63,21 @@ class LoopbackPlacement:
         self._callee.close()
         if running:
             await asyncio.wait(running, timeout=5.0)
+
+
+class _Memory:
+    """Carries bytes to one of two channels, in the next turn of the loop."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, ends: list[Channel], peer: int) -> None:
+        self._loop = loop
+        self._ends = ends
+        self._peer = peer
+
+    def write(self, buffer: Buffer) -> None:
+        self._loop.call_soon(self._ends[self._peer].receive, bytes(buffer))
+
+    def write_all(self, buffers: Sequence[Buffer]) -> None:
+        self.write(b"".join(buffers))
+
+    def close(self) -> None:
+        """Both ends are told by their owner."""

@@ -121,10 +121,9 @@ class Network:
 
         channel = Channel(
             Connection(self.terms.hello, self.terms.limits),
-            stream.write,
+            stream,
             dispatcher=self._dispatcher,
             timeout=self.timeout,
-            end=stream.close,
             watch=watch,
         )
         self._accepted.add(channel)

@@ -210,10 +210,9 @@ class Peer:
 
         channel = Channel(
             Connection(terms.hello, terms.limits),
-            stream.write,
+            stream,
             dispatcher=None,
             timeout=terms.timeout,
-            end=stream.close,
             watch=watch,
         )
         self._channels.add(channel)

@@ -14,7 +14,7 @@ NOBODY: Final[tuple[str, ...]] = ()
 
 
 class Pool:
-    """Peers of a route; `ready` are those with a connection.
+    """Peers of a route; `ready` are those with a connection, `only` the one that is, if it is one.
 
     Replicas on the host `near` are preferred, as long as one there is ready and not left out; "" is
     no host.
@@ -24,6 +24,7 @@ class Pool:
         self.route = route
         self.peers = peers
         self.ready: list[Peer] = []
+        self.only: Peer | None = None
         self.used = False
         self._near = tuple(p for p in peers if near and p.endpoint.host == near)
         self._near_ready: list[Peer] = []
@@ -50,6 +51,7 @@ class Pool:
         """Look anew who has a connection."""
         self.ready = [peer for peer in self.peers if peer.channel is not None]
         self._near_ready = [peer for peer in self._near if peer.channel is not None]
+        self.only = self.ready[0] if len(self.ready) == 1 else None
 
     def choose(self, key: int | None, tried: Collection[str]) -> Peer | None:
         """Who takes a call, or None: wait. `key` is that of a routed method, which has an owner.

@@ -129,7 +129,7 @@ class Caller:
         outbox = self._outbox
         size = len(body)
         call = self._next
-        if size >= outbox.bulk or trace or metadata or credit or call in calls:
+        if size >= outbox.bulk or metadata or trace or credit or call in calls:
             return self._send_rare(method, body, Fields(deadline_ms, trace, (credit, 0), metadata))
         small = outbox.small
         if deadline_ms:

@@ -26,7 +26,7 @@ from weaver.rpc.limits import MIB, NO_COPY, Limits
 
 Body = bytes | bytearray | memoryview
 
-_MAX_AUTOMATIC: Final = MIB
+_MOST_ANSWERED: Final = MIB
 
 
 class LargeMessage:
@@ -90,8 +90,8 @@ class Outbox:
     """
 
     __slots__ = (
-        "_active", "_automatic", "_chunk", "_max_open", "_open", "_waiting",
-        "bulk", "fresh", "high_water", "lane_bytes", "lanes", "small",
+        "_active", "_chunk", "_max_open", "_open", "_waiting",
+        "answered", "bulk", "fresh", "high_water", "lane_bytes", "lanes", "small",
     )  # fmt: skip
 
     def __init__(self, limits: Limits) -> None:
@@ -106,7 +106,7 @@ class Outbox:
         self._open = 0
         self._active: deque[Lane] = deque()
         self._waiting: deque[Lane] = deque()
-        self._automatic = 0
+        self.answered = 0
 
     @property
     def queued(self) -> int:
@@ -150,10 +150,10 @@ class Outbox:
 
         Raises ProtocolError when a peer provokes many of them without reading any.
         """
-        self._automatic += HEADER_SIZE + len(body)
-        if self._automatic > _MAX_AUTOMATIC:
+        self.answered += HEADER_SIZE + len(body)
+        if self.answered > _MOST_ANSWERED:
             raise ProtocolError(
-                f"the peer has provoked {self._automatic} bytes of answers and reads none of them"
+                f"the peer has provoked {self.answered} bytes of answers and reads none of them"
             )
         self.put_control(kind, call, method, body)
 
@@ -173,8 +173,10 @@ class Outbox:
 
     def take(self, chunks: int) -> list[Body]:
         """All small frames, then at most `chunks` pieces of large bodies; empty when idle."""
-        small = self.take_small()
-        buffers: list[Body] = [small] if small else []
+        buffers: list[Body] = []
+        if self.small:
+            buffers.append(self.small)
+            self.taken()
         if self.lanes:
             for _ in range(chunks):
                 self._admit()
@@ -183,14 +185,11 @@ class Outbox:
                 self._take_chunk(buffers)
         return buffers
 
-    def take_small(self) -> bytearray:
-        """All small frames, maybe none, in one buffer that is now the writer's."""
-        small = self.small
-        if small:
-            self.small = bytearray()
-            self._automatic = 0
-            self.fresh.clear()
-        return small
+    def taken(self) -> None:
+        """The buffer `small` is the writer's now."""
+        self.small = bytearray()
+        self.answered = 0
+        self.fresh.clear()
 
     def unsent(self) -> set[int]:
         """The calls of which not one byte has been taken."""
@@ -205,7 +204,7 @@ class Outbox:
         self.lanes.clear()
         self._active.clear()
         self._waiting.clear()
-        self.lane_bytes = self._open = self._automatic = 0
+        self.lane_bytes = self._open = self.answered = 0
 
     def _admit(self) -> None:
         while self._waiting:

@@ -11,8 +11,9 @@ from weaver.errors import CodecError
 from weaver.rpc.codec.plan import Workshop
 from weaver.rpc.codec.types import plan_of
 from weaver.rpc.codec.values import FAILURES, Data, ValueCodec, mismatch, undecodable
-from weaver.rpc.codec.wire import WireDecoder, encode_wire
+from weaver.rpc.codec.wire import WireDecoder, encode_small, encode_wire
 
+_NONE_BY_NAME: Final[dict[str, Any]] = {}
 _decode_parts: Final = msgspec.msgpack.Decoder(dict[int, bytes]).decode
 
 
@@ -48,8 +49,13 @@ class ArgumentsCodec:
         plan = plan_of(together[annotations] if annotations else together[()], workshop)
         self._lower = workshop.lowering(plan)
         self._lift = workshop.lifting(plan)
-        self._decode = WireDecoder(plan.wire).decode
+        decoder = WireDecoder(plan.wire)
+        self._typed, self._decode = decoder.typed, decoder.decode
         self._records = tuple(dict.fromkeys(plan.records))
+        # What msgspec takes as it is goes to it at once: 0.1 us less for each call.
+        ordinary = self._positional and not self._raw
+        self._plain_out = ordinary and self._lower is None and not self._records
+        self._plain_in = ordinary and self._lift is None
 
     def encode(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
         """The bytes of a call's arguments.
@@ -57,6 +63,14 @@ class ArgumentsCodec:
         Raises TypeError like any Python call for arguments that do not fit the signature, and
         CodecError, naming the parameter, for one that is not as annotated.
         """
+        if self._plain_out and not kwargs and len(args) == self._count:
+            try:
+                return encode_small(args)
+            except FAILURES:
+                pass  # a big integer, or an error that is told below
+        return self._encode(args, kwargs)
+
+    def _encode(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
         if kwargs or len(args) != self._count or not self._positional:
             try:
                 bound = self._signature.bind(*args, **kwargs)
@@ -80,6 +94,11 @@ class ArgumentsCodec:
 
     def decode(self, data: Data) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """What to call the method with. Raises CodecError for bytes that are no arguments."""
+        if self._plain_in:
+            try:
+                return self._typed(data), _NONE_BY_NAME
+            except FAILURES:
+                pass  # arguments by name, a big integer, or an error that is told below
         if self._raw:
             return (bytes(data),), {}
         if data and (data[0] & 0xF0 == 0x80 or data[0] in (0xDE, 0xDF)):

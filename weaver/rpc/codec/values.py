@@ -9,7 +9,7 @@ import msgspec
 from weaver.errors import CodecError
 from weaver.rpc.codec.plan import Plan, Workshop
 from weaver.rpc.codec.types import plan_of
-from weaver.rpc.codec.wire import WireDecoder, encode_wire
+from weaver.rpc.codec.wire import WireDecoder, encode_small, encode_wire
 
 Data = bytes | bytearray | memoryview
 
@@ -35,11 +35,20 @@ class ValueCodec:
         self.raw = annotation is bytes
         self._lower = workshop.lowering(self.plan)
         self._lift = workshop.lifting(self.plan)
-        self._decode = WireDecoder(self.plan.wire).decode
+        decoder = WireDecoder(self.plan.wire)
+        self._typed, self._decode = decoder.typed, decoder.decode
         self._records = tuple(dict.fromkeys(self.plan.records))
+        # What msgspec takes as it is goes to it at once: 0.1 us less for each value.
+        self._plain_out = self._lower is None and not self._records and not self.raw
+        self._plain_in = self._lift is None and not self.raw
 
     def encode(self, value: Any) -> bytes:
         """The bytes of a value. Raises CodecError naming the part that does not fit."""
+        if self._plain_out:
+            try:
+                return encode_small(value)
+            except FAILURES:
+                pass  # a big integer, or an error that is told below
         if self.raw:
             if value.__class__ is bytes:
                 body: bytes = value
@@ -57,6 +66,11 @@ class ValueCodec:
 
     def decode(self, data: Data) -> Any:
         """The value of some bytes. Raises CodecError for bytes that are none of this type."""
+        if self._plain_in:
+            try:
+                return self._typed(data)
+            except FAILURES:
+                pass  # a big integer, or an error that is told below
         if self.raw:
             return bytes(data)
         try:

@@ -7,31 +7,36 @@ import msgspec
 BIG: Final = 1
 """The extension code of a big integer: its two's complement, little-endian."""
 
-_encode: Final = msgspec.msgpack.Encoder().encode
+encode_small: Final = msgspec.msgpack.Encoder().encode
+"""As `encode_wire`, without integers beyond 64 bits: raises OverflowError."""
+
 _MOST_BYTES: Final = 1 << 20
 
 
 def encode_wire(value: Any) -> bytes:
     """The bytes of a value that msgspec takes. Raises TypeError, RecursionError."""
     try:
-        return _encode(value)
+        return encode_small(value)
     except OverflowError:
-        return _encode(_widened(value))
+        return encode_small(_widened(value))
 
 
 class WireDecoder:
-    """Decodes one type. Raises msgspec.MsgspecError, also for what only a big integer would fit."""
+    """Decodes one type. Raises msgspec.MsgspecError, also for what only a big integer would fit.
 
-    __slots__ = ("_type", "_typed")
+    `typed` does the same without big integers, and fails for them.
+    """
+
+    __slots__ = ("_type", "typed")
 
     def __init__(self, type_: Any) -> None:
         self._type = type_
-        self._typed = msgspec.msgpack.Decoder(type_).decode
+        self.typed = msgspec.msgpack.Decoder(type_).decode
 
     def decode(self, data: bytes | bytearray | memoryview) -> Any:
         """The value; big integers cost a second pass, others nothing."""
         try:
-            return self._typed(data)
+            return self.typed(data)
         except msgspec.ValidationError:
             seen: list[int] = []
 
