@@ -30,7 +30,6 @@ from weaver.control.messages import (
     FromReplica,
     GroupOrder,
     Heartbeat,
-    Heartbeats,
     Hosting,
     LogRecord,
     Logs,
@@ -41,10 +40,10 @@ from weaver.control.messages import (
     RegisterReplica,
     ReplicaExited,
     ReplicaStarted,
-    Restarts,
     Stop,
     ToProclet,
 )
+from weaver.control.restarts import Heartbeats, Restarts
 from weaver.control.stream import Codec, Receiver, encode
 
 HERE = Path(__file__)

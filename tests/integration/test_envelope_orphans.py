@@ -16,14 +16,8 @@ import psutil
 import pytest
 from envelope_fakes import FakeManager, attached, orders, start_envelope
 
-from weaver.control.messages import (
-    Attached,
-    End,
-    FromReplica,
-    ReplicaExited,
-    ReplicaStarted,
-    Restarts,
-)
+from weaver.control.messages import Attached, End, FromReplica, ReplicaExited, ReplicaStarted
+from weaver.control.restarts import Restarts
 
 SECONDS = 3.0
 MANAGER = """

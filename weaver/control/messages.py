@@ -9,6 +9,7 @@ verbs); it must not know who acts on it.
 import msgspec
 
 from weaver.control.certificates import Certificates
+from weaver.control.restarts import Heartbeats, Restarts
 from weaver.control.succession import Keep, Memo, Recall
 from weaver.routing import Routing
 
@@ -93,37 +94,13 @@ class Application(msgspec.Struct, frozen=True):
 
 
 class GroupOrder(msgspec.Struct, frozen=True):
-    """One placement group: its components by full name; `listeners` maps names to addresses.
-
-    `prefer` is "local" where its calls go to replicas on their own host as long as there are any.
-    """
+    """One placement group; `listeners` maps names to addresses, `prefer` is for its own calls."""
 
     components: tuple[str, ...]
     entry: str = ""
     preload: bool = True
     listeners: dict[str, str] = {}
     prefer: str = "any"
-
-
-class Restarts(msgspec.Struct, frozen=True):
-    """When a replica that ended is started again. Times in seconds.
-
-    At once the first time, then after `first` doubling to `most`, with jitter; as new after
-    `healthy`. `crashes` within `window` are a crash loop.
-    """
-
-    first: float = 0.1
-    most: float = 10.0
-    healthy: float = 60.0
-    crashes: int = 5
-    window: float = 30.0
-
-
-class Heartbeats(msgspec.Struct, frozen=True):
-    """A replica is hung that sends nothing for `missed` times `every` seconds."""
-
-    every: float = 1.0
-    missed: int = 3
 
 
 # --- manager to envelope ---
@@ -140,9 +117,8 @@ class Attach(Message, frozen=True):
 class Orders(Message, frozen=True):
     """What shall run on the envelope's host from now on, also while no manager is connected.
 
-    `replicas` maps replica ids to groups. A replica that is not listed is drained and stopped.
-    `on_manager_lost` is "end", "continue", or "stop": in order, after `stop_after` seconds without
-    a manager. `advertise` is the address at which replicas listen for other hosts, "" for none.
+    `replicas` maps ids to groups; others are drained and stopped. `on_manager_lost` is "end",
+    "continue", or "stop" after so many seconds. At `advertise`, replicas listen for other hosts.
     """
 
     number: int
@@ -181,7 +157,7 @@ class End(Message, frozen=True):
 
 
 class ReplicaState(msgspec.Struct, frozen=True):
-    """A replica as its envelope sees it; `registered` is what it said in `RegisterReplica`."""
+    """A replica as its envelope sees it."""
 
     replica: str
     group: str
@@ -331,10 +307,7 @@ class Profile(Message, frozen=True):
 
 
 class RegisterReplica(Message, frozen=True):
-    """All components of the replica have started; it takes calls at `address`.
-
-    `remote` is its address for other hosts, "" where it has none.
-    """
+    """All components have started. Calls are taken at `address`, from other hosts at `remote`."""
 
     address: str
     components: tuple[str, ...] = ()

@@ -90,14 +90,14 @@ class ControlSocket:
         """Send what has been published, within `patience` seconds, and stop."""
         if self._server is not None:
             self._server.close()
+            with contextlib.suppress(OSError):  # before managers see the end, and start another one
+                os.unlink(self._path)  # noqa: PTH108 - one system call, nothing to resolve
         for connection in self.connections:
             connection.close()
         await self._all_closed(patience)
         for connection in self.connections:
             connection.abort()
         await self._all_closed(1.0)
-        with contextlib.suppress(OSError):
-            os.unlink(self._path)  # noqa: PTH108 - one system call, nothing to resolve
 
     async def _all_closed(self, patience: float) -> None:
         closed = [connection.closed for connection in self.connections]

@@ -8,13 +8,8 @@ import enum
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from weaver.control.messages import (
-    GroupOrder,
-    Orders,
-    RegisterReplica,
-    ReplicaState,
-    Restarts,
-)
+from weaver.control.messages import GroupOrder, Orders, RegisterReplica, ReplicaState
+from weaver.control.restarts import Restarts
 from weaver.manager.restart import RestartPolicy
 
 START_TIMEOUT: Final = 60.0

@@ -7,7 +7,7 @@ report, and the delays are at their longest by then.
 
 from typing import Final, NamedTuple
 
-from weaver.control.messages import Restarts
+from weaver.control.restarts import Restarts
 
 JITTER: Final = 0.2
 """How far a delay may be from its nominal length, as a share of it."""

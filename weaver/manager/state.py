@@ -9,7 +9,8 @@ from typing import Final, Literal
 
 import msgspec
 
-from weaver.control.messages import Application, Fault, Heartbeats, Orders, Restarts
+from weaver.control.messages import Application, Fault, Orders
+from weaver.control.restarts import Heartbeats, Restarts
 from weaver.manager.hosts import HostSpec, Slot
 from weaver.manager.placement import Group
 from weaver.routing import Assignment, Routing

@@ -3,7 +3,8 @@
 import msgspec
 import pytest
 
-from weaver.control.messages import GroupOrder, Heartbeats, Orders, RegisterReplica, Restarts
+from weaver.control.messages import GroupOrder, Orders, RegisterReplica
+from weaver.control.restarts import Heartbeats, Restarts
 from weaver.envelope.supervision import FIRST_WORD, START_TIMEOUT, Phase, Replica, Supervision
 
 GROUPS = {"front": GroupOrder(("Web",)), "shop": GroupOrder(("Cart",))}

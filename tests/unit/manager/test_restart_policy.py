@@ -1,6 +1,6 @@
 import pytest
 
-from weaver.control.messages import Restarts
+from weaver.control.restarts import Restarts
 from weaver.manager.restart import RestartPolicy
 
 NONE = 0.5  # in the middle: the nominal delay
