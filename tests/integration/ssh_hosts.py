@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
+from ssh_keygen import fingerprint, make_key
 
 from weaver.deployers.ssh.client_config import CONFIG_FILE
 from weaver.deployers.ssh.inventory import Host, parse_inline
@@ -150,6 +151,10 @@ class SshHost:
                     found[int(entry.name)] = line.strip()
         return found
 
+    def named(self, name: str) -> list[int]:
+        """The processes on the host that call themselves so."""
+        return [pid for pid in self.processes() if name_of(pid) == name[:15]]
+
     def cut(self) -> None:
         """End every connection at once, as a network does; what it has started may go on."""
         send(signal.SIGKILL, self.sessions())
@@ -243,9 +248,7 @@ class Network(Protocol):
 
 
 @contextlib.contextmanager
-def running_hosts(
-    *kinds: Kind, network: Network | None = None
-) -> Generator[Operator, None, None]:
+def running_hosts(*kinds: Kind, network: Network | None = None) -> Generator[Operator, None, None]:
     """Hosts of these kinds, by the names of NAMES; skips the test where there is no sshd."""
     if not sys.platform.startswith("linux") or not Path(sshd_path()).exists():
         pytest.skip("needs Linux and OpenSSH's sshd: apt-get install openssh-server")
@@ -346,19 +349,6 @@ def is_locked() -> bool:
 
 def known_name(host: SshHost) -> str:
     return host.address if host.port == 22 else f"[{host.address}]:{host.port}"
-
-
-def make_key(path: Path, passphrase: str = "", kind: str = "ed25519") -> None:
-    command = ["ssh-keygen", "-q", "-t", kind, "-N", passphrase, "-C", path.name, "-f", str(path)]
-    command += ["-b", "2048"] if kind == "rsa" else []  # quick to make
-    subprocess.run(command, check=True, stdin=subprocess.DEVNULL, timeout=PATIENCE)
-
-
-def fingerprint(path: Path) -> str:
-    """As ssh-keygen tells it."""
-    command = ["ssh-keygen", "-l", "-f", str(path)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=PATIENCE)
-    return done.stdout.split()[1]
 
 
 def free_port(address: str) -> int:

@@ -11,7 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from ssh_hosts import Kind, Operator, eventually, known_name, make_key, running_hosts
+from ssh_hosts import Kind, Operator, eventually, known_name, running_hosts
+from ssh_keygen import make_key
 
 from weaver.deployers.ssh.client import Client, connect
 from weaver.deployers.ssh.inventory import Host, parse_inline
