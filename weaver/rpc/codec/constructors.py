@@ -55,14 +55,14 @@ def keyword_fields(cls: type[Any]) -> set[str]:
 def _has_generated_init(cls: Any) -> bool:
     """Whether `__init__` is, to the byte, what `dataclass` generates for fields that are all given.
 
-    One with an `InitVar` has a parameter more, one of a class with `__post_init__` a call.
+    One with an `InitVar` has a parameter more, one with a field that is not given a parameter less.
     """
     init: Any = cls.__init__
     fields = dataclasses.fields(cls)
-    if not isinstance(init, types.FunctionType) or not all(field.init for field in fields):
+    if not isinstance(init, types.FunctionType):
         return False
     code = init.__code__
-    if code.co_filename != "<string>":
+    if code.co_filename != "<string>":  # written by hand: no twin need be made
         return False
     names = tuple(field.name for field in fields)
     kinds = tuple(_kind(field) for field in fields)
