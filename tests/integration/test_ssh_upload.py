@@ -1,5 +1,8 @@
 """Upload and installation of a release: the program really runs, in homes of its own."""
 
+import json
+import signal
+import subprocess
 import threading
 import zlib
 from pathlib import Path
@@ -9,6 +12,7 @@ from ssh_fakes import host_at, local, members, write_pex
 
 from weaver.deployers.ssh.host.receive import HEADER
 from weaver.deployers.ssh.host_call import Call, HostError, RemotePython, call
+from weaver.deployers.ssh.host_program import command, packed, program
 from weaver.deployers.ssh.upload import Parcel, Uploaded, plan, upload
 from weaver.errors import Unreachable
 
@@ -281,3 +285,23 @@ def test_a_defect_of_the_program_is_reported_with_its_line(host: RemotePython) -
         call(host, [Call("missing", "missing", {})])
     assert caught.value.kind == "defect"
     assert "TypeError" in caught.value.why
+
+
+def test_a_program_whose_caller_has_gone_silent_ends_itself(
+    host: RemotePython, parcel: Parcel
+) -> None:
+    """A connection that is cut without a word leaves it waiting for bytes, with its locks."""
+    call(host, [parcel.announcement(parcel.plain, announce=True)])
+    arguments = {"app": "shop", "build_id": parcel.build_id}
+    request = json.dumps(["", [["receive", "receive", arguments]], 1]).encode()
+    process = subprocess.Popen(
+        ["/bin/sh", "-c", command(host.python)],
+        env={"HOME": str(local(host).home)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+    )
+    with process:
+        assert process.stdin is not None
+        process.stdin.write(program(frozenset(["receive"])) + packed(request))
+        process.stdin.flush()
+        assert process.wait(30) == -signal.SIGALRM

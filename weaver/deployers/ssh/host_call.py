@@ -14,13 +14,14 @@ from weaver.deployers.ssh.remote import Completed, Remote
 from weaver.errors import WeaverError
 
 TIMEOUT: Final = 60.0  # seconds
+PATIENCE: Final = 60  # seconds without a byte, after which a program on a host ends itself
 
 
 class HostError(WeaverError):
     """A host has refused or failed; `host` is its name, `kind` a word for programs.
 
-    Kinds: full, altered, interrupted, locked, "lock lost", busy, python, install, unknown, foreign,
-    os, usage, "not good", "no answer", defect.
+    Kinds: full, altered, interrupted, locked, "lock lost", busy, python, install, "not installed",
+    unknown, foreign, os, usage, "no answer", defect.
     """
 
     def __init__(
@@ -52,7 +53,7 @@ class Call(NamedTuple):
 
 def preamble(host: RemotePython, calls: Sequence[Call]) -> bytes:
     """What is sent before any data of the calls."""
-    request = json.dumps([host.directory, calls], separators=(",", ":")).encode()
+    request = json.dumps([host.directory, calls, PATIENCE], separators=(",", ":")).encode()
     return program(frozenset(call.module for call in calls)) + packed(request)
 
 

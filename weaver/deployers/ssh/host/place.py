@@ -12,6 +12,7 @@ import fcntl
 import json
 import os
 import re
+import signal
 import time
 from collections.abc import Generator
 from pathlib import Path
@@ -29,11 +30,15 @@ class Fault(Exception):
 
 
 class Place:
-    """The directory, by default .weaver of the home; `source` is what calls read data from."""
+    """The directory, by default .weaver of the home; `source` is what calls read data from.
 
-    def __init__(self, directory: str, source: BinaryIO) -> None:
+    It ends the process where nothing comes for `patience` seconds.
+    """
+
+    def __init__(self, directory: str, source: BinaryIO, patience: int) -> None:
         os.umask(0o077)
-        self.source = source
+        self._source = source
+        self._patience = patience
         self.root = Path("~").expanduser() / Path(directory or ".weaver").expanduser()
         self.blobs = self.root / "blobs"
         self.releases = self.root / "releases"
@@ -51,6 +56,13 @@ class Place:
                 )
             if found.st_mode & 0o077:
                 self.root.chmod(0o700)
+
+    def read(self, size: int) -> bytes:
+        """The next bytes that the caller has sent; fewer where there are no more."""
+        signal.alarm(self._patience)
+        data = self._source.read(size)
+        signal.alarm(0)
+        return data
 
     def release(self, build_id: str) -> Path:
         """The folder of a release, which need not exist."""

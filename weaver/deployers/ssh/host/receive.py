@@ -31,13 +31,13 @@ def receive(place: Place, app: str, build_id: str, token: str = "") -> dict[str,
     with place.using():
         place.blobs.mkdir(parents=True, exist_ok=True)
         while True:
-            number, size = HEADER.unpack(_exactly(place.source, HEADER.size))
+            number, size = HEADER.unpack(_exactly(place, HEADER.size))
             if number == END:
                 break
             if number >= len(known["chunks"]) or size > 2 * _LARGEST:
                 raise _altered("a chunk that nobody asked for has arrived", build_id)
             digest = known["chunks"][number]
-            data = _unpacked(_exactly(place.source, size), build_id)
+            data = _unpacked(_exactly(place, size), build_id)
             if hashlib.sha256(data).hexdigest()[: len(digest)] != digest:
                 raise _altered(f"chunk {number} does not have its digest", build_id)
             write(place.blobs / digest, data)
@@ -46,8 +46,8 @@ def receive(place: Place, app: str, build_id: str, token: str = "") -> dict[str,
     return {"missing": bad, "restored": bad is not None, "stop": bad != []}
 
 
-def _exactly(source: BinaryIO, size: int) -> bytes:
-    data = source.read(size)
+def _exactly(place: Place, size: int) -> bytes:
+    data = place.read(size)
     if len(data) < size:
         raise Fault(
             "interrupted",

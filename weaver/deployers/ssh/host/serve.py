@@ -10,6 +10,7 @@ import contextlib
 import errno
 import json
 import os
+import signal
 import sys
 import zlib
 from pathlib import Path
@@ -18,14 +19,22 @@ from typing import Any
 from weaver.deployers.ssh.host.place import Fault, Place
 
 MAGIC = "weaver-reply-1"
+_PATIENCE = 60  # seconds, until the caller has said theirs
 
 
 def main() -> None:
-    """Read calls as [directory, [[module, function, arguments], ...]], packed, with its size."""
-    source, directory = sys.stdin.buffer, ""
+    """Read [directory, [[module, function, arguments], ...], patience], packed, with its size.
+
+    A caller that sends nothing for `patience` seconds is gone: then this process is ended by the
+    system, which gives back its locks.
+    """
+    source, directory, patience = sys.stdin.buffer, "", _PATIENCE
     try:
-        directory, calls = json.loads(zlib.decompress(source.read(int(source.readline()))))
-        place = Place(directory, source)
+        signal.alarm(patience)
+        packed = source.read(int(source.readline()))
+        signal.alarm(0)
+        directory, calls, patience = json.loads(zlib.decompress(packed))
+        place = Place(directory, source, patience)
         reply: dict[str, Any] = {"results": _call_all(place, calls)}
     except Fault as fault:
         reply = {"fault": vars(fault)}
@@ -41,6 +50,7 @@ def main() -> None:
     with contextlib.suppress(OSError):
         sys.stdout.write(f"\n{MAGIC}\n{json.dumps(reply)}\n")
         sys.stdout.flush()
+        signal.alarm(patience)
         while source.read(1 << 16):  # whoever still sends would take a closed pipe for a lost host
             pass
 
