@@ -13,7 +13,7 @@ from typing import Annotated, Any, Protocol, assert_type
 from fastapi import Depends, FastAPI
 
 import weaver
-from weaver.testing import TestApp, weaver_app
+from weaver.testing import MakeApp, TestApp, weaver_app
 
 
 @dataclass
@@ -222,6 +222,15 @@ async def test_of_an_application() -> None:
         assert_type(app.address("http"), str)
     with weaver_app(Web, runner="rpc") as plain:
         assert_type(weaver.wait(plain.get(Cart).get("ada")), list[Item])
+
+
+async def test_with_the_fixture(weaver_app: MakeApp) -> None:
+    async with weaver_app(Web, Cart, fakes={Mailer: FakeMailer()}, main=False) as app:
+        assert_type(app, TestApp)
+        assert_type(await app.get(Cart).get("ada"), list[Item])
+
+
+made: MakeApp = weaver_app
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from typing import Protocol
 from fastapi import Depends
 
 import weaver
+from weaver.testing import MakeApp
 
 
 @dataclass
@@ -83,6 +84,11 @@ def from_outside() -> None:
 def handler(
     stock: Catalog = Depends(weaver.use(Catalog)),  # noqa: B008 # wrong: give Depends a function
 ) -> None: ...
+
+
+async def under_test(weaver_app: MakeApp) -> None:
+    async with weaver_app(Cart, fake=[Catalog()]) as app:  # wrong: no such argument
+        await app.get(Catalog).find(3)  # wrong: the type of an argument
 
 
 def by_hand() -> None:

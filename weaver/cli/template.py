@@ -74,6 +74,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import weaver
+
 from $package.greeter import Greeter
 
 PAGE = """<!doctype html>
@@ -104,10 +105,12 @@ class Web:
 '''
 
 _TEST = """\
+from weaver.testing import MakeApp
+
 from $package.greeter import Greeter
 
 
-async def test_the_greeter_greets(weaver_app):
+async def test_the_greeter_greets(weaver_app: MakeApp) -> None:
     async with weaver_app(Greeter) as app:
         assert await app.get(Greeter).greet("Ada") == "Hello, Ada!"
 """

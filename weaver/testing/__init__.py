@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from weaver.testing.app import RUNNERS, Runner, TestApp, weaver_app
+    from weaver.testing.maker import MakeApp
 
-__all__ = ["RUNNERS", "Runner", "TestApp", "weaver_app"]
+__all__ = ["RUNNERS", "MakeApp", "Runner", "TestApp", "weaver_app"]
 
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'weaver.testing' has no attribute {name!r}")
-    from weaver.testing import app
+    from weaver.testing import app, maker
 
-    return getattr(app, name)
+    return getattr(maker if name == "MakeApp" else app, name)
