@@ -163,8 +163,14 @@ class SshHost:
         """Stop the host's processes without ending them; connections are accepted still."""
         send(signal.SIGSTOP, [*self.sessions(), *self.processes()])
 
+    def freeze_sshd(self) -> None:
+        """Stop what accepts connections; the system still takes them for it."""
+        assert self._sshd is not None
+        send(signal.SIGSTOP, [self._sshd.pid])
+
     def thaw(self) -> None:
-        send(signal.SIGCONT, [*self.sessions(), *self.processes()])
+        sshd = [self._sshd.pid] if self._sshd is not None else []
+        send(signal.SIGCONT, [*sshd, *self.sessions(), *self.processes()])
 
     def stop(self) -> None:
         """End sshd and its connections; what it has started may go on."""

@@ -14,6 +14,7 @@ import pytest
 from ssh_hosts import Kind, Operator, eventually, known_name, running_hosts
 from ssh_keygen import make_key
 
+from weaver.deployers.ssh import handshake
 from weaver.deployers.ssh.client import Client, connect
 from weaver.deployers.ssh.inventory import Host, parse_inline
 from weaver.errors import Unreachable, WeaverError
@@ -73,6 +74,15 @@ def test_a_new_host_key_is_learned_once(operator: Operator) -> None:
     name = known_name(operator["alpha"])
     assert lines[:2] == ["# mine", "@cert-authority *.example.com ssh-rsa AAAA"]
     assert lines[2:] == [f"{name} {operator['alpha'].public_key}"]
+
+
+def test_a_new_host_key_is_told(operator: Operator) -> None:
+    operator.know()
+    client = Client(environ=operator.environ, accept_new=True)
+    with client.connect(alpha(operator)) as connection:
+        assert connection.learned == f"ssh-ed25519 {operator['alpha'].fingerprint}"
+    with client.connect(alpha(operator)) as connection:
+        assert connection.learned == ""
 
 
 def test_a_host_shows_the_key_that_is_known_of_it() -> None:
@@ -230,6 +240,16 @@ def test_a_port_where_nobody_listens(operator: Operator) -> None:
     with pytest.raises(Unreachable, match="nothing listens at 127") as caught:
         Client(environ=operator.environ).connect(alpha(operator))
     assert "alpha (--ssh)" in caught.value.where
+
+
+def test_a_host_that_hangs_is_given_up(operator: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handshake, "BANNER", 0.5)
+    operator["alpha"].freeze_sshd()
+    try:
+        with pytest.raises(Unreachable, match="accepts connections and does not answer"):
+            Client(environ=operator.environ).connect(alpha(operator))
+    finally:
+        operator["alpha"].thaw()
 
 
 def test_a_name_that_does_not_exist(operator: Operator) -> None:

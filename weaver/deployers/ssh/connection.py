@@ -65,6 +65,11 @@ class Connection:
         return self.host.name
 
     @property
+    def learned(self) -> str:
+        """Type and fingerprint of the host's key, if it was unknown until now and accepted."""
+        return self._transport.learned
+
+    @property
     def alive(self) -> bool:
         """Whether nothing is known to have ended the connection."""
         return self._transport.is_active()

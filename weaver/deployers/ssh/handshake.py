@@ -59,6 +59,7 @@ class Transport(paramiko.Transport):
 
     def __init__(self, sock: Any) -> None:
         super().__init__(sock)
+        self.learned = ""
         self._destination = threading.local()
 
     def open_streamlocal(self, path: str, timeout: float) -> paramiko.Channel:
@@ -140,7 +141,9 @@ def _exchange(transport: Transport, host: Host, config: ClientConfig, trust: Tru
             raise Crowded(problem) from error
         raise problem from error
     key = known_hosts.Key(shown.get_name(), shown.asbytes())
-    known_hosts.verify(host, key, known, config.user_known_hosts, accept_new=trust.accept_new)
+    own = config.user_known_hosts
+    if known_hosts.verify(host, key, known, own, accept_new=trust.accept_new):
+        transport.learned = f"{key.type} {key.fingerprint}"
 
 
 def _preferring(first: Any, supported: Any) -> tuple[str, ...]:

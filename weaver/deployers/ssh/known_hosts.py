@@ -134,20 +134,21 @@ def read(files: Iterable[Path]) -> list[Entry]:
 
 def verify(
     host: Host, key: Key, known: KnownHosts, files: Sequence[Path], *, accept_new: bool
-) -> None:
+) -> bool:
     """Refuse a key that is not known; with `accept_new`, learn one of a host without any.
 
-    `files` are the user's: the first is appended to. Raises WeaverError.
+    `files` are the user's: the first is appended to. Says whether it was. Raises WeaverError.
     """
     verdict = known.judge(key)
     if verdict == "known":
-        return
+        return False
     line = f"{known.name} {key}"
     file = files[0] if files else Path("~/.ssh/known_hosts").expanduser()
     where = _where(host)
     if verdict == "unknown" and accept_new:
         append(file, line, known.name, key)
-    elif verdict == "unknown":
+        return True
+    if verdict == "unknown":
         raise WeaverError(
             f"the host key of {host.name} is not known: {key.type} {key.fingerprint}",
             where=where,
@@ -155,23 +156,22 @@ def verify(
             fix=f"compare the fingerprint with the host's own, then add this line to {file}, "
             f"or use --accept-new:\n    {line}",
         )
-    elif verdict == "revoked":
+    if verdict == "revoked":
         raise WeaverError(
             f"the host key of {host.name} is revoked: {key.type} {key.fingerprint}",
             where=where,
             why="known_hosts marks it @revoked",
             fix="do not use this host until its keys have been replaced",
         )
-    else:
-        raise WeaverError(
-            f"the host key of {host.name} has changed: it shows {key.type} {key.fingerprint}",
-            where=where,
-            why="known are "
-            + ", ".join(f"{e.key.type} {e.key.fingerprint} ({e.where})" for e in known.entries)
-            + "; the host was installed anew, or someone stands between",
-            fix="compare the fingerprint with the host's own; if it is right, remove the old line: "
-            f'ssh-keygen -R "{known.name}" -f "{_file(known.entries[0])}"',
-        )
+    raise WeaverError(
+        f"the host key of {host.name} has changed: it shows {key.type} {key.fingerprint}",
+        where=where,
+        why="known are "
+        + ", ".join(f"{e.key.type} {e.key.fingerprint} ({e.where})" for e in known.entries)
+        + "; the host was installed anew, or someone stands between",
+        fix="compare the fingerprint with the host's own; if it is right, remove the old line: "
+        f'ssh-keygen -R "{known.name}" -f "{_file(known.entries[0])}"',
+    )
 
 
 def append(file: Path, line: str, name: str, key: Key) -> None:
