@@ -1,4 +1,4 @@
-"""A constructor that may do more than assign is not run, and its instances come back as they were."""
+"""A constructor that may do more than assign is not run; its instances come back as they were."""
 
 import dataclasses
 import enum
