@@ -159,6 +159,8 @@ class MultiRun:
         self._project = project
         self._arguments = arguments
         self._app = app
+        self.prefix: tuple[str, ...] = ()
+        """What is put before the command."""
         self.state = folder / "state"
         self.runtime = folder / "run"
         self.runtime.mkdir(mode=0o700)
@@ -178,7 +180,7 @@ class MultiRun:
         """Start it; returns at once."""
         with self._out.open("wb") as out:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "weaver", "multi", "run", *self._arguments],
+                [*self.prefix, sys.executable, "-m", "weaver", "multi", "run", *self._arguments],
                 cwd=self._project,
                 env=self.env,
                 stdout=out,
@@ -186,6 +188,11 @@ class MultiRun:
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
             )
+        return self
+
+    def build(self) -> Self:
+        """Build what it will run, so that no time is spent on that later."""
+        self.run("build", within=BUILT_WITHIN)
         return self
 
     def live(self) -> Self:
@@ -244,7 +251,7 @@ class MultiRun:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    def run(self, *command: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *command: str, within: float = PATIENCE) -> subprocess.CompletedProcess[str]:
         """Another `weaver` command beside it, that may fail."""
         return subprocess.run(
             [sys.executable, "-m", "weaver", *command],
@@ -252,7 +259,7 @@ class MultiRun:
             env=self.env,
             capture_output=True,
             text=True,
-            timeout=PATIENCE,
+            timeout=within,
             check=False,
         )
 

@@ -36,7 +36,9 @@ def test_pages_are_served_and_the_commands_answer_by_name(shop: MultiRun) -> Non
     assert {"app", "version", "deployment", "state", "groups", "listeners", "methods"} <= set(
         status
     )
-    assert {group["name"] for group in status["groups"]} == {"front", "names", "counts"}
+    assert {group["name"] for group in status["groups"]} == {
+        "front", "names", "counts", "books",
+    }  # fmt: skip
     assert status["listeners"] == [{"name": "http", "address": shop.address()}]
     for group in status["groups"]:
         for replica in group["replicas"]:
@@ -113,7 +115,7 @@ def test_a_failing_start_fails_the_run_with_its_reason(project: Path) -> None:
         assert run.start().wait() == 1
         assert "no names today" in run.output()
         assert "Names" in run.output()
-        assert run.processes() == []
+        assert run.left() == []
 
 
 def test_a_port_in_use_is_said_and_nothing_is_left(project: Path) -> None:
@@ -123,7 +125,7 @@ def test_a_port_in_use_is_said_and_nothing_is_left(project: Path) -> None:
             assert run.start().wait() == 1
             assert address in run.output()
             assert "in use" in run.output()
-            assert run.processes() == []
+            assert run.left() == []
 
 
 def test_a_state_directory_that_cannot_be_made_is_named(project: Path, tmp_path: Path) -> None:
@@ -131,7 +133,7 @@ def test_a_state_directory_that_cannot_be_made_is_named(project: Path, tmp_path:
     with multi_run(project, XDG_STATE_HOME=str(tmp_path / "file")) as run:
         assert run.start().wait() == 1
         assert "XDG_STATE_HOME" in run.output()
-        assert run.processes() == []
+        assert run.left() == []
 
 
 def test_a_replica_that_hangs_is_replaced_while_the_others_serve(shop: MultiRun) -> None:

@@ -44,7 +44,7 @@ def run_foreground(config: Path | None, *, strict_copies: bool, as_json: bool) -
             prepared=run.prepare,
         )
         run.print_rest()
-        if outcome.result == "failed" and outcome.fault is not None:
+        if outcome.result in {"failed", "fenced"} and outcome.fault is not None:
             raise error_of(outcome.fault)
         return 0
 

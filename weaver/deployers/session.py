@@ -7,6 +7,7 @@ run and the detached manager are the same but for who watches.
 import asyncio
 import contextlib
 import getpass
+import logging
 import os
 import shutil
 import time
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import msgspec
 
+from weaver.control.messages import Fault
 from weaver.deployers import registry
 from weaver.deployers.control_loop import ControlLoop, Outcome
 from weaver.deployers.deployer import OwnedDeployer
@@ -22,6 +24,9 @@ from weaver.deployers.directories import runtime_directory, state_directory
 from weaver.deployers.estate import Estate
 from weaver.deployers.journal import Journal
 from weaver.deployers.manager_server import ManagerServer
+from weaver.errors import WeaverError
+
+log = logging.getLogger("weaver.manager")
 
 Watch = Callable[[ControlLoop], Awaitable[None]]
 """Runs beside the control loop; it is cancelled when the deployment has ended."""
@@ -75,9 +80,9 @@ async def _run(loop: ControlLoop, record: registry.Record, watch: Watch | None) 
         watching = asyncio.ensure_future(watch(loop)) if watch is not None else None
         try:
             outcome = await loop.run()
-            registry.ended(record, outcome.result, outcome.fault)
+            _note_end(record, outcome.result, outcome.fault)
         except BaseException:
-            registry.ended(record, "interrupted")
+            _note_end(record, "interrupted")
             raise
         finally:
             if watching is not None:
@@ -86,6 +91,14 @@ async def _run(loop: ControlLoop, record: registry.Record, watch: Watch | None) 
                     await watching
         await server.settle(2.0)
     return outcome
+
+
+def _note_end(record: registry.Record, result: str, fault: Fault | None = None) -> None:
+    """Write down how it ended; where that cannot be, it has ended all the same."""
+    try:
+        registry.ended(record, result, fault)
+    except WeaverError as error:
+        log.warning("%s: %s", error.what, error.why)
 
 
 def _record(estate: Estate, sockets: Path) -> registry.Record:

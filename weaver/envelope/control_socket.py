@@ -11,9 +11,11 @@ import sys
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+from weaver.control.faults import fault_of
 from weaver.control.messages import (
     Attach,
     Attached,
+    EnvelopeFailed,
     Event,
     Fenced,
     Heartbeat,
@@ -47,6 +49,10 @@ class Commanded(Protocol):
 
     def manager_lost(self) -> None:
         """The connection of the manager has ended, and no other has taken its place."""
+        ...
+
+    def no_manager(self) -> None:
+        """A manager was turned away, though it may give orders: that cannot be written down."""
         ...
 
 
@@ -203,7 +209,10 @@ class ManagerConnection(asyncio.Protocol):
         try:
             reason = server.fence.admit(attach)
         except WeaverError as error:
-            reason = str(error)
+            self._send(EnvelopeFailed(fault_of(error)))
+            self._transport.close()
+            server.commanded.no_manager()
+            return
         if reason:
             self._refuse(reason)
             return

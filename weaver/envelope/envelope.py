@@ -147,6 +147,11 @@ class Envelope:
         elif orders.on_manager_lost == "stop":
             self._lost = self._loop.call_later(orders.stop_after, self._given_up)
 
+    def no_manager(self) -> None:
+        """None can give orders: without any replicas, there is nothing to stay for."""
+        if not self._met:
+            self.end()
+
     def end(self, *, at_once: bool = False) -> None:
         """Stop every replica, in order or at once, and then return from `run`."""
         unwanted = self._supervision.end()

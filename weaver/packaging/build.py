@@ -235,7 +235,7 @@ def _work_folder(builds: Path) -> Generator[Path]:
         work.mkdir()
         yield work
     except OSError as error:
-        raise _unwritable(Path(error.filename or builds), error) from error
+        raise _unwritable(Path(error.filename2 or error.filename or builds), error) from error
     finally:
         shutil.rmtree(work, ignore_errors=True)
 
