@@ -28,6 +28,7 @@ from weaver.control.messages import (
     ToProclet,
 )
 from weaver.control.stream import Codec, Receiver, encode
+from weaver.deployers.deployer import Command, Completed
 from weaver.errors import WeaverError
 from weaver.routing import Routing
 
@@ -218,6 +219,9 @@ class FakeDeployer:
     async def connect(self, host: str) -> FakeLink | None:
         found = self.envelopes.get(host)
         return None if found is None or found.ended else found.connect()
+
+    async def execute(self, host: str, command: Command) -> Completed:
+        return Completed(3, f"{host}: {' '.join(command.words)}".encode(), b"")
 
     async def has_ended(self, host: str) -> bool:
         return self.envelopes[host].ended

@@ -35,6 +35,7 @@ FILES: Final = {
 [app]
 name = "till"
 entry = "till:Web"
+env = { TILL_GREETING = "hello there" }
 [groups.front]
 components = ["Web"]
 [groups.names]

@@ -11,7 +11,7 @@ import pytest
 
 from weaver.control.messages import Application
 from weaver.deployers.control_loop import ControlLoop, Outcome
-from weaver.deployers.deployer import SocketLink, connect_unix
+from weaver.deployers.deployer import Command, Completed, SocketLink, connect_unix
 from weaver.deployers.journal import Journal
 from weaver.manager.hosts import HostSpec
 from weaver.manager.placement import Group
@@ -49,6 +49,9 @@ class OneEnvelope:
 
     async def connect(self, host: str) -> SocketLink | None:
         return await connect_unix(self._path)
+
+    async def execute(self, host: str, command: Command) -> Completed:
+        raise AssertionError(f"nothing runs commands on {host}: {command.words}")
 
     async def has_ended(self, host: str) -> bool:
         assert self.process is not None

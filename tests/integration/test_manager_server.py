@@ -12,6 +12,8 @@ import pytest
 from weaver.control.messages import LogRecord
 from weaver.control.operator import (
     DeploymentReport,
+    Execute,
+    Executed,
     GetEvents,
     GetLogs,
     GetStatus,
@@ -46,6 +48,9 @@ class FakeDeployment:
         if group != "front":
             raise UsageError(f'there is no group "{group}"', fix='did you mean "front"?')
         self.scaled.append((group, replicas))
+
+    async def execute(self, request: Execute) -> Executed:
+        return Executed("web1", 3, b" ".join(word.encode() for word in request.words), b"")
 
     async def stop(self, *, at_once: bool) -> None:
         self.state = "stopped at once" if at_once else "stopped"
@@ -151,6 +156,8 @@ async def test_events_scaling_and_stopping_are_carried_out(running: Running) -> 
     def session() -> None:
         assert len(list(ask(running.record, GetEvents()))) == 1
         assert list(ask(running.record, Scale("front", 3))) == []
+        done = ask(running.record, Execute("front", ("echo", "a b"), 1.0))
+        assert list(done) == [Executed("web1", 3, b"echo a b", b"")]
         assert list(ask(running.record, StopDeployment(at_once=True))) == []
 
     await asked(running, session)

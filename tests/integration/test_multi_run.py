@@ -153,3 +153,20 @@ def test_a_second_interrupt_ends_at_once(project: Path) -> None:
         until(run.ended, 5)
         assert run.wait() == 0
         assert run.processes() == []
+
+
+def test_commands_run_beside_a_replica_in_the_environment_of_the_application(
+    shop: MultiRun,
+) -> None:
+    program = "import os, sys, till; print(till.__file__, os.environ['TILL_GREETING']); sys.exit(7)"
+    done = shop.run("exec", "till", "names", "--", "python", "-c", program)
+    assert done.returncode == 7, done.stderr
+    assert "site-packages" in done.stdout
+    assert "hello there" in done.stdout
+    missing = shop.run("exec", "till", "nmaes", "--", "python", "-V")
+    assert missing.returncode == 2
+    assert 'did you mean "names"' in missing.stderr
+    late = shop.run("exec", "--timeout", "200ms", "till", "names", "sleep", "30")
+    assert late.returncode == 1
+    assert "did not end within 0.2 s" in late.stderr
+    assert "python on local for names: exit code 7" in shop.ask("events", "till")

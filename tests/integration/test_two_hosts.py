@@ -13,7 +13,7 @@ from replica_parts import Front, Shop, application, full
 from weaver.control.certificates import Certificates
 from weaver.deployers.certificates import Authority, create_authority
 from weaver.deployers.control_loop import ControlLoop
-from weaver.deployers.deployer import SocketLink, connect_unix
+from weaver.deployers.deployer import Command, Completed, SocketLink, connect_unix
 from weaver.deployers.journal import Journal
 from weaver.manager.hosts import HostSpec
 from weaver.manager.placement import Group
@@ -66,6 +66,9 @@ class Hosts:
         if link is not None:
             self._links[host] = link
         return link
+
+    async def execute(self, host: str, command: Command) -> Completed:
+        raise AssertionError(f"nothing runs commands on {host}: {command.words}")
 
     async def has_ended(self, host: str) -> bool:
         return host not in self.cut and await connect_unix(self._socket(host)) is None

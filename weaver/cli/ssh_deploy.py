@@ -113,7 +113,7 @@ class _Deploy:
         if self.options.skip_unreachable:
             for host in examined.failed:
                 if unreachable(host):
-                    self.work.drop(host.host, WeaverError(host.findings[0].what, where=host.host))
+                    self.work.drop(host.host, host.fault)
         failed = [host for host in examined.failed if host.host in self.work.hosts]
         if not failed and self.work.hosts:
             return True

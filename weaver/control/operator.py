@@ -113,6 +113,18 @@ class StopDeployment(Message, frozen=True):
     at_once: bool = False
 
 
+class Execute(Message, frozen=True):
+    """Run a command beside a replica of this group, for at most so many seconds.
+
+    `replica` chooses the host of one of them. Answered by `Executed`.
+    """
+
+    group: str
+    words: tuple[str, ...]
+    seconds: float
+    replica: str = ""
+
+
 # --- answers ---
 
 
@@ -135,6 +147,15 @@ class History(Message, frozen=True):
     events: tuple[HistoryEvent, ...]
 
 
+class Executed(Message, frozen=True):
+    """How a command has ended, and on which host; `exit_code` is negative for a signal."""
+
+    host: str
+    exit_code: int
+    stdout: bytes
+    stderr: bytes
+
+
 class Done(Message, frozen=True):
     """The request has been carried out; nothing follows."""
 
@@ -145,8 +166,8 @@ class Refused(Message, frozen=True):
     fault: Fault
 
 
-Request = GetStatus | GetLogs | GetEvents | Scale | StopDeployment
-Answer = Status | Records | History | Done | Refused
+Request = GetStatus | GetLogs | GetEvents | Scale | StopDeployment | Execute
+Answer = Status | Records | History | Executed | Done | Refused
 
 
 def admits(wanted: LogFilter, record: LogRecord) -> bool:

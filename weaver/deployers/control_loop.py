@@ -13,12 +13,13 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from weaver.config.load import load
 from weaver.control.faults import error_of, fault_of
 from weaver.control.messages import Attached, Fault, LogRecord
-from weaver.control.operator import HistoryEvent, Status
+from weaver.control.operator import Execute, Executed, HistoryEvent, Status
 from weaver.control.stream import encode
 from weaver.control.succession import Keep
-from weaver.deployers.deployer import Deployer
+from weaver.deployers.deployer import Command, Deployer
 from weaver.deployers.envelope_link import EnvelopeLink
 from weaver.deployers.estate import Estate, encode_estate
 from weaver.deployers.feed import Feed
@@ -26,6 +27,7 @@ from weaver.deployers.journal import Journal
 from weaver.deployers.measured import Measured
 from weaver.errors import UsageError, WeaverError
 from weaver.manager import effects, events, scaling
+from weaver.manager.choosing import host_for
 from weaver.manager.state import Result, Spec, State, initial
 from weaver.manager.status import report
 from weaver.manager.step import step
@@ -40,7 +42,9 @@ FLUSH: Final = 0.2
 LOAD_EVERY: Final = 5.0
 """Seconds between two looks at how busy replicas are."""
 
-QUIET_KINDS: Final = frozenset({"ready", "scaled", "live", "listening", "stopped", "ended"})
+QUIET_KINDS: Final = frozenset(
+    {"ready", "scaled", "live", "listening", "stopped", "ended", "executed"}
+)
 
 
 class Outcome(NamedTuple):
@@ -138,6 +142,26 @@ class ControlLoop:
         """End every replica; returns when they have ended."""
         self.request_stop(at_once=at_once)
         await self._over.wait()
+
+    async def execute(self, request: Execute) -> Executed:
+        """Run a command beside a replica of a group, as the application's replicas are run.
+
+        Raises UsageError for a group or replica that does not exist, WeaverError where none runs.
+        """
+        host = host_for(self.state, request.group, request.replica)
+        application = self.state.spec.application
+        config = load(application.config, source=application.source)
+        environment = {**config.app.env, **application.environment}
+        command = Command(request.words, environment, request.seconds)
+        done = await self._deployer.execute(host, command)
+        self._report(
+            HistoryEvent(
+                time.time(),
+                "executed",
+                f"{request.words[0]} on {host} for {request.group}: exit code {done.exit_code}",
+            )
+        )
+        return Executed(host, done.exit_code, done.stdout, done.stderr)
 
     def happen(self, event: events.Event) -> None:
         """Take an event, and carry out what follows from it."""

@@ -6,7 +6,7 @@ does in its own way. What bytes on a link mean is not known here.
 
 import asyncio
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from weaver.errors import WeaverError
 
@@ -30,6 +30,25 @@ class Link(Protocol):
         ...
 
 
+class Completed(NamedTuple):
+    """How a command on a host ended; `exit_code` is negative for a signal or a lost connection."""
+
+    exit_code: int
+    stdout: bytes
+    stderr: bytes
+
+
+class Command(NamedTuple):
+    """A command to run beside the replicas of a host, in the environment of the application.
+
+    The release's own programs, its Python first, are on PATH. `seconds` is how long it may take.
+    """
+
+    words: tuple[str, ...]
+    environment: dict[str, str]
+    seconds: float
+
+
 class Deployer(Protocol):
     """Starts and reaches envelopes in one kind of environment."""
 
@@ -51,6 +70,13 @@ class Deployer(Protocol):
         """Whether the envelope's process is known to have ended, after its link has.
 
         May wait a moment for the answer. False where it cannot be known.
+        """
+        ...
+
+    async def execute(self, host: str, command: Command) -> Completed:
+        """Run a command on a host and wait for it. Raises WeaverError where that cannot be.
+
+        One that takes too long is ended, which is a WeaverError too.
         """
         ...
 
@@ -105,3 +131,20 @@ async def connect_unix(path: Path) -> SocketLink | None:
             fix="correct its permissions; it must be yours alone",
         ) from error
     return SocketLink(reader, writer)
+
+
+def not_started(command: Command, why: str) -> WeaverError:
+    """The error of a command that cannot be run."""
+    return WeaverError(
+        f"{command.words[0]} cannot be run",
+        why=why,
+        fix="name a program of the application's release or of the host",
+    )
+
+
+def too_late(command: Command) -> WeaverError:
+    """The error of a command that was ended because it took too long."""
+    return WeaverError(
+        f"{command.words[0]} did not end within {command.seconds:g} s, and was ended",
+        fix="give it more time: --timeout",
+    )

@@ -15,6 +15,8 @@ from weaver.control.messages import LogRecord
 from weaver.control.operator import (
     Answer,
     Done,
+    Execute,
+    Executed,
     GetEvents,
     GetLogs,
     GetStatus,
@@ -58,6 +60,10 @@ class Managed(Protocol):
 
     async def stop(self, *, at_once: bool) -> None:
         """End every replica; returns when they have ended."""
+        ...
+
+    async def execute(self, request: Execute) -> Executed:
+        """Run a command on the host of a replica. Raises WeaverError."""
         ...
 
 
@@ -134,6 +140,8 @@ class ManagerServer:
                     self._managed.scale(group, replicas)
                 case StopDeployment(at_once=at_once):
                     await self._managed.stop(at_once=at_once)
+                case Execute():
+                    await send(await self._managed.execute(request))
             await send(Done())
         except WeaverError as error:
             await send(Refused(fault_of(error)))

@@ -1,13 +1,22 @@
 """Deploys on this machine: the envelope is a subprocess, reached over its Unix socket."""
 
 import asyncio
+import contextlib
 import os
+import signal
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from weaver.deployers.deployer import Link, connect_unix
+from weaver.deployers.deployer import (
+    Command,
+    Completed,
+    Link,
+    connect_unix,
+    not_started,
+    too_late,
+)
 from weaver.errors import WeaverError
 
 HOST: Final = "local"
@@ -73,6 +82,34 @@ class Multiprocess:
                 return False
             return True
         return not await self._listens(self._socket(host))
+
+    async def execute(self, host: str, command: Command) -> Completed:
+        """Run a command on this machine, in a process group of its own."""
+        del host
+        environment = {**os.environ, **command.environment}
+        programs = str(Path(self._command[0]).parent)
+        environment["PATH"] = f"{programs}:{environment.get('PATH', os.defpath)}"
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *command.words,
+                env=environment,
+                cwd=Path(self._command[0]).parents[2],  # the release: no sources are importable
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise not_started(command, error.strerror or str(error)) from error
+        try:
+            async with asyncio.timeout(command.seconds):
+                stdout, stderr = await process.communicate()
+        except TimeoutError as error:
+            raise too_late(command) from error
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # and what it has left behind
+        return Completed(process.returncode or 0, stdout, stderr)
 
     async def aclose(self, seconds: float = 15.0) -> None:
         """Wait for envelopes that end with this process; kill what does not end in time."""

@@ -5,11 +5,12 @@ control protocol's.
 """
 
 import asyncio
+import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeVar
 
-from weaver.deployers.deployer import Link
+from weaver.deployers.deployer import Command, Link
 from weaver.deployers.ssh.connection import Connection
 from weaver.deployers.ssh.inventory import Host
 from weaver.deployers.ssh.remote import Completed
@@ -67,6 +68,7 @@ class SshDeployer:
                 lambda: connection.open_unix(path, self._loop, python=site.python)
             )
         except Unreachable as error:
+            await self._drop(host)  # it may be dead, and not known to be
             raise OSError(f"{error.what}: {error.why}" if error.why else error.what) from error
 
     async def has_ended(self, host: str) -> bool:
@@ -77,6 +79,11 @@ class SshDeployer:
         except (WeaverError, OSError):
             return False
         return done.exit_code == 1
+
+    async def execute(self, host: str, command: Command) -> Completed:
+        """Run a command on a host; one that takes too long loses its session, and so its output."""
+        script = self._sites[host].execute(command)
+        return await self._run(host, script, command.seconds)
 
     async def aclose(self, seconds: float = 15.0) -> None:
         """End every connection; envelopes go on."""
@@ -98,13 +105,27 @@ class SshDeployer:
             connection = self._connections.get(host)
             if connection is not None and connection.alive:
                 return connection
-            if connection is not None:
-                connection.close()
-                del self._connections[host]
+            await self._drop(host)
             site = self._sites[host]
-            connection = await self._in_thread(lambda: self._dial(site.host))
+            dialling = self._loop.run_in_executor(self._threads, self._dial, site.host)
+            try:
+                connection = await asyncio.shield(dialling)
+            except asyncio.CancelledError:
+                dialling.add_done_callback(self._close_unused)
+                raise
             self._connections[host] = connection
             return connection
+
+    async def _drop(self, host: str) -> None:
+        """Close the connection to a host: the next use makes another."""
+        connection = self._connections.pop(host, None)
+        if connection is not None:
+            await self._in_thread(connection.close)
+
+    def _close_unused(self, dialled: asyncio.Future[Connection]) -> None:
+        """Close a connection that nobody waits for any more."""
+        if not dialled.cancelled() and dialled.exception() is None:
+            threading.Thread(target=dialled.result().close, name="weaver-ssh-closer").start()
 
     async def _in_thread(self, call: Callable[[], T]) -> T:
         return await self._loop.run_in_executor(self._threads, call)

@@ -185,6 +185,20 @@ class Preparation:
 
         self._each(note, list(self._pythons), len(self._pythons))
 
+    def prune(
+        self, app: str | None, *, keep: int, only_tell: bool
+    ) -> dict[str, dict[str, releases.Pruned]]:
+        """Remove old releases of an application, or of all; by host and application."""
+
+        def remove(python: RemotePython, _host: str) -> dict[str, releases.Pruned]:
+            kept = {release.app for release in releases.releases(python, app or "")}
+            return {
+                name: releases.prune(python, name, keep=keep, only_tell=only_tell)
+                for name in sorted(kept)
+            }
+
+        return self._each(remove, list(self._pythons), len(self.hosts))
+
     def _each(
         self,
         act: Callable[[RemotePython, str], T],

@@ -4,15 +4,9 @@ Everything here blocks, for threads; the control loop's event loop calls none of
 """
 
 from collections.abc import Iterable
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
-
-class Completed(NamedTuple):
-    """How a command on a host ended; `exit_code` is negative for a signal or a lost connection."""
-
-    exit_code: int
-    stdout: bytes
-    stderr: bytes
+from weaver.deployers.deployer import Completed as Completed  # noqa: PLC0414 # part of what is declared here
 
 
 class Remote(Protocol):

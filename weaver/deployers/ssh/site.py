@@ -10,6 +10,7 @@ from typing import Final
 
 import msgspec
 
+from weaver.deployers.deployer import Command
 from weaver.deployers.ssh.inventory import Host
 
 LONGEST_SOCKET: Final = 103
@@ -43,6 +44,8 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
             *(self.python, "-I", "-m", "weaver.application.main", "envelope"),
             *("--socket", self.socket(deployment), "--host", self.host.name),
             *("--hold", str(self.release / "running"), "--daemon"),
+            # With the release, which goes when it is pruned: nothing else would ever remove it.
+            *("--ended", str(self.release / "ended" / deployment)),
         ]
         folder = PurePosixPath(self.socket(deployment)).parent
         return (
@@ -56,3 +59,17 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
         program = "import socket, sys; socket.socket(socket.AF_UNIX).connect(sys.argv[1])"
         words = [self.python, "-I", "-c", program, self.socket(deployment)]
         return f"exec {shlex.join(words)} </dev/null 2>/dev/null\n"
+
+    def execute(self, command: Command) -> str:
+        """A script for `sh -s` that runs a command; nothing of its environment is an argument."""
+        programs = shlex.quote(str(PurePosixPath(self.python).parent))
+        variables = [
+            f"export {name}={shlex.quote(value)}\n"
+            for name, value in command.environment.items()
+            if name.isidentifier()
+        ]
+        return (
+            f"cd {shlex.quote(str(self.release))} || exit 1\n"
+            f"{''.join(variables)}PATH={programs}:$PATH\nexport PATH\n"
+            f"exec {shlex.join(command.words)} </dev/null\n"
+        )

@@ -10,6 +10,7 @@ from weaver.deployers.ssh.preflight.choice import choose, judge_system
 from weaver.deployers.ssh.preflight.facts import Facts
 from weaver.deployers.ssh.preflight.findings import Check, Finding, Verdict, finding
 from weaver.deployers.ssh.preflight.needs import Needs
+from weaver.errors import WeaverError
 from weaver.packaging.tags import Interpreter
 
 _JUDGES: Final[dict[Check, Callable[[Facts, Needs], Verdict]]] = {
@@ -36,6 +37,12 @@ class Examined(msgspec.Struct, frozen=True, kw_only=True):
     def failed(self) -> bool:
         """Whether a deploy would fail there."""
         return any(found.level == "fail" for found in self.findings)
+
+    @property
+    def fault(self) -> WeaverError:
+        """Why a deploy would fail there: the first reason."""
+        found = next((f for f in self.findings if f.level == "fail"), self.findings[0])
+        return WeaverError(found.what, where=self.host, why=found.why, fix=found.fix)
 
     def also(self, *more: Finding) -> "Examined":
         """The same host, with more findings."""
