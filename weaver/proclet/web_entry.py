@@ -14,8 +14,14 @@ from weaver.component.values import Listener
 def web_entry(app: Any, name: str) -> type[Any]:
     """A component that serves the application on listener `http`; `name` is module:attribute.
 
-    What names it as a place points to where the application is made.
+    What names it as a place points to where the application is made. Raises UsageError for an
+    object that is neither ASGI nor WSGI.
     """
+    from weaver.proclet.web_application import kind_of  # deferred: it loads the web server
+
+    module, _, attribute = name.partition(":")
+    file, line = _place(app, module, attribute)
+    kind_of(app, f"{file}:{line}")
 
     class WebApplication:
         http: Listener
@@ -23,12 +29,10 @@ def web_entry(app: Any, name: str) -> type[Any]:
         async def main(self) -> None:
             await self.http.serve(app)
 
-    module, _, attribute = name.partition(":")
     WebApplication.__module__ = module if module in sys.modules else __name__
     WebApplication.__name__ = WebApplication.__qualname__ = attribute.replace(".", "_")
     WebApplication.__annotations__ = {"http": Listener}
     declared: type[Any] = component(WebApplication)
-    file, line = _place(app, module, attribute)
     registry.add(
         registry.Declaration(declared, generated_init=True, file=file, line=line, frames=())
     )
