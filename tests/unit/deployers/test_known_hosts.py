@@ -160,6 +160,13 @@ def test_hosts_met_at_once_are_each_added_once(tmp_path: Path) -> None:
     assert sorted(file.read_text().splitlines()) == [f"[h{n}]:2222 {keys[n]}" for n in range(8)]
 
 
+def test_two_keys_for_one_host_are_not_both_learned(tmp_path: Path) -> None:
+    append(tmp_path / "kh", f"web {ONE}", "web", ONE)
+    with pytest.raises(WeaverError, match="was added meanwhile"):
+        append(tmp_path / "kh", f"web {TWO}", "web", TWO)
+    assert (tmp_path / "kh").read_text() == f"web {ONE}\n"
+
+
 def test_files_that_are_missing_say_nothing_and_others_must_be_readable(tmp_path: Path) -> None:
     assert read([tmp_path / "none", tmp_path / "none" / "deeper"]) == []
     with pytest.raises(WeaverError, match="cannot be read") as caught:

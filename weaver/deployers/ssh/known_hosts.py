@@ -179,8 +179,15 @@ def append(file: Path, line: str, name: str, key: Key) -> None:
     try:
         with _appending:
             text = file.read_text(errors="replace") if file.exists() else ""
-            if KnownHosts(parse(text, str(file)), *_host_and_port(name)).judge(key) == "known":
+            verdict = KnownHosts(parse(text, str(file)), *_host_and_port(name)).judge(key)
+            if verdict == "known":
                 return
+            if verdict != "unknown":
+                raise WeaverError(
+                    f"another host key of {name} was added meanwhile",
+                    where=str(file),
+                    fix="try again; if it is refused then, compare the fingerprints",
+                )
             file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
             separator = "" if not text or text.endswith("\n") else "\n"
