@@ -161,9 +161,10 @@ class Done(Message, frozen=True):
 
 
 class Refused(Message, frozen=True):
-    """The request cannot be carried out; nothing follows."""
+    """The request cannot be carried out; nothing follows. `usage`: whoever asked is to blame."""
 
     fault: Fault
+    usage: bool = False
 
 
 Request = GetStatus | GetLogs | GetEvents | Scale | StopDeployment | Execute

@@ -11,7 +11,7 @@ from weaver.control.faults import error_of
 from weaver.control.operator import Answer, Done, GetStatus, Refused, Request, Status
 from weaver.control.stream import Codec, Receiver, encode
 from weaver.deployers.registry import Record
-from weaver.errors import Unreachable
+from weaver.errors import Unreachable, UsageError, WeaverError
 
 TIMEOUT: Final = 10.0
 """Seconds in which a manager answers, unless what is asked takes longer."""
@@ -46,10 +46,17 @@ def ask(record: Record, request: Request, *, timeout: float | None = TIMEOUT) ->
                     if isinstance(answer, Done):
                         return
                     if isinstance(answer, Refused):
-                        raise error_of(answer.fault)
+                        raise _refusal(answer)
                     yield answer
         except OSError as error:
             raise _unreachable(record, str(error) or "it does not answer") from error
+
+
+def _refusal(refused: Refused) -> WeaverError:
+    if not refused.usage:
+        return error_of(refused.fault)
+    fault = refused.fault
+    return UsageError(fault.what, where=fault.where, why=fault.why, fix=fault.fix)
 
 
 def ask_status(record: Record) -> Status:

@@ -32,7 +32,7 @@ from weaver.control.operator import (
 )
 from weaver.control.stream import LENGTH, Codec, encode
 from weaver.deployers.feed import Feed
-from weaver.errors import ProtocolError, WeaverError
+from weaver.errors import ProtocolError, UsageError, WeaverError
 from weaver.transport.listening import bind
 
 log = logging.getLogger("weaver.manager")
@@ -144,7 +144,7 @@ class ManagerServer:
                     await send(await self._managed.execute(request))
             await send(Done())
         except WeaverError as error:
-            await send(Refused(fault_of(error)))
+            await send(Refused(fault_of(error), isinstance(error, UsageError)))
         except (ConnectionError, BrokenPipeError):
             return
 
