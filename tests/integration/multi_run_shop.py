@@ -224,7 +224,8 @@ class MultiRun:
 
     def processes(self) -> list[psutil.Process]:
         """All its processes that were ever seen and still run."""
-        assert self.process is not None
+        if self.process is None:
+            return []
         with contextlib.suppress(psutil.NoSuchProcess):
             root = psutil.Process(self.process.pid)
             for child in [root, *root.children(recursive=True)]:

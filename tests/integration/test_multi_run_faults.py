@@ -1,5 +1,6 @@
 """Replicas that hang or crash again and again, and directories that vanish, under `multi run`."""
 
+import json
 import os
 import shutil
 import signal
@@ -7,8 +8,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
-from multi_run_shop import MultiRun, multi_run, project_for_session, until
+from multi_run_shop import BUILT_WITHIN, MultiRun, multi_run, project_for_session, until
 
 from weaver.packaging.freeze import in_virtual_environment
 
@@ -77,6 +79,18 @@ def test_a_crash_loop_fails_a_run_that_is_not_live_yet(project: Path, broken: Pa
         assert run.left() == []
 
 
+def test_a_deployment_whose_start_fails_says_why_and_is_gone(project: Path) -> None:
+    with multi_run(project, TILL_FAILS="1", WEAVER__LISTENERS__HTTP__ADDRESS="127.0.0.1:0") as run:
+        done = run.run("deploy", within=BUILT_WITHIN)
+        assert done.returncode == 1
+        assert "error: Names.start failed: ValueError: no names today" in done.stderr
+        assert "till.py:" in done.stderr
+        assert run.left() == []
+        (record,) = json.loads(run.ask("history", "till", "--json"))
+        assert record["result"] == "failed"
+        until(lambda: not psutil.pid_exists(record["pid"]))
+
+
 def test_a_replica_that_hangs_dumps_its_stacks_and_is_replaced(shop: MultiRun) -> None:
     before = shop.replica("names-1")
     assert before is not None
@@ -105,9 +119,11 @@ def test_without_its_runtime_directory_a_run_goes_on_and_can_be_ended(shop: Mult
     assert shop.get("/name/ann") == (200, "name of ann")
     shutil.rmtree(shop.runtime / "weaver")
     assert shop.process is not None
-    status = shop.run("status", "till")
-    assert "the manager of till cannot be reached" in status.stderr
-    assert f"kill {shop.process.pid}" in status.stderr
+    for command in ("status", "stop"):
+        done = shop.run(command, "till")
+        assert "the manager of till cannot be reached" in done.stderr
+        assert f"kill {shop.process.pid}" in done.stderr
+        assert done.returncode == (command == "stop")
     assert shop.get("/name/ann") == (200, "name of ann")
     shop.signal(signal.SIGTERM)
     assert shop.wait() == 0

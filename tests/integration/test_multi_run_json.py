@@ -108,6 +108,9 @@ def test_building_and_deploying_print_json(project: Path, tmp_path: Path) -> Non
             assert deployed["version"] == built["build_id"]
             (again,) = json.loads(run.ask("status", "till", "--json"))
             assert again["deployment"] == deployed["deployment"]
+            nothing = json.loads(run.ask("deploy", "--json"))
+            check_deployment(nothing)
+            assert nothing["deployment"] == deployed["deployment"]
         finally:
             stopped = json.loads(run.ask("stop", "till", "--json"))
         assert stopped["state"] == "stopped"

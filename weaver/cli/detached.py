@@ -13,7 +13,7 @@ from weaver.cli.deployment import plain_status, print_record
 from weaver.control.faults import error_of
 from weaver.deployers import registry
 from weaver.deployers.directories import state_directory
-from weaver.deployers.manager_client import ask, is_managed
+from weaver.deployers.manager_client import ask, ask_status, is_managed
 from weaver.errors import Unreachable, UsageError, WeaverError
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def deploy(config: Path | None, *, follow: bool, as_json: bool) -> int:
             click.echo(click.style(text, dim=True), err=True)
 
     built = build(config, progress=say)
-    if is_live(built):
+    if is_live(built, as_json=as_json):
         return 0
     python = install(built.path)
     spec = spec_of(built.manifest, built.build_id, foreground=False)
@@ -58,14 +58,17 @@ def deploy(config: Path | None, *, follow: bool, as_json: bool) -> int:
     return wait_live(record, follow=follow, as_json=as_json)
 
 
-def is_live(built: "Built") -> bool:
-    """Whether this version runs already. Raises UsageError when another one does."""
+def is_live(built: "Built", *, as_json: bool = False) -> bool:
+    """Whether this version runs already, which is said. Raises UsageError when another one does."""
     running = [r for r in registry.records(built.manifest.app) if not r.ended and is_managed(r)]
     if not running:
         return False
     record = running[-1]
     if record.version == built.build_id and not record.foreground:
-        click.echo(f"{record.app} {record.version[:12]} is deployed already: nothing to do")
+        if as_json:
+            click.echo(json.dumps(plain_status(ask_status(record)), indent=2))
+        else:
+            click.echo(f"{record.app} {record.version[:12]} is deployed already: nothing to do")
         return True
     raise UsageError(
         f"{record.app} runs already, as version {record.version[:12]}",

@@ -8,7 +8,7 @@ import click
 
 from weaver.cli.detached import start_manager, wait_live
 from weaver.deployers import registry
-from weaver.deployers.manager_client import is_managed
+from weaver.deployers.manager_client import ask_status, is_managed, lives
 from weaver.errors import WeaverError
 
 
@@ -30,10 +30,15 @@ def attach(app: str | None, *, as_json: bool) -> int:
 
 
 def take_over(record: registry.Record) -> registry.Record | None:
-    """Start a manager in place of one that has gone; None where no envelope runs. Raises."""
+    """Start a manager in place of one that has gone; None where no envelope runs. Raises.
+
+    One that runs, but whose socket has been removed, has not gone: that is Unreachable.
+    """
     from weaver.deployers.estate import decode_estate
     from weaver.deployers.manager_process import Task
 
+    if lives(record.pid) and not Path(record.socket).exists():
+        ask_status(record)
     if record.foreground:
         return None  # its replicas have ended with their manager
     memo = asyncio.run(_recall_here(record))

@@ -17,7 +17,7 @@ TIMEOUT: Final = 10.0
 """Seconds in which a manager answers, unless what is asked takes longer."""
 
 
-def _lives(pid: int) -> bool:
+def lives(pid: int) -> bool:
     """Whether a process of weaver's has this pid; where the system does not tell, whether any."""
     try:
         os.kill(pid, 0)
@@ -84,7 +84,7 @@ def _connected(record: Record, timeout: float | None) -> Generator[socket.socket
             sock.connect(record.socket)
         except OSError as error:
             why = error.strerror or str(error)
-            if _lives(record.pid):
+            if lives(record.pid):
                 why += f"; its process lives, and ends all in order on: kill {record.pid}"
             raise _unreachable(record, why) from error
         sock.settimeout(timeout)
