@@ -59,13 +59,15 @@ def execute(
 def _collect(channel: paramiko.Channel, feeder: "_Feeder", deadline: float) -> Completed:
     """Both outputs until their end, then the exit code."""
     stdout, stderr = bytearray(), bytearray()
+    readable = select.poll()  # select() knows only the first 1024 descriptors
+    readable.register(channel.fileno(), select.POLLIN)
     while not channel.closed and feeder.error is None:
         remaining = deadline - time.monotonic()
         if remaining <= 0:
             raise Late
         patience = min(remaining, _GLANCE)
         if not channel.eof_received:
-            select.select([channel], [], [], patience)
+            readable.poll(1000 * patience)
         elif channel.status_event.wait(patience):
             break
         _drain(channel, stdout, stderr)
