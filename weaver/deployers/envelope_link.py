@@ -20,7 +20,7 @@ from weaver.manager.state import State
 
 log = logging.getLogger("weaver.manager")
 
-SILENCE: Final = 15.0
+SILENCE: Final = 6.0
 """Seconds; envelopes say something every second."""
 
 _from_envelope: Final[Codec[Any]] = Codec(FromEnvelope)
@@ -79,8 +79,9 @@ class EnvelopeLink:
         end: events.Event
         try:
             self._link = await self._connect()
-            reason = await self._listen(self._link)
-            gone = await self._deployer.has_ended(self.host)
+            reason, silent = await self._listen(self._link)
+            # Of one that is silent, its end would have ended the link; asking would take long.
+            gone = not silent and await self._deployer.has_ended(self.host)
             if gone:
                 self.seen = 0
             end = events.EnvelopeLost(self.host, self.session, reason, gone)
@@ -111,8 +112,8 @@ class EnvelopeLink:
             )
         return link
 
-    async def _listen(self, link: Link) -> str:
-        """Attach, and pass on what comes until the stream ends; why it did."""
+    async def _listen(self, link: Link) -> tuple[str, bool]:
+        """Attach, and pass on what comes until the stream ends; why it did, and if by silence."""
         state = self._hearing.state
         deployment = state.spec.application.deployment
         link.send(encode(Attach(deployment, state.epoch, self.seen)))
@@ -122,14 +123,14 @@ class EnvelopeLink:
                 async with asyncio.timeout(SILENCE):
                     data = await link.receive()
             except TimeoutError:
-                return f"nothing was heard of it for {SILENCE:g} s"
+                return f"nothing was heard of it for {SILENCE:g} s", True
             if not data:
-                return "it ended the connection"
+                return "it ended the connection", False
             try:
                 for message in receiver.feed(data):
                     self._hear(message)
             except ProtocolError as error:
-                return str(error)
+                return str(error), False
 
     def _hear(self, message: Any) -> None:
         match message:

@@ -145,7 +145,7 @@ def give_up(turn: Turn, envelope: Envelope) -> None:
     elif state.phase == "starting" or state.adopting or not _is_connected(state):
         turn.put_envelope(envelope, moving=turn.now + patience)
     else:
-        turn.put_envelope(envelope, moving=0.0)
+        turn.put_envelope(envelope, moving=0.0, trusted=0.0, distrusted=True)
         turn.want(away=tuple(sorted({*state.desired.away, envelope.host})))
         turn.given_up = (*turn.given_up, envelope.host)
         text = f"{envelope.host} could not be reached for {patience:g} s: its replicas move"

@@ -57,9 +57,16 @@ def _replica(state: State, replica: Replica) -> ReplicaReport:
 
 
 def _listeners(state: State) -> tuple[ListenerReport, ...]:
+    """Where users are served: an envelope holds no more what none of its replicas is to serve."""
+    served = {
+        (slot.host, name)
+        for slot in state.desired.slots.values()
+        for name in state.spec.groups[slot.group].listeners
+    }
     found = {
         (name, reachable(state, envelope.host, address))
         for envelope in state.envelopes.values()
         for name, address in envelope.listeners.items()
+        if (envelope.host, name) in served and not envelope.distrusted
     }
     return tuple(ListenerReport(name, address) for name, address in sorted(found))
