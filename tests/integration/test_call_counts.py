@@ -82,6 +82,13 @@ async def test_routed_calls_that_leave_a_process_that_hosts_the_callee_are_count
     assert len(left) == sum(answer.startswith("shop-2:") for answer in answers) > 0
 
 
+def test_there_are_never_more_errors_than_calls() -> None:
+    edge = Edge("Web", "Cart", "get")
+    edge.add(lambda: 70)
+    edge.errors += 2 * SAMPLED_EVERY  # both calls of the sample
+    assert edge.statistics().errors == 70
+
+
 def test_calls_that_left_are_the_remote_ones() -> None:
     edge = Edge("Web", "Cart", "get")
     edge.add(lambda: 5)

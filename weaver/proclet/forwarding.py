@@ -64,7 +64,7 @@ class Edge:
             component=self.callee,
             method=self.method,
             calls=calls,
-            errors=self.errors,
+            errors=min(self.errors, calls),  # of co-located calls an estimate: it may be too high
             remote=calls if self.remote else min(self.away, calls),
             histogram=tuple(self.histogram),
         )
