@@ -190,6 +190,29 @@ def test_a_release_is_held_as_long_as_it_runs(tmp_path: Path) -> None:
         fcntl.flock(file, fcntl.LOCK_EX)
 
 
+def test_a_release_that_is_only_looked_at_can_be_held(tmp_path: Path) -> None:
+    path, held = tmp_path / "run" / "e.sock", tmp_path / "running"
+    with held.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        envelope = start_envelope(path, "--hold", str(held))
+        descriptors = Path(f"/proc/{envelope.pid}/fd")
+        asyncio.run(eventually(lambda: held in [fd.resolve() for fd in descriptors.iterdir()]))
+    try:
+        asyncio.run(eventually(path.exists))
+    finally:
+        envelope.kill()
+        envelope.wait()
+
+
+def test_a_release_that_is_being_removed_is_refused(tmp_path: Path) -> None:
+    path, held = tmp_path / "run" / "e.sock", tmp_path / "running"
+    with held.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        done = run_envelope(path, "--hold", str(held))
+    assert done.returncode == 1
+    assert "the release cannot be held" in done.stderr
+
+
 def test_what_was_ended_leaves_nothing_and_is_not_begun_again(tmp_path: Path) -> None:
     path, ended = tmp_path / "run" / "e.sock", tmp_path / "ended" / "d1"
     envelope = start_envelope(path, "--ended", str(ended), "--daemon")

@@ -1,5 +1,6 @@
 """Releases on a host: current, good, list, prune. The program really runs."""
 
+import fcntl
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 from ssh_fakes import host_at, local, write_pex
 
 from weaver.deployers.ssh.deploy_lock import lock
-from weaver.deployers.ssh.host.running import hold, idle, is_running
+from weaver.deployers.ssh.host.running import idle, is_running
 from weaver.deployers.ssh.host_call import HostError, RemotePython
 from weaver.deployers.ssh.releases import make_current, prune, releases
 from weaver.deployers.ssh.upload import Parcel, plan, upload
@@ -31,6 +32,13 @@ def deployed(host: RemotePython, name: str, *, good: bool = True, app: str = "sh
 
 def folder(host: RemotePython, parcel: Parcel) -> Path:
     return local(host).home / ".weaver" / "releases" / parcel.build_id
+
+
+def hold(release: Path) -> int:
+    """As an envelope does."""
+    descriptor = os.open(release / "running", os.O_RDONLY | os.O_CREAT, 0o600)
+    fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    return descriptor
 
 
 @pytest.fixture
@@ -142,36 +150,26 @@ def test_prune_never_removes_a_release_that_runs(host: RemotePython, held: list[
     assert prune(host, "shop", keep=1).removed == (running.build_id,)
 
 
-def test_a_lock_that_a_process_has_inherited_counts(host: RemotePython, held: list[int]) -> None:
+def test_who_looks_whether_a_release_runs_disturbs_nobody(
+    host: RemotePython, held: list[int]
+) -> None:
     release = folder(host, deployed(host, "1"))
-    descriptor = hold(release)
-    reader, writer = os.pipe()
-    child = os.posix_spawn(
-        "/bin/cat",
-        ["cat"],
-        {},
-        file_actions=[(os.POSIX_SPAWN_DUP2, reader, 0), (os.POSIX_SPAWN_CLOSE, writer)],
-    )
-    os.close(descriptor)
-    os.close(reader)
-    try:
-        assert is_running(release)
-    finally:
-        os.close(writer)
-        os.waitpid(child, 0)
+    assert not is_running(release)
+    held.extend([hold(release), hold(release)])
+    assert is_running(release)
+    os.close(held.pop())
+    assert is_running(release)
+    os.close(held.pop())
     assert not is_running(release)
 
 
-def test_nothing_starts_from_a_release_that_is_being_removed(
-    host: RemotePython, tmp_path: Path
-) -> None:
-    from weaver.deployers.ssh.host.place import Fault
-
+def test_nothing_starts_from_a_release_that_is_being_removed(host: RemotePython) -> None:
     release = folder(host, deployed(host, "1"))
     with idle(release) as nothing_runs:
         assert nothing_runs
-        with pytest.raises(Fault, match="just being removed"):
-            hold(release)
+        descriptor = os.open(release / "running", os.O_RDONLY)
+        with pytest.raises(BlockingIOError), os.fdopen(descriptor) as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
 
 
 def test_chunks_of_another_application_stay(host: RemotePython) -> None:

@@ -12,6 +12,7 @@ import fcntl
 import gc
 import os
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from weaver.envelope.envelope import Envelope
 from weaver.envelope.epoch import epoch_file
 from weaver.envelope.lineage import inherit_orphans, name_process
 from weaver.errors import WeaverError
+
+HOLD_PATIENCE = 2.0  # seconds
 
 
 def main(argv: Sequence[str]) -> int:
@@ -71,7 +74,9 @@ def _hold(path: Path) -> None:
     """Lock the release that this runs from, so that nobody prunes it. Replicas inherit the lock."""
     try:
         lock = os.open(path, os.O_RDONLY | os.O_CREAT, 0o600)
-        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        until = time.monotonic() + HOLD_PATIENCE
+        while not _locked(lock, last=time.monotonic() > until):
+            time.sleep(0.02)
     except OSError as error:
         raise WeaverError(
             "the release cannot be held",
@@ -79,6 +84,17 @@ def _hold(path: Path) -> None:
             why=error.strerror or str(error),
             fix="it is being pruned, or its folder is not yours: deploy again",
         ) from error
+
+
+def _locked(lock: int, *, last: bool) -> bool:
+    """Whether it is locked now; who looks whether a release runs has the lock for a moment."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        if last:
+            raise
+        return False
+    return True
 
 
 def _daemonise(path: Path) -> int:

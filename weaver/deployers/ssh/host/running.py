@@ -1,7 +1,7 @@
 """Whether a process still runs from a release: told by a lock, never by a pid.
 
-The starter of a process opens the lock and lets it be inherited: it is held until the last of the
-processes has ended, however it did.
+An envelope holds it shared as long as it runs, however it ends; see `--hold` of the envelope. To
+look, the lock is taken for a moment: who wants to hold it tries again for a while.
 """
 
 from __future__ import annotations
@@ -12,29 +12,13 @@ import os
 from collections.abc import Generator
 from pathlib import Path
 
-from weaver.deployers.ssh.host.place import Fault
-
 _NAME = "running"
-
-
-def hold(release: Path) -> int:
-    """A descriptor for processes to inherit; while one of them has it, the release stays.
-
-    The caller closes its own.
-    """
-    descriptor = _lock(release, os.O_CREAT, fcntl.LOCK_SH)
-    if descriptor is None or not (release / _NAME).exists():  # it was moved while it was opened
-        if descriptor is not None:
-            os.close(descriptor)
-        raise Fault("busy", "the release is just being removed", str(release))
-    os.set_inheritable(descriptor, True)
-    return descriptor
 
 
 def is_running(release: Path) -> bool:
     """Whether anything runs from the release now."""
     try:
-        descriptor = _lock(release, 0, fcntl.LOCK_EX)
+        descriptor = _lock(release, 0)
     except FileNotFoundError:  # nothing ever has
         return False
     if descriptor is not None:
@@ -45,7 +29,7 @@ def is_running(release: Path) -> bool:
 @contextlib.contextmanager
 def idle(release: Path) -> Generator[bool, None, None]:
     """Whether nothing runs from the release; if so, nothing is started from it meanwhile."""
-    descriptor = _lock(release, os.O_CREAT, fcntl.LOCK_EX)
+    descriptor = _lock(release, os.O_CREAT)
     try:
         yield descriptor is not None
     finally:
@@ -53,11 +37,11 @@ def idle(release: Path) -> Generator[bool, None, None]:
             os.close(descriptor)
 
 
-def _lock(release: Path, create: int, kind: int) -> int | None:
+def _lock(release: Path, create: int) -> int | None:
     """A descriptor that has the lock, or None where others have it."""
     descriptor = os.open(str(release / _NAME), os.O_RDWR | create, 0o600)
     try:
-        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(descriptor)
         return None
