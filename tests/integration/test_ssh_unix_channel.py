@@ -149,6 +149,35 @@ async def test_a_frozen_host_does_not_block_the_loop(reached: tuple[SshHost, Con
     assert connection.alive
 
 
+async def test_many_links_and_commands_share_a_connection_that_allows_two_sessions() -> None:
+    kind = Kind(sshd=("MaxSessions 2",))
+    with running_hosts(kind) as operator:
+        host = operator.hosts[0]
+        with Client(environ=operator.environ).connect(host.listed) as connection:
+            async with contextlib.AsyncExitStack() as stack:
+                reached = host, connection
+                links = [
+                    await stack.enter_async_context(echo(reached, f"{n}.sock")) for n in range(15)
+                ]
+                for n, link in enumerate(links):
+                    link.send(b"%d" % n)
+                runs = [asyncio.to_thread(connection.run, "echo on", timeout=20) for _ in range(4)]
+                assert {done.stdout for done in await asyncio.gather(*runs)} == {b"on\n"}
+                for n, link in enumerate(links):
+                    assert await link.receive() == b"%d" % n
+
+
+async def test_a_bridge_leaves_a_session_for_commands() -> None:
+    with running_hosts(BRIDGED) as operator:
+        host = operator.hosts[0]
+        with Client(environ=operator.environ).connect(host.listed) as connection:
+            async with echo((host, connection)) as link:
+                done = await asyncio.to_thread(connection.run, "echo on", timeout=20)
+                assert done.stdout.endswith(b"on\n")
+                link.send(b"x")
+                assert await link.receive() == b"x"
+
+
 async def test_a_path_that_cannot_be_a_socket_is_named() -> None:
     with running_hosts(BRIDGED) as operator:
         host = operator.hosts[0]
@@ -187,10 +216,10 @@ async def test_a_host_that_neither_forwards_nor_has_python_says_what_to_do() -> 
 
 @contextlib.asynccontextmanager
 async def linked(
-    reached: tuple[SshHost, Connection], serve: Serve
+    reached: tuple[SshHost, Connection], serve: Serve, name: str = "e.sock"
 ) -> AsyncGenerator[ChannelLink, None]:
     host, connection = reached
-    path = host.runtime / "e.sock"
+    path = host.runtime / name
     served: dict[asyncio.StreamWriter, asyncio.Task[object] | None] = {}
 
     async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -212,7 +241,9 @@ async def linked(
 
 
 @contextlib.asynccontextmanager
-async def echo(reached: tuple[SshHost, Connection]) -> AsyncGenerator[ChannelLink, None]:
+async def echo(
+    reached: tuple[SshHost, Connection], name: str = "e.sock"
+) -> AsyncGenerator[ChannelLink, None]:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):
             while data := await reader.read(65536):
@@ -220,7 +251,7 @@ async def echo(reached: tuple[SshHost, Connection]) -> AsyncGenerator[ChannelLin
                 await writer.drain()
         writer.close()
 
-    async with linked(reached, serve) as link:
+    async with linked(reached, serve, name) as link:
         yield link
 
 
