@@ -21,7 +21,7 @@ from weaver.control.stream import encode
 from weaver.control.succession import Keep
 from weaver.deployers.deployer import Command, Deployer
 from weaver.deployers.envelope_link import EnvelopeLink
-from weaver.deployers.estate import Estate, encode_estate
+from weaver.deployers.estate import Estate, encode_estate, share_of
 from weaver.deployers.feed import Feed
 from weaver.deployers.journal import Journal
 from weaver.deployers.measured import Measured
@@ -206,10 +206,10 @@ class ControlLoop:
             estate = msgspec.structs.replace(
                 self._estate, desired=self.state.desired, epoch=self.epoch
             )
-            message = encode(Keep(encode_estate(estate)))
             for host in heirs:
                 if host in self._links:
-                    self._links[host].send(message)
+                    share = encode_estate(share_of(estate, host))
+                    self._links[host].send(encode(Keep(share)))
 
     def _forget_ended(self, before: State) -> None:
         """Incarnations of a replica that has gone, or whose envelope has, are counted anew."""

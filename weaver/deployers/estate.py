@@ -4,6 +4,7 @@ Decides what the next manager must know: what shall run, what has been decided s
 its epoch must be. It holds secrets: it travels on control sockets, and is never written to a file.
 """
 
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
@@ -28,6 +29,29 @@ class Estate(msgspec.Struct, frozen=True, kw_only=True):
     started: float = 0.0
     command: tuple[str, ...] = ()
     pythons: dict[str, str] = {}
+
+
+def share_of(estate: Estate, host: str) -> Estate:
+    """What this host may keep: of all private keys, only its own."""
+    hosts = {
+        name: spec if name == host else msgspec.structs.replace(spec, certificates=None)
+        for name, spec in estate.spec.hosts.items()
+    }
+    return msgspec.structs.replace(estate, spec=msgspec.structs.replace(estate.spec, hosts=hosts))
+
+
+def put_together(shares: Mapping[str, Estate]) -> Estate:
+    """The estate that the newest manager has left, from what each of some hosts has kept.
+
+    A host that is not among them has no certificates in it: its envelope still has its own.
+    """
+    newest = max(shares.values(), key=lambda share: share.epoch)
+    hosts = dict(newest.spec.hosts)
+    for name, share in shares.items():
+        own = share.spec.hosts.get(name)
+        if name in hosts and own is not None:
+            hosts[name] = msgspec.structs.replace(hosts[name], certificates=own.certificates)
+    return msgspec.structs.replace(newest, spec=msgspec.structs.replace(newest.spec, hosts=hosts))
 
 
 def encode_estate(estate: Estate) -> bytes:

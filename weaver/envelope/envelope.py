@@ -14,6 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from weaver.control.messages import (
+    Application,
     Attached,
     End,
     EnvelopeFailed,
@@ -194,8 +195,9 @@ class Envelope:
 
     def _obey_orders(self, orders: Orders) -> None:
         current = self._supervision.orders
-        if orders.application is None and current is not None:
-            orders = msgspec.structs.replace(orders, application=current.application)
+        if current is not None and current.application is not None:
+            application = _completed(orders.application, current.application)
+            orders = msgspec.structs.replace(orders, application=application)
         self._failed = None
         unwanted = self._supervision.apply(orders, self._loop.time())
         if self._supervision.orders is not orders:
@@ -363,3 +365,12 @@ class Envelope:
         level = "INFO" if stream == "stdout" else "WARNING"
         now = time.time()
         self.log([LogRecord(now, level, line, logger, stream=stream) for line in lines])
+
+
+def _completed(ordered: Application | None, current: Application) -> Application:
+    """What is ordered, with what a manager that has taken over may not have: this host's keys."""
+    if ordered is None:
+        return current
+    if ordered.certificates is None:
+        return msgspec.structs.replace(ordered, certificates=current.certificates)
+    return ordered

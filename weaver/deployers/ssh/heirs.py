@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from weaver.control.succession import Memo
-from weaver.deployers.estate import Estate, decode_estate
+from weaver.deployers.estate import Estate, decode_estate, put_together
 from weaver.deployers.recall import recall
 from weaver.deployers.ssh.connection import Connection
 from weaver.deployers.ssh.host_call import Call, RemotePython, call
@@ -45,7 +45,8 @@ async def _find(
     asked = [_ask(connections[name], pythons[name]) for name in names]
     answers = await asyncio.gather(*asked, return_exceptions=True)
     faults: dict[str, WeaverError] = {}
-    found: dict[str, Found] = {}
+    shares: dict[str, dict[str, Estate]] = {}
+    attended: dict[str, list[str]] = {}
     for name, answer in zip(names, answers, strict=True):
         if isinstance(answer, WeaverError):
             faults[name] = answer
@@ -53,7 +54,14 @@ async def _find(
             faults[name] = WeaverError(f"{name} cannot be asked", where=name, why=str(answer))
         else:
             for memo in answer:
-                _add(found, name, memo)
+                if memo.memo:  # else no manager has left anything yet: it was just started
+                    shares.setdefault(memo.deployment, {})[name] = decode_estate(memo.memo)
+                if memo.attended:
+                    attended.setdefault(memo.deployment, []).append(name)
+    found = {
+        deployment: Found(put_together(own), tuple(own), tuple(attended.get(deployment, ())))
+        for deployment, own in shares.items()
+    }
     return found, faults
 
 
@@ -72,17 +80,3 @@ async def _ask(connection: Connection, python: RemotePython) -> list[Memo]:
             if link is not None:
                 memos.append(await recall(link, connection.name))
     return memos
-
-
-def _add(found: dict[str, Found], host: str, memo: Memo) -> None:
-    if not memo.memo:
-        return  # no manager has ever left anything: it was just started
-    estate = decode_estate(memo.memo)
-    former = found.get(memo.deployment)
-    hosts = (*former.hosts, host) if former is not None else (host,)
-    attended = former.attended if former is not None else ()
-    if memo.attended:
-        attended = (*attended, host)
-    if former is not None and former.estate.epoch > estate.epoch:
-        estate = former.estate
-    found[memo.deployment] = Found(estate, hosts, attended)
