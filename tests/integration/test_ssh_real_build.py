@@ -1,5 +1,6 @@
 """A build as `weaver build` makes it, on a host: installed, and sent again after an edit."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -7,10 +8,13 @@ from pathlib import Path
 import pytest
 from ssh_fakes import host_at, local
 
+import weaver
 from weaver.deployers.ssh.host_call import RemotePython
 from weaver.deployers.ssh.releases import make_current, prune, releases
 from weaver.deployers.ssh.upload import Parcel, Uploaded, upload
+from weaver.packaging import build as build_module
 from weaver.packaging.build import build
+from weaver.packaging.imports import FirstParty
 
 FILES = {
     "weaver.toml": '[app]\nname = "tiny"\nentry = "tiny.main:Main"\n',
@@ -43,6 +47,9 @@ def test_a_real_build_is_installed_and_an_edit_sends_less_than_20_kb(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    runtime = shutil.copytree(Path(weaver.__file__).parent, tmp_path / "runtime" / "weaver")
+    snapshot = FirstParty("weaver", str(runtime.parent), str(runtime))
+    monkeypatch.setattr(build_module, "_weaver_itself", lambda: snapshot)  # edits of it are large
     for name, text in FILES.items():
         (tmp_path / "tiny" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "tiny" / name).write_text(text)
