@@ -20,6 +20,7 @@ from weaver.envelope.control_socket import private_directory
 from weaver.envelope.envelope import Envelope
 from weaver.envelope.epoch import epoch_file
 from weaver.envelope.lineage import inherit_orphans, name_process
+from weaver.envelope.open_files import raise_limit
 from weaver.errors import WeaverError
 
 HOLD_PATIENCE = 2.0  # seconds
@@ -53,6 +54,7 @@ def main(argv: Sequence[str]) -> int:
 async def _serve(path: Path, arguments: argparse.Namespace, ready: int | None) -> int:
     inherit_orphans()
     name_process("weaver-envelope")
+    raise_limit()
     envelope = Envelope(
         path,
         arguments.host,
@@ -141,6 +143,8 @@ def _clear(path: Path, ended: Path) -> None:
     if not ended.exists():
         return
     epoch_file(path).unlink(missing_ok=True)
+    for sock in path.parent.glob("*.sock"):  # of replicas that were killed
+        sock.unlink(missing_ok=True)
     with contextlib.suppress(OSError):
         if not _log_of(path).stat().st_size:
             _log_of(path).unlink()
