@@ -10,8 +10,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from multi_run_shop import PATIENCE, MultiRun, until
 from ssh_hosts import Operator, is_running
+
+from weaver.control.operator import DeploymentReport, GetEvents, History
+from weaver.deployers.manager_client import ask, ask_status
+from weaver.deployers.registry import Record
 
 
 class Deployed:
@@ -26,6 +31,7 @@ class Deployed:
         }
         self.env.pop("SSH_AUTH_SOCK", None)
         self.state = run.state
+        self.since = 0.0
         self._address = ""
 
     def elsewhere(self, folder: Path) -> "Deployed":
@@ -89,6 +95,51 @@ class Deployed:
             if group in {"", found["name"]}
             for replica in found["replicas"]
         ]
+
+    def report(self) -> DeploymentReport:
+        """What its manager says of it now. Raises Unreachable."""
+        return ask_status(self.record()).report
+
+    def record(self) -> Record:
+        """What this machine knows of it."""
+        paths = self.state.glob("weaver/deployments/till/*.json")
+        found = [msgspec.json.decode(path.read_bytes(), type=Record) for path in paths]
+        return max(found, key=lambda record: record.started)
+
+    def is_in_order(self, without: str = "") -> bool:
+        """Whether it is live with all its replicas, which are ready; but for those of a host."""
+        report = self.report()
+        return report.state == "live" and all(
+            len([r for r in own if r.state == "ready"]) == group.wanted
+            and {r.state for r in own} == {"ready"}
+            for group in report.groups
+            for own in [[r for r in group.replicas if r.host != without]]
+        )
+
+    def running(self) -> set[tuple[str, str, int]]:
+        """Its replicas: id, host and process."""
+        groups = self.report().groups
+        return {(r.id, r.host, r.pid) for group in groups for r in group.replicas}
+
+    def states_on(self, host: str) -> set[str]:
+        """The states of the replicas of a host."""
+        groups = self.report().groups
+        return {r.state for group in groups for r in group.replicas if r.host == host}
+
+    def hosts_of(self, name: str) -> list[str]:
+        """The hosts of a group's replicas."""
+        (found,) = [group for group in self.report().groups if group.name == name]
+        return [replica.host for replica in found.replicas]
+
+    def listeners(self) -> list[str]:
+        """The addresses that it is served at."""
+        return [listener.address for listener in self.report().listeners]
+
+    def events(self, kind: str) -> list[str]:
+        """What of this kind has happened since the time `since`."""
+        asked = ask(self.record(), GetEvents())
+        found = [e for answer in asked if isinstance(answer, History) for e in answer.events]
+        return [event.text for event in found if event.kind == kind and event.time > self.since]
 
     def managers(self) -> list[int]:
         """The processes of its managers that run, by what they have written of themselves."""

@@ -99,7 +99,8 @@ class SshHost:
     def launch(self) -> None:
         """Start sshd without waiting for it."""
         if not self.port:
-            self.port = free_port(self.address) if not self.prefix else 22
+            shared = self.address.startswith("127.")
+            self.port = free_port(self.address) if shared else 22
         (self.folder / "sshd_config").write_text(sshd_config(self))
         command = [*self.prefix, sshd_path(), "-D", "-e", "-f", str(self.folder / "sshd_config")]
         with (self.folder / "sshd.log").open("ab") as log:

@@ -127,7 +127,7 @@ def wait_live(record: registry.Record, *, follow: bool, as_json: bool) -> int:
             click.echo(f"listener {listener.name}: http://{listener.address}")
         click.echo(f"see also: weaver status {report.app} · weaver logs -f {report.app}")
     if follow:
-        _follow(record, as_json=as_json)
+        follow_logs(record, as_json=as_json)
     return 0
 
 
@@ -147,7 +147,8 @@ def _settled(record: registry.Record) -> "Status | None":
     return status
 
 
-def _follow(record: registry.Record, *, as_json: bool) -> None:
+def follow_logs(record: registry.Record, *, as_json: bool) -> None:
+    """Print the log as it grows, until the deployment ends or Ctrl-C."""
     from weaver.control.operator import GetLogs, LogFilter, Records
 
     for answer in ask(record, GetLogs(LogFilter(), follow=True), timeout=None):

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Final
 import click
 import msgspec
 
-from weaver.cli.detached import is_live, start_manager, wait_live
+from weaver.cli.detached import follow_logs, is_live, start_manager, wait_live
 from weaver.cli.host_table import HostTable
 from weaver.errors import UsageError, WeaverError
 
 if TYPE_CHECKING:
+    from weaver.deployers.registry import Record
     from weaver.deployers.ssh.inventory import Host
     from weaver.deployers.ssh.preflight.run import Preflight
     from weaver.deployers.ssh.preparation import Preparation
@@ -63,7 +64,11 @@ def deploy(config: Path | None, hosts: "Sequence[Host]", options: Options) -> in
     names = [host.name for host in hosts]
     table = HostTable(names, quiet=options.as_json)
     with Preparation(built.manifest.app, hosts, client, table) as work:
-        return _Deploy(built, work, table, options, passphrases).run()
+        steps = _Deploy(built, work, table, options, passphrases)
+        code = steps.run()
+    if steps.record is not None and options.follow:  # without the locks
+        follow_logs(steps.record, as_json=options.as_json)
+    return code
 
 
 class _Deploy:
@@ -82,6 +87,7 @@ class _Deploy:
         self.table = table
         self.options = options
         self.passphrases = passphrases
+        self.record: Record | None = None
 
     def run(self) -> int:
         """All of it; the exit code."""
@@ -97,13 +103,16 @@ class _Deploy:
         parcel = Parcel(self.built.manifest.app, self.built.path)
         if self.options.plan_only:
             return self._show_plan(parcel)
+        if not self.options.steal:
+            self.work.refuse_held()  # of all hosts before the first is locked
         revision = self.built.manifest.revision
         message = self.options.message or f"deploy {self.built.build_id[:12]} {revision}".strip()
         for host, holder in self.work.lock(message, steal=self.options.steal).items():
             click.echo(f"{host}: the lock was taken from {holder.owner}@{holder.host}", err=True)
         with self.table:
             sites = self.work.upload(parcel, most_failures=self.options.max_fail)
-        return self._start(sites)
+        self.record = self._start(sites)
+        return 0
 
     def _passed(self, examined: "Preflight") -> bool:
         """Whether the deploy may go on; what speaks against it is shown."""
@@ -175,7 +184,7 @@ class _Deploy:
         click.echo("nothing was changed: this was --plan")
         return 0
 
-    def _start(self, sites: "Mapping[str, Site]") -> int:
+    def _start(self, sites: "Mapping[str, Site]") -> "Record":
         from weaver.deployers.estate import Estate
         from weaver.deployers.manager_process import Task
         from weaver.manager.state import Desired
@@ -188,13 +197,13 @@ class _Deploy:
             record = start_manager(
                 MANAGER, Task(estate, sites=dict(sites), passphrases=dict(self.passphrases))
             )
-            code = wait_live(record, follow=self.options.follow, as_json=self.options.as_json)
+            wait_live(record, follow=False, as_json=self.options.as_json)
         except WeaverError as error:
             with contextlib.suppress(WeaverError):
                 self.work.finish(self.built.build_id, f"failed: {error.what}", good=False)
             raise
         self.work.finish(self.built.build_id, "live", good=True)
-        return code
+        return record
 
 
 def _places(spec: "Spec") -> dict[str, list[str]]:

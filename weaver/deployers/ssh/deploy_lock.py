@@ -59,6 +59,11 @@ def lock(
     return msgspec.convert(found["stolen"], Holder | None)
 
 
+def refuse_held(host: RemotePython, app: str) -> None:
+    """Raise HostError "locked" if anybody holds the lock, or Unreachable; nothing is written."""
+    call(host, [Call("deploy_lock", "refuse_held", {"app": app})])
+
+
 def renew(host: RemotePython, app: str, token: str) -> None:
     """Tell that the deploy goes on. Raises HostError "lock lost", and Unreachable."""
     call(host, [Call("deploy_lock", "renew", {"app": app, "token": token})])

@@ -57,6 +57,7 @@ class Preparation:
         self._connections: dict[str, Connection] = {}
         self._pythons: dict[str, RemotePython] = {}
         self._token = ""
+        self._locked: dict[str, RemotePython] = {}  # also those of hosts that were dropped since
         self._over = threading.Event()
         self._renewing: threading.Thread | None = None
         self._pool = ThreadPoolExecutor(min(AT_ONCE, len(hosts) or 1), "weaver-deploy")
@@ -128,6 +129,12 @@ class Preparation:
             if any(release.running for release in known)
         }
 
+    def refuse_held(self) -> None:
+        """Raise HostError "locked" where another deploy is at work; nothing is changed for that."""
+        self._each(
+            lambda python, _host: deploy_lock.refuse_held(python, self._app), list(self._pythons)
+        )
+
     def lock(self, message: str, *, steal: bool = False) -> dict[str, deploy_lock.Holder]:
         """Lock the application on all hosts, or on none; who lost a lock by `steal`, by host.
 
@@ -137,6 +144,7 @@ class Preparation:
 
         def take(python: RemotePython, host: str) -> deploy_lock.Holder | None:
             self._watch.step(host, "locking")
+            self._locked[host] = python
             return deploy_lock.lock(python, self._app, self._token, message, steal=steal)
 
         # In one order for everybody, so that of two deploys one gets all of them.
@@ -229,14 +237,10 @@ class Preparation:
                     return
 
     def _unlock(self) -> None:
-        if not self._token:
-            return
-        for name, connection in self._connections.items():
-            python = self._pythons.get(name)
-            if python is None or not connection.alive:
-                continue
-            with contextlib.suppress(WeaverError):
-                deploy_lock.unlock(python, self._app, self._token)
+        for host, python in self._locked.items():
+            if self._connections[host].alive:
+                with contextlib.suppress(WeaverError):
+                    deploy_lock.unlock(python, self._app, self._token)
 
 
 def unreachable(examined: Examined) -> bool:

@@ -63,6 +63,12 @@ def holder(place: Place, app: str) -> dict[str, Any] | None:
     return None if found is None else _shown(found)
 
 
+def refuse_held(place: Place, app: str) -> dict[str, Any]:
+    """Refuse if anybody holds the lock; nothing is written."""
+    check_free(place.app(app), "")
+    return {}
+
+
 def check_free(app: Path, token: str) -> None:
     """Refuse what may not happen during a deploy of somebody else."""
     found = read_json(app / "lock")
