@@ -15,7 +15,7 @@ from weaver.rpc.connection import Connection, State
 from weaver.rpc.handshake import Hello
 from weaver.rpc.limits import Limits
 from weaver.transport.listening import split
-from weaver.transport.stream import send_at_once
+from weaver.transport.stream import notice_loss, send_at_once
 from weaver.transport.tls import Identity
 
 _READ = 256 * 1024
@@ -146,6 +146,7 @@ def _connected(address: str, within: float) -> socket.socket:
     if not address.startswith("unix:"):
         sock = socket.create_connection(split(address), within)
         send_at_once(sock)
+        notice_loss(sock)
         return sock
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:

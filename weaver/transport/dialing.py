@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from weaver.errors import ListenerError
 from weaver.transport.listening import split
-from weaver.transport.stream import Driver, Stream, send_at_once
+from weaver.transport.stream import Driver, Stream, notice_loss, send_at_once
 from weaver.transport.tls import Identity
 
 
@@ -68,6 +68,7 @@ async def _connected(loop: asyncio.AbstractEventLoop, address: str) -> socket.so
     try:
         sock.setblocking(False)
         send_at_once(sock)
+        notice_loss(sock)
         await loop.sock_connect(sock, target)
     except BaseException:
         with contextlib.suppress(OSError):

@@ -7,6 +7,7 @@ It must not know what the bytes mean.
 
 import asyncio
 import socket
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol, cast
 
@@ -16,6 +17,11 @@ HIGH_WATER: Final = 64 * 1024
 """Bytes that the transport may hold before it asks the driver to pause.
 
 What it holds, small frames cannot overtake any more."""
+
+IDLE: Final = 3
+"""Seconds without a byte, after which the other machine is asked whether it is there."""
+LOST: Final = 6
+"""Seconds that it may owe an answer, or what was sent its acknowledgement."""
 
 
 class Driver(Protocol):
@@ -106,3 +112,16 @@ def send_at_once(sock: socket.socket) -> None:
     """Switch Nagle's delay off on a TCP socket; asyncio does so for some sockets only."""
     if sock.family in (socket.AF_INET, socket.AF_INET6):
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def notice_loss(sock: socket.socket) -> None:
+    """Let a TCP connection break when its other machine is gone, also while nothing is sent.
+
+    Calls on their way there fail then, and those that may be are tried at another replica; else
+    they would wait for their deadline. No effect on systems other than Linux.
+    """
+    if sock.family in (socket.AF_INET, socket.AF_INET6) and sys.platform == "linux":
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, IDLE)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 1)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, LOST * 1000)
