@@ -326,6 +326,18 @@ def test_a_gateway_that_fails_is_told_to_all(ssh_hosts: Operator) -> None:
     assert says_hello(client, ssh_hosts["beta"].listed)
 
 
+def test_a_gateway_that_comes_back_is_used_again(ssh_hosts: Operator) -> None:
+    ssh_hosts.write(["Host beta gamma", "  ProxyJump alpha"])
+    client = Client()
+    with client.connect(ssh_hosts["beta"].listed) as forgotten:
+        ssh_hosts["alpha"].stop()
+        with pytest.raises(Unreachable):
+            client.connect(ssh_hosts["gamma"].listed)
+        ssh_hosts["alpha"].start()
+        assert says_hello(client, ssh_hosts["gamma"].listed)
+        eventually(lambda: not forgotten.alive)
+
+
 def test_a_host_that_its_gateway_does_not_reach(ssh_hosts: Operator) -> None:
     ssh_hosts["beta"].stop()
     ssh_hosts.write(["Host beta", "  ProxyJump alpha"])

@@ -152,12 +152,14 @@ class _Gateway:
         self.users = 0
         self._lock = threading.Lock()
         self._connection: Connection | None = None
+        self._failures = 0
         self._fault: WeaverError | None = None
 
     def connection(self, connect: Callable[[], Connection]) -> Connection:
+        failures = self._failures
         with self._lock:
-            if self._fault is not None:  # those who waited meanwhile need not try again
-                raise self._fault
+            if self._fault is not None and self._failures > failures:
+                raise self._fault  # it failed while this thread waited for it
             if self._connection is not None and not self._connection.alive:
                 self._connection.close()
                 self._connection = None
@@ -166,6 +168,7 @@ class _Gateway:
                     self._connection = connect()
                 except WeaverError as fault:
                     self._fault = fault
+                    self._failures += 1
                     raise
             return self._connection
 
