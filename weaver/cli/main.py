@@ -33,7 +33,7 @@ COMMANDS = {
     "events": "Show what has happened to a deployment.",
     "history": "Show past and present deployments.",
     "scale": "Change how many replicas of a group run.",
-    "exec": "Run a command beside a replica, in the environment of the application.",
+    "exec": "Run a command beside a replica, in its environment.",
     "prune": "Remove old releases from hosts.",
     "attach": "Put a new manager in charge of a deployment that has lost its own.",
     "stop": "Stop a deployment in order.",

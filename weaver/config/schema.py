@@ -113,15 +113,15 @@ class SshTable(Table, frozen=True):
     """`[ssh]`: deploying to machines over SSH."""
 
     hosts: str | None = None
-    """File with one "user@host:port" per line, tags after the address, # comments."""
+    """File with the hosts to deploy to, relative to weaver.toml; what `--ssh` says wins."""
     on_manager_lost: ManagerLost = ManagerLost("continue")
     """What replicas do while no manager is reachable: "continue" or "stop after 10m"."""
     host_grace: Duration = Duration(60)
     """How long a host may be out of reach before its replicas are started on other hosts."""
     user: str | None = None
-    """User to log in as where the hosts file names none."""
+    """User to log in as where neither the hosts file nor ~/.ssh/config names one."""
     connect_timeout: Duration = Duration(10)
-    """How long connecting to one host may take."""
+    """How long each step of connecting to a host may take: TCP, its first word, its key."""
 
 
 class AbortTable(Table, frozen=True):

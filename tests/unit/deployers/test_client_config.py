@@ -48,6 +48,18 @@ def named(name: str, port: int | None = None, user: str = "", jump: str = "") ->
     return Host(name=name, host=name, port=port, user=user, jump=jump, where="hosts.txt:1")
 
 
+def test_the_default_user_is_the_last_word(folder: Path) -> None:
+    def user_of(name: str, user: str = "") -> str:
+        host = Host(name=name, host=name, user=user, default_user="fallback")
+        return resolved(folder, host).user
+
+    assert user_of("unnamed") == "fallback"
+    assert user_of("web") == "deploy"
+    assert user_of("web", "root") == "root"
+    host = Host(name="web", host="web", default_user="fallback")
+    assert resolved(folder, host).identity_files == (folder / "id_10.0.0.5_deploy",)
+
+
 def test_everything_of_a_host(folder: Path) -> None:
     config = resolved(folder, named("web"))
     assert (config.hostname, config.port, config.user) == ("10.0.0.5", 2222, "deploy")

@@ -4,13 +4,14 @@ from pathlib import Path
 
 import click
 
-from weaver.cli.hosts import accept_new_option, limit_option, ssh_option
+from weaver.cli.hosts import accept_new_option, here_option, hosts_of, limit_option, ssh_option
 from weaver.cli.target import json_option
 
 
 @click.command("deploy")
 @click.argument("config", required=False, type=click.Path(path_type=Path))
 @ssh_option
+@here_option
 @limit_option
 @accept_new_option
 @click.option("--plan", "plan_only", is_flag=True, help="Say what would change; change nothing.")
@@ -26,6 +27,7 @@ def command(
     *,
     config: Path | None,
     ssh: str | None,
+    here: bool,
     limit: str | None,
     accept_new: bool,
     plan_only: bool,
@@ -38,11 +40,12 @@ def command(
 ) -> int:
     """Build the application of CONFIG (./weaver.toml) if it changed, and deploy it.
 
-    It is deployed on this machine, or on the hosts of --ssh. Returns when the deployment is live,
-    which then goes on without this command; or when it has failed, with the reason and its last log
-    lines.
+    It is deployed on the hosts of --ssh, or else of `[ssh] hosts` in CONFIG, or else on this
+    machine. Returns when the deployment is live, which then goes on without this command; or when
+    it has failed, with the reason and its last log lines.
     """
-    if ssh is None:
+    hosts = hosts_of(ssh, limit, config=config, here=here, quiet=as_json)
+    if hosts is None:
         from weaver.cli.detached import deploy
         from weaver.errors import UsageError
 
@@ -50,7 +53,6 @@ def command(
             raise UsageError("this option is about hosts", fix="add --ssh hosts.txt")
         return deploy(config, follow=follow, as_json=as_json)
     from weaver.cli import ssh_deploy
-    from weaver.cli.hosts import hosts_of
 
     options = ssh_deploy.Options(
         accept_new=accept_new,
@@ -62,4 +64,4 @@ def command(
         follow=follow,
         as_json=as_json,
     )
-    return ssh_deploy.deploy(config, hosts_of(ssh, limit), options)
+    return ssh_deploy.deploy(config, hosts, options)

@@ -34,11 +34,12 @@ def command(
     """
     from weaver.errors import UsageError
 
-    if ssh is None:
+    hosts = hosts_of(ssh, limit, quiet=as_json)
+    if hosts is None:
         raise UsageError("prune is about hosts", fix="add --ssh hosts.txt")
     from weaver.cli.ssh_prune import prune
 
-    found = prune(app, hosts_of(ssh, limit), accept_new=accept_new, keep=keep, plan_only=plan_only)
+    found = prune(app, hosts, accept_new=accept_new, keep=keep, plan_only=plan_only)
     if as_json:
         click.echo(json.dumps(found.plain(), indent=2))
     else:

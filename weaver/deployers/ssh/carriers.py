@@ -52,7 +52,7 @@ class Direct:
         for family, kind, protocol, _, address in found:
             connection = socket.socket(family, kind, protocol)
             try:
-                _tune(connection)
+                _tune(connection, self._host.connect_timeout or CONNECT)
                 connection.connect(address)
             except OSError as error:
                 connection.close()
@@ -65,9 +65,9 @@ class Direct:
         """Nothing is held."""
 
 
-def _tune(connection: socket.socket) -> None:
+def _tune(connection: socket.socket, seconds: float) -> None:
     """Without this, paramiko leaves Nagle's algorithm on, which costs 40 ms for each command."""
-    connection.settimeout(CONNECT)
+    connection.settimeout(seconds)
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKNOWLEDGED)

@@ -182,4 +182,6 @@ def _hop(host: Host, jump: str) -> Host:
     *before, last = (hop.strip().removeprefix("ssh://") for hop in jump.split(","))
     (hop,) = inventory.parse_inline(last)
     where = host.where if host.where.startswith("jump of") else f"jump of {faults.place(host)}"
-    return msgspec.structs.replace(hop, jump=",".join(before), where=where)
+    return msgspec.structs.replace(
+        hop, jump=",".join(before), where=where, connect_timeout=host.connect_timeout
+    )

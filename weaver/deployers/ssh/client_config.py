@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, cast
@@ -56,13 +57,28 @@ def resolve(host: Host, environ: Mapping[str, str] | None = None) -> ClientConfi
             fix="name an ssh_config file, or unset it",
         )
     ssh = shutil.which("ssh")
-    found = _asked(ssh, host, file) if ssh else _read(host, file)
-    return _settings(host, found, environ)
+    if ssh is None:
+        return _settings(host, _read(host, file), environ)
+    if host.user or not host.default_user:
+        return _settings(host, _asked(ssh, host, file), environ)
+    with tempfile.NamedTemporaryFile("w", prefix="weaver-", suffix=".ssh_config") as below:
+        # `ssh -G` fills in a user where nobody has named one: the default must be the last word.
+        below.write(_with_default_user(host.default_user, file))
+        below.flush()
+        return _settings(host, _asked(ssh, host, file, below.name), environ)
 
 
-def _asked(ssh: str, host: Host, file: str) -> dict[str, list[str]]:
-    """What `ssh -G` prints, by lower-case keyword."""
-    command = [ssh, "-G", "-T", *(("-F", file) if file else ())]
+def _with_default_user(user: str, file: str) -> str:
+    """An ssh_config that says what the user's says, and then who logs in."""
+    own = [str(Path(file).absolute())] if file else ["~/.ssh/config", "/etc/ssh/ssh_config"]
+    included = "".join(f'Include "{path}"\n' for path in own)
+    return f"{included}Host *\n  User {user}\n"
+
+
+def _asked(ssh: str, host: Host, file: str, read: str = "") -> dict[str, list[str]]:
+    """What `ssh -G` prints, by lower-case keyword; it reads the file `read`, or else `file`."""
+    read = read or file
+    command = [ssh, "-G", "-T", *(("-F", read) if read else ())]
     command += ["-p", str(host.port)] if host.port else []
     command += ["-l", host.user] if host.user else []
     try:
@@ -132,7 +148,7 @@ def _settings(
 
     hostname = first("hostname").strip("[]") or host.host
     port = host.port or int(first("port") or 22)
-    user = host.user or first("user") or environ.get("USER", "root")
+    user = host.user or first("user") or host.default_user or environ.get("USER", "root")
     tokens = {"h": hostname, "n": host.host, "p": str(port), "r": user, "%": "%"}
     tokens |= {"d": str(Path.home()), "u": environ.get("USER", ""), "k": host.host}
     tokens["k"] = first("hostkeyalias") or tokens["k"]

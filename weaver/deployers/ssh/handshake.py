@@ -126,16 +126,17 @@ def _exchange(transport: Transport, host: Host, config: ClientConfig, trust: Tru
     options.ciphers = _preferring(_FAST_CIPHERS, options.ciphers)
     types = (_RSA_SIGNATURES if kind == "ssh-rsa" else (kind,) for kind in known.key_types)
     options.key_types = _preferring(itertools.chain.from_iterable(types), options.key_types)
-    transport.banner_timeout = transport.handshake_timeout = BANNER
+    patience = host.connect_timeout or BANNER
+    transport.banner_timeout = transport.handshake_timeout = patience
     transport.auth_timeout = AUTHENTICATION
     began = time.monotonic()
     try:
-        transport.start_client(timeout=2 * BANNER)
+        transport.start_client(timeout=2 * patience)
         shown = transport.get_remote_server_key()
     except (paramiko.SSHException, EOFError, OSError) as error:
         fault: BaseException = error
-        if time.monotonic() - began >= BANNER:
-            fault = TimeoutError(f"nothing came within {BANNER:g} s")
+        if time.monotonic() - began >= patience:
+            fault = TimeoutError(f"nothing came within {patience:g} s")
         problem = faults.negotiating(host, config, fault)
         if fault is error and isinstance(problem, Unreachable):
             raise Crowded(problem) from error

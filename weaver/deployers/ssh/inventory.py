@@ -50,6 +50,10 @@ class Host(msgspec.Struct, frozen=True, kw_only=True):
     """Where weaver keeps its files on the host; ~/.weaver if empty."""
     where: str = ""
     """File and line."""
+    default_user: str = ""
+    """Who to log in as where neither the line nor ~/.ssh/config says it: of weaver.toml."""
+    connect_timeout: float = 0.0
+    """Seconds for each step of connecting; those of carriers and handshake if 0: of weaver.toml."""
 
 
 def parse(text: str, source: str) -> tuple[Host, ...]:
