@@ -205,6 +205,7 @@ find_pythons() {
 main() {
   LC_ALL=C
   export LC_ALL
+  say # a line of its own, whatever the login has printed
   say "weaver-probe 1"
   say "clock $(date +%s.%N)"
   HOME=${HOME:-$(cd && pwd)}
