@@ -31,6 +31,14 @@ LINGER = 0.25
 KEEP_ALIVE = 75
 
 
+def prepare() -> None:
+    """Import what every server imports when it begins, before replicas are forked."""
+
+    async def nothing(_scope: object, _receive: object, _send: object) -> None: ...
+
+    Config(cast("Any", nothing), interface="asgi3", lifespan="off", log_config=None).load()
+
+
 class HttpServer:
     """An ASGI or WSGI application on a bound socket; `name` is the component's, for the log.
 

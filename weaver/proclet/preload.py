@@ -15,6 +15,7 @@ from weaver.config.load import load as load_config
 from weaver.config.load import load_mapping
 from weaver.control.messages import Application
 from weaver.proclet.definition import Definition, Elsewhere, define
+from weaver.proclet.http import prepare
 from weaver.proclet.importing import declared_roots, entry_of, import_name, make_importable
 
 
@@ -45,7 +46,10 @@ def load(application: Application) -> Preloaded:
         roots = [entry_of(import_name(name), name) for name in application.roots]
     else:
         roots = declared_roots(entry_of(import_name(application.target), application.target))
-    return Preloaded(define(roots, Elsewhere(application.fakes)), config, folder)
+    definition = define(roots, Elsewhere(application.fakes))
+    if any(component.fields_of("listener") for component in definition.graph.components.values()):
+        prepare()
+    return Preloaded(definition, config, folder)
 
 
 def _config(application: Application) -> Config:
