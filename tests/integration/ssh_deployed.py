@@ -22,7 +22,8 @@ from weaver.deployers.registry import Record
 class Deployed:
     """The machine of whoever deploys; its directories are those of a `MultiRun`."""
 
-    def __init__(self, project: Path, run: MultiRun, operator: Operator) -> None:
+    def __init__(self, project: Path, run: MultiRun, operator: Operator, app: str = "till") -> None:
+        self.app = app
         self.project = project
         self.operator = operator
         self.env = {
@@ -47,7 +48,7 @@ class Deployed:
 
     def attach(self, *options: str) -> subprocess.CompletedProcess[str]:
         """`weaver attach till --ssh hosts.txt`."""
-        return self.command("attach", "till", "--ssh", str(self.operator.hosts_txt), *options)
+        return self.command("attach", self.app, "--ssh", str(self.operator.hosts_txt), *options)
 
     def deploy(self, *options: str) -> subprocess.CompletedProcess[str]:
         """`weaver deploy --ssh hosts.txt`; returns when it has ended."""
@@ -81,7 +82,7 @@ class Deployed:
 
     def status(self) -> dict[str, Any]:
         """The deployment as `weaver status --json` has it."""
-        done = self.command("status", "till", "--json")
+        done = self.command("status", self.app, "--json")
         assert done.returncode == 0, done.stderr
         found: list[dict[str, Any]] = json.loads(done.stdout)
         assert len(found) == 1, done.stdout
@@ -102,7 +103,7 @@ class Deployed:
 
     def record(self) -> Record:
         """What this machine knows of it."""
-        paths = self.state.glob("weaver/deployments/till/*.json")
+        paths = self.state.glob(f"weaver/deployments/{self.app}/*.json")
         found = [msgspec.json.decode(path.read_bytes(), type=Record) for path in paths]
         return max(found, key=lambda record: record.started)
 
@@ -143,7 +144,7 @@ class Deployed:
 
     def managers(self) -> list[int]:
         """The processes of its managers that run, by what they have written of themselves."""
-        records = self.state.glob("weaver/deployments/till/*.json")
+        records = self.state.glob(f"weaver/deployments/{self.app}/*.json")
         pids = [int(json.loads(path.read_text())["pid"]) for path in records]
         return [pid for pid in pids if is_running(pid)]
 

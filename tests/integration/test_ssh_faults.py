@@ -6,8 +6,12 @@ namespaces where this user may make them, else addresses of loopback.
 
 import os
 import signal
+import socket
+import ssl
+import tempfile
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from multi_run_shop import multi_run, project_for_session, until
@@ -16,7 +20,10 @@ from ssh_hosts import Kind, Operator, running_hosts
 from ssh_network import Namespaces, namespaces
 from ssh_traffic import Traffic
 
+from weaver.control.operator import DeploymentReport
 from weaver.packaging.freeze import in_virtual_environment
+from weaver.rpc.connection import Connection
+from weaver.rpc.handshake import Hello
 
 pytestmark = [
     pytest.mark.skipif(
@@ -24,6 +31,7 @@ pytestmark = [
     ),
     pytest.mark.timeout(240),
 ]
+ALERT = 21  # the type of a record of TLS
 SETTINGS = {
     "WEAVER__GROUPS__FRONT__REPLICAS": "2",
     "WEAVER__LISTENERS__HTTP__ADDRESS": "0.0.0.0:0",
@@ -200,6 +208,42 @@ def test_a_link_that_is_down_for_long(
     assert traffic.failures == []
 
 
+def test_a_second_manager_and_a_second_deploy(shop: Deployed, hosts: Operator) -> None:
+    """Both refused, and nothing is changed for them."""
+    before = shop.running()
+    written = [sorted((host.home / ".weaver" / "apps").rglob("*")) for host in hosts.hosts]
+    with tempfile.TemporaryDirectory(prefix="wssh-", dir="/tmp") as folder:  # short, for sockets
+        other = shop.elsewhere(Path(folder))
+        with Traffic(shop.listeners()) as traffic:
+            deployed = other.deploy()
+            attached = other.attach()
+        assert not other.managers()
+    assert deployed.returncode == 2
+    assert "till runs on these hosts already" in deployed.stderr
+    assert "weaver attach till --ssh" in deployed.stderr
+    assert attached.returncode == 2
+    assert "till has a manager" in attached.stderr
+    assert "--steal" in attached.stderr
+    assert traffic.failures == []
+    assert shop.running() == before
+    after = [sorted((host.home / ".weaver" / "apps").rglob("*")) for host in hosts.hosts]
+    assert after == written
+
+
+def test_hosts_are_called_under_tls_only(shop: Deployed, hosts: Operator) -> None:
+    """Replicas listen at the address of their host, and answer nobody without a certificate."""
+    served = {int(address.rsplit(":", 1)[1]) for address in shop.listeners()}
+    for replica, name, pid in shop.running():
+        dialled = [at for at in listening(pid) if at[1] not in served]
+        assert [at[0] for at in dialled] == [hosts[name].address], replica
+        inside = next((hosts[name].home / ".weaver" / "run").rglob(f"{replica}-*.sock"))
+        hello = greeting(shop.report())
+        assert answers(connected(inside), hello)  # on the host itself
+        assert not answers(connected(dialled[0]), hello)
+        with pytest.raises(OSError, match=r"ALERT|certificate|reset|EOF"):
+            read_without_a_certificate(dialled[0])
+
+
 def test_stop_leaves_nothing(deployed: Deployed, hosts: Operator) -> None:
     until(deployed.is_in_order, 60)
     stopped = deployed.command("stop", "till")
@@ -209,6 +253,53 @@ def test_stop_leaves_nothing(deployed: Deployed, hosts: Operator) -> None:
         assert list((host.home / ".weaver" / "run").rglob("*")) == []
         assert list(host.runtime.rglob("*")) == []
     deployed.no_manager_is_left()
+
+
+def listening(pid: int) -> list[tuple[str, int]]:
+    """Where a process takes TCP connections, in its network."""
+    links = [str(path.readlink()) for path in Path(f"/proc/{pid}/fd").iterdir()]
+    rows = [row.split() for row in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]]
+    own = [row[1].split(":") for row in rows if row[3] == "0A" and f"socket:[{row[9]}]" in links]
+    return [(socket.inet_ntoa(bytes.fromhex(at)[::-1]), int(port, 16)) for at, port in own]
+
+
+def greeting(report: DeploymentReport) -> bytes:
+    """What a peer of the deployment says first where there is no TLS."""
+    hello = Hello(
+        deployment=report.deployment, build=report.version, methods=b"0" * 8, replica="test-1"
+    )
+    return b"".join(bytes(part) for part in Connection(hello).data_to_send())
+
+
+def connected(at: tuple[str, int] | Path) -> socket.socket:
+    if not isinstance(at, Path):
+        return socket.create_connection(at, 10)
+    sock = socket.socket(socket.AF_UNIX)
+    sock.settimeout(10)
+    sock.connect(str(at))
+    return sock
+
+
+def answers(sock: socket.socket, data: bytes) -> bool:
+    """Whether somebody answers this, with anything but a refusal by TLS itself."""
+    with sock:
+        try:
+            sock.sendall(data)
+            found = sock.recv(4096)
+        except ConnectionError:
+            return False
+    return bool(found) and found[0] != ALERT
+
+
+def read_without_a_certificate(at: tuple[str, int]) -> bytes:
+    """What a peer of another deployment reads. Raises OSError."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with socket.create_connection(at, 10) as sock, context.wrap_socket(sock) as wrapped:
+        found = wrapped.recv(4096)
+        if not found:
+            raise ConnectionResetError("reset, or closed")
+        return found
 
 
 def places(replicas: set[tuple[str, str, int]]) -> set[tuple[str, str]]:
