@@ -1,0 +1,98 @@
+"""What an ingress worker is told, and what it reports. Tagged maps as in `weaver.control.messages`.
+
+Decides the vocabulary. It must not know how a version is chosen, nor who decides the weights.
+"""
+
+import msgspec
+
+from weaver.control.messages import Message
+
+
+class Backend(msgspec.Struct, frozen=True):
+    """One replica that serves the listener; `address` is "unix:/path" or "host:port"."""
+
+    id: str
+    address: str
+
+
+class VersionShare(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One version: its share of the requests is `weight` of the sum of all weights."""
+
+    version: str
+    weight: int
+    backends: tuple[Backend, ...] = ()
+
+
+class Pinning(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What overrides the weights; each is off while its name is empty.
+
+    `cookie` names a cookie, signed with `secret`, that keeps a client in the version it was given.
+    `header` names a request header by which a client in one of the `trusted` networks (CIDR)
+    chooses its version. `key` names a header, or as "cookie:NAME" a cookie, whose value decides:
+    equal values meet one version while the weights stay.
+    """
+
+    cookie: str = ""
+    secret: bytes = b""
+    header: str = ""
+    key: str = ""
+    trusted: tuple[str, ...] = ()
+
+
+class Table(Message, frozen=True):
+    """Where requests go, from the next one on. An older `number` than the last is ignored."""
+
+    number: int
+    shares: tuple[VersionShare, ...] = ()
+    pinning: Pinning = Pinning()
+
+
+class Drain(Message, frozen=True):
+    """Stop accepting, finish what is in flight within `seconds`, and end."""
+
+    seconds: float = 30.0
+
+
+class Report(Message, frozen=True):
+    """Ask for `Counts` now."""
+
+
+class VersionCounts(msgspec.Struct, frozen=True):
+    """Requests of one version, since the worker started.
+
+    `errors` are answers of 500 and above and requests that failed; `aborted` those that the client
+    gave up. `histogram` is that of `weaver.telemetry.histogram`, from a request's head to the last
+    byte of its answer; tunnels are not in it.
+    """
+
+    version: str
+    requests: int = 0
+    errors: int = 0
+    aborted: int = 0
+    in_flight: int = 0
+    histogram: tuple[int, ...] = ()
+
+
+class Counts(Message, frozen=True):
+    """What a worker has counted under the table `number`."""
+
+    number: int
+    connections: int = 0
+    refused: int = 0
+    versions: tuple[VersionCounts, ...] = ()
+
+
+class Serving(Message, frozen=True):
+    """The worker accepts connections."""
+
+    pid: int
+
+
+class Drained(Message, frozen=True):
+    """Nothing is in flight any more; the worker ends. `cut` connections were closed early."""
+
+    cut: int = 0
+
+
+ToIngress = Table | Drain | Report
+FromIngress = Serving | Counts | Drained

@@ -1,0 +1,1 @@
+"""The reverse proxy of a listener: joins clients, versions and replicas."""

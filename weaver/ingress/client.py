@@ -1,0 +1,289 @@
+"""One connection of a client: cuts its bytes into requests and answers them in their order.
+
+Decides when a connection is read, how long its client may take, and how it ends without a reset
+that destroys an answer. It must not know where requests go.
+"""
+
+import asyncio
+from typing import Protocol, cast
+
+from weaver.ingress.exchange import Exchange
+from weaver.ingress.http import body, forwarding
+from weaver.ingress.http.forwarding import Origin
+from weaver.ingress.http.limits import Limits
+from weaver.ingress.http.refusal import Refusal
+from weaver.ingress.http.request import RequestHead, parse_request
+
+
+class Server(Protocol):
+    """What clients are connected to."""
+
+    limits: Limits
+    draining: bool
+
+    def admit(self, client: "ClientConnection") -> bool:
+        """Whether there is room for one more connection."""
+        ...
+
+    def left(self, client: "ClientConnection") -> None:
+        """It has ended."""
+        ...
+
+    def refused(self) -> None:
+        """A request was answered without any version."""
+        ...
+
+    def begin(self, client: "ClientConnection", head: RequestHead) -> Exchange:
+        """The exchange of a request. Raises `Refusal` (503)."""
+        ...
+
+
+class ClientConnection(asyncio.Protocol):
+    """Speaks HTTP/1.1 with one client."""
+
+    transport: asyncio.Transport
+
+    def __init__(self, server: Server, scheme: str) -> None:
+        self._server = server
+        self._limits = server.limits
+        self._loop = asyncio.get_running_loop()
+        self._scheme = scheme
+        self._buffer = b""
+        self._exchange: Exchange | None = None
+        self._body: body.Body | None = None
+        self._since = self._loop.time()  # of the request's first byte, or of the last answer's end
+        self._reading = True
+        self._held = False
+        self._unsent = 0
+        self._full_since: float | None = None
+        self._parsing = False
+        self._ending = False
+        self.origin = Origin("", scheme)
+
+    @property
+    def closing(self) -> bool:
+        """Whether this request is the last one."""
+        return self._server.draining
+
+    @property
+    def idle(self) -> bool:
+        """Whether no request is in flight, and none has begun to arrive."""
+        return self._exchange is None and not self._buffer and not self._ending
+
+    # What the transport tells.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The connection is open."""
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's is no subclass of it
+        peer = transport.get_extra_info("peername")
+        self.origin = Origin(peer[0] if isinstance(peer, tuple) else "", self._scheme)
+        if not self._server.admit(self):
+            self._refuse(Refusal(503, "there are too many connections"))
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes have come."""
+        if self._ending:
+            return
+        exchange = self._exchange
+        if exchange is None:
+            if not self._buffer:
+                self._since = self._loop.time()
+            self._buffer = self._buffer + data if self._buffer else data
+            self._next()
+        elif exchange.tunnel:
+            exchange.forward(data)
+        elif self._body is not None:
+            self._read_body(data)
+        else:
+            self._buffer += data
+            self._update_reading()
+
+    def eof_received(self) -> bool:
+        """The peer sends nothing more: the connection ends."""
+        return False  # as the replicas' own server: who closes does not want an answer
+
+    def connection_lost(self, _exc: Exception | None) -> None:
+        """The connection has ended."""
+        self._ending = True
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            exchange.abandon()
+        self._server.left(self)
+
+    def pause_writing(self) -> None:
+        """The peer reads slowly."""
+        self._full_since = self._loop.time()
+        self._unsent = self.transport.get_write_buffer_size()
+        if self._exchange is not None:
+            self._exchange.hold_answer(held=True)
+        self._update_reading()
+
+    def resume_writing(self) -> None:
+        """There is room again."""
+        self._full_since = None
+        if self._exchange is not None:
+            self._exchange.hold_answer(held=False)
+        self._update_reading()
+        self._next()
+
+    # Requests.
+
+    def _next(self) -> None:
+        """Begin the requests that have come, one after the other's answer."""
+        if self._parsing:
+            return
+        self._parsing = True
+        try:
+            while self._exchange is None and not self._ending and self._full_since is None:
+                if not self._begin():
+                    break
+        except Refusal as refusal:
+            self._refuse(refusal)
+        finally:
+            self._parsing = False
+        self._update_reading()
+
+    def _begin(self) -> bool:
+        """Begin one request; False if its head is not complete."""
+        data = self._buffer
+        if data.startswith(b"\r\n"):  # some clients end a body with it; one is ignored
+            data = data[2:]
+        end = data.find(b"\r\n\r\n") + 4
+        limit = self._limits.head_bytes
+        if end > limit or (end == 3 and len(data) > limit):
+            raise Refusal(431, f"the head of the request has more than {limit} bytes")
+        if end == 3:
+            return False
+        head = parse_request(data[:end])
+        self._buffer = b""
+        rest = data[end:]
+        if head.length:
+            self._body = body.ChunkedBody() if head.length < 0 else body.FixedBody(head.length)
+        self._exchange = exchange = self._server.begin(self, head)
+        exchange.start()
+        if self._body is not None and self._exchange is exchange:
+            if rest:
+                self._read_body(rest)
+        else:
+            self._buffer = rest
+        return True
+
+    def _read_body(self, data: bytes) -> None:
+        assert self._body is not None
+        assert self._exchange is not None
+        try:
+            payload, rest = self._body.feed(data)
+        except Refusal as refusal:
+            exchange, self._exchange = self._exchange, None
+            if exchange.broken():
+                self._refuse(refusal)
+            else:
+                self.cut()
+            return
+        complete = self._body.complete
+        if complete:
+            self._body = None
+            self._buffer = rest
+        if payload or complete:
+            self._exchange.asked(payload, complete=complete)
+        self._update_reading()
+
+    def _refuse(self, refusal: Refusal) -> None:
+        self._server.refused()
+        text = f"{refusal.status}: {refusal.what}" + (f" ({refusal.why})" if refusal.why else "")
+        self.write(forwarding.plain(refusal.status, text, close=True))
+        self.end()
+
+    # What the exchange asks for.
+
+    def write(self, data: bytes) -> None:
+        """Send bytes, unless the connection is ending."""
+        if not self._ending and not self.transport.is_closing():
+            self.transport.write(data)
+
+    def hold(self, *, held: bool) -> None:
+        """Whether to stop reading the request's body."""
+        self._held = held
+        self._update_reading()
+
+    def switched(self) -> None:
+        """The connection is a tunnel from now on."""
+        data, self._buffer = self._buffer, b""
+        if data and self._exchange is not None:
+            self._exchange.forward(data)
+        self._update_reading()
+
+    def finished(self, *, keep: bool) -> None:
+        """The answer is complete."""
+        self._exchange = None
+        self._held = False
+        self._since = self._loop.time()
+        if keep and self._body is None:
+            self._next()
+        else:
+            self.end()
+
+    def cut(self) -> None:
+        """End the connection after what was written, without the end of an answer."""
+        self._exchange = None
+        self._ending = True
+        self.transport.close()
+
+    def end(self) -> None:
+        """Tell the client that nothing follows, and read what it still sends, for a while."""
+        if self._ending:
+            return
+        self._ending = True
+        self._buffer = b""
+        self._body = None
+        self._since = self._loop.time()
+        if self.transport.is_closing():
+            return
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+            self._update_reading()
+        else:
+            self.transport.close()
+
+    def _update_reading(self) -> None:
+        """Read unless something stands against it."""
+        if self.transport.is_closing():
+            return
+        waiting = self._exchange is not None and self._body is None and not self._exchange.tunnel
+        full = waiting and len(self._buffer) > self._limits.pipelined_bytes
+        # Whoever does not take answers may not ask more; a tunnel has its two ways apart.
+        blocked = self._exchange is None and self._full_since is not None
+        reading = self._ending or not (self._held or full or blocked)
+        if reading != self._reading:
+            self._reading = reading
+            if reading:
+                self.transport.resume_reading()
+            else:
+                self.transport.pause_reading()
+
+    # Time.
+
+    def check(self, now: float) -> None:
+        """End what has taken too long."""
+        limits = self._limits
+        if self._ending:
+            if now - self._since > limits.linger_time and not self._unsent_shrinks():
+                self.transport.abort()
+        elif self._full_since is not None and not self._unsent_shrinks():
+            if now - self._full_since > limits.stall_time:
+                self.transport.abort()
+        elif self._exchange is not None:
+            self._exchange.check(now)
+        elif self._buffer:
+            if now - self._since > limits.header_time:
+                self._refuse(Refusal(408, "the head of the request did not come in time"))
+        elif now - self._since > limits.idle_time:
+            self.end()
+
+    def _unsent_shrinks(self) -> bool:
+        """Whether the client has taken bytes since the last time."""
+        before, self._unsent = self._unsent, self.transport.get_write_buffer_size()
+        shrinks = 0 < self._unsent < before
+        if shrinks and self._full_since is not None:
+            self._full_since = self._loop.time()
+        return shrinks

@@ -1,0 +1,59 @@
+"""What was asked of each version, and what became of it. Pure: durations are arguments."""
+
+from weaver.control.ingress import VersionCounts
+from weaver.telemetry.histogram import BUCKETS, bucket
+
+
+class VersionTally:
+    """The running sums of one version."""
+
+    __slots__ = ("aborted", "errors", "histogram", "in_flight", "requests")
+
+    def __init__(self) -> None:
+        self.requests = 0
+        self.errors = 0
+        self.aborted = 0
+        self.in_flight = 0
+        self.histogram = [0] * BUCKETS
+
+    def begin(self) -> None:
+        """A request was given to this version."""
+        self.requests += 1
+        self.in_flight += 1
+
+    def end(self, seconds: float, *, failed: bool) -> None:
+        """It was answered, or failed, after `seconds`."""
+        self.in_flight -= 1
+        self.errors += failed
+        self.histogram[bucket(int(seconds * 1e9))] += 1
+
+    def end_tunnel(self) -> None:
+        """What began as a request, and became a tunnel, has ended."""
+        self.in_flight -= 1
+
+    def abort(self) -> None:
+        """Its client gave up."""
+        self.in_flight -= 1
+        self.aborted += 1
+
+
+class Tallies:
+    """All versions that were ever asked; `refused` are requests that no version was given."""
+
+    def __init__(self) -> None:
+        self._tallies: dict[str, VersionTally] = {}
+        self.refused = 0
+
+    def of(self, version: str) -> VersionTally:
+        """The sums of `version`."""
+        tally = self._tallies.get(version)
+        if tally is None:
+            tally = self._tallies[version] = VersionTally()
+        return tally
+
+    def versions(self) -> tuple[VersionCounts, ...]:
+        """The sums as they are reported."""
+        return tuple(
+            VersionCounts(version, t.requests, t.errors, t.aborted, t.in_flight, tuple(t.histogram))
+            for version, t in self._tallies.items()
+        )

@@ -1,0 +1,63 @@
+"""Which replicas get no requests for now because they have just failed. Pure: time is an argument.
+
+A refused connection ejects at once, other failures the second time in a row. After 50 ms, doubling
+to 1 s, one request may try; its success reinstates. The last replica of a version is never out.
+"""
+
+from collections.abc import Collection, Sequence
+from typing import Final
+
+from weaver.control.ingress import Backend
+
+FIRST_PAUSE: Final = 0.05
+LONGEST_PAUSE: Final = 1.0
+TOLERATED: Final = 1
+
+
+class _Record:
+    __slots__ = ("failures", "pause", "until")
+
+    def __init__(self) -> None:
+        self.failures = 0
+        self.pause = 0.0
+        self.until = 0.0
+
+
+class Ejection:
+    """What is known of replicas that failed, by their id. Times in seconds of one clock."""
+
+    def __init__(self) -> None:
+        self._records: dict[str, _Record] = {}
+
+    def failed(self, backend: str, now: float, *, refused: bool) -> None:
+        """A request to `backend` failed; `refused` if it did not even connect."""
+        record = self._records.setdefault(backend, _Record())
+        record.failures += 1
+        if refused or record.pause or record.failures > TOLERATED:
+            record.pause = min(record.pause * 2 or FIRST_PAUSE, LONGEST_PAUSE)
+            record.until = now + record.pause
+
+    def succeeded(self, backend: str) -> None:
+        """`backend` has answered."""
+        self._records.pop(backend, None)
+
+    def out(self, backends: Sequence[Backend], now: float) -> Collection[str]:
+        """The ids of those that get no request now; never all of `backends`."""
+        if not self._records:
+            return ()
+        out = [b.id for b in backends if b.id in self._records and self._records[b.id].until > now]
+        if out and len(out) == len(backends):
+            first = min(out, key=lambda backend: self._records[backend].until)
+            out.remove(first)
+        return out
+
+    def tries(self, backend: str, now: float) -> None:
+        """A request goes to `backend`: if it is on probation, others wait for its outcome."""
+        record = self._records.get(backend)
+        if record is not None and record.pause:
+            record.until = max(record.until, now + record.pause)
+
+    def keep(self, backends: Collection[str]) -> None:
+        """Forget all but these."""
+        for gone in self._records.keys() - backends:
+            del self._records[gone]

@@ -1,0 +1,81 @@
+"""The head of a response: bytes in, one record out, or a refusal.
+
+This file decides how a response's body ends. It must not know what the client is told of it.
+"""
+
+import httptools
+import msgspec
+
+from weaver.ingress.http import rules
+from weaver.ingress.http.refusal import Refusal
+from weaver.ingress.http.rules import Headers
+
+CHUNKED = -1
+UNTIL_CLOSE = -2
+
+
+class ResponseHead(msgspec.Struct):
+    """What the head says. `length` is the body's size in bytes, `CHUNKED` or `UNTIL_CLOSE`.
+
+    `declared` is the Content-Length as sent, also where no body follows (HEAD, 304); None without.
+    """
+
+    status: int
+    reason: bytes
+    headers: Headers
+    lower: list[bytes]
+    length: int
+    declared: int | None
+    keep_alive: bool
+
+
+class _Collector:
+    __slots__ = ("headers", "reason")
+
+    def __init__(self) -> None:
+        self.headers: Headers = []
+        self.reason = b""
+
+    def on_status(self, reason: bytes) -> None:
+        self.reason += reason
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.headers.append((name, value.strip(b" \t")))
+
+
+def parse_response(head: bytes, method: bytes) -> ResponseHead:
+    """The response to a request of `method` whose head is `head`. Raises `Refusal` (502)."""
+    rules.check_response(head)
+    collected = _Collector()
+    parser = httptools.HttpResponseParser(collected)
+    try:
+        parser.feed_data(head)
+    except httptools.HttpParserUpgrade:
+        pass
+    except httptools.HttpParserError as error:
+        raise Refusal(502, "the response cannot be read", why=str(error)) from None
+    headers, status = collected.headers, parser.get_status_code()
+    lower = [name.lower() for name, _ in headers]
+    old = parser.get_http_version() == "1.0"
+    try:
+        is_chunked = rules.chunked(headers, lower, old=old)
+        declared = rules.content_length(headers, lower)
+    except Refusal as refusal:
+        raise Refusal(502, "the response is framed in two ways", why=refusal.what) from None
+    if method == b"HEAD" or status < 200 or status in {204, 304}:
+        length = 0
+    elif is_chunked:
+        length = CHUNKED
+    else:
+        length = UNTIL_CLOSE if declared is None else declared
+    return ResponseHead(
+        status=status,
+        reason=collected.reason,
+        headers=headers,
+        lower=lower,
+        length=length,
+        declared=declared,
+        keep_alive=not old
+        and length != UNTIL_CLOSE
+        and b"close" not in rules.tokens(headers, lower, b"connection"),
+    )

@@ -1,0 +1,174 @@
+"""Connections to replicas, and those of them that wait for the next request.
+
+Decides which idle connection is used again. It must not know what HTTP is: bytes that come while
+nobody has asked end the connection.
+"""
+
+import asyncio
+import select
+from typing import Final, Protocol, cast
+
+from weaver.transport.listening import split
+
+_UNIX: Final = "unix:"
+
+
+class User(Protocol):
+    """Whoever has asked something on a connection."""
+
+    def answered(self, data: bytes) -> None:
+        """The replica has sent bytes."""
+        ...
+
+    def replica_lost(self, error: Exception | None) -> None:
+        """The connection has ended; `error` is None if the replica closed it in order."""
+        ...
+
+    def replica_full(self, *, full: bool) -> None:
+        """Whether the replica reads more slowly than is written to it."""
+        ...
+
+
+class ReplicaConnection(asyncio.Protocol):
+    """One connection to a replica; `user` is None while it is idle."""
+
+    transport: asyncio.Transport
+
+    def __init__(self, pool: "Pool") -> None:
+        self._pool = pool
+        self.user: User | None = None
+        self.reused = False
+        self.idle_since = 0.0
+        self.open = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The connection is open."""
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's is no subclass of it
+        self.open = True
+        self._pool.opened(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes have come."""
+        if self.user is None:
+            self.close()  # nobody has asked: what follows could be taken for an answer
+        else:
+            self.user.answered(data)
+
+    def eof_received(self) -> bool:
+        """The peer sends nothing more: the connection ends."""
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection has ended."""
+        self.open = False
+        user, self.user = self.user, None
+        self._pool.lost(self)
+        if user is not None:
+            user.replica_lost(exc)
+
+    def pause_writing(self) -> None:
+        """The peer reads slowly."""
+        if self.user is not None:
+            self.user.replica_full(full=True)
+
+    def resume_writing(self) -> None:
+        """There is room again."""
+        if self.user is not None:
+            self.user.replica_full(full=False)
+
+    def write(self, data: bytes) -> None:
+        """Send bytes, unless the connection is ending."""
+        if not self.transport.is_closing():
+            self.transport.write(data)
+
+    def close(self) -> None:
+        """End the connection; its user hears nothing more."""
+        self.user = None
+        self._pool.lost(self)
+        self.transport.abort()
+
+    def finish(self) -> None:
+        """End the connection after what was written has left; its user hears nothing more."""
+        self.user = None
+        self.transport.close()
+
+    def is_stale(self) -> bool:
+        """Whether there is something to read on this idle connection: its end, most likely."""
+        poll = select.poll()
+        poll.register(self.transport.get_extra_info("socket").fileno(), select.POLLIN)
+        return bool(poll.poll(0))
+
+
+class Pool:
+    """The connections to one address, "unix:/path" or "host:port"."""
+
+    def __init__(self, address: str, keep: int) -> None:
+        self._address = address
+        self._keep = keep
+        self._idle: list[ReplicaConnection] = []
+        self._all: set[ReplicaConnection] = set()
+        self._closed = False
+
+    async def connect(self) -> ReplicaConnection:
+        """A new connection. Raises OSError."""
+        loop = asyncio.get_running_loop()
+        if self._address.startswith(_UNIX):
+            path = self._address.removeprefix(_UNIX)
+            _, made = await loop.create_unix_connection(lambda: ReplicaConnection(self), path)
+        else:
+            host, port = split(self._address)
+            _, made = await loop.create_connection(lambda: ReplicaConnection(self), host, port)
+        return made
+
+    def take(self, *, surely: bool) -> ReplicaConnection | None:
+        """The idle connection that was used last; with `surely`, one that is open this moment."""
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.transport.is_closing() or (surely and connection.is_stale()):
+                connection.close()
+                continue
+            connection.reused = True
+            return connection
+        return None
+
+    def give(self, connection: ReplicaConnection, now: float) -> None:
+        """Keep a connection whose last answer is complete."""
+        connection.user = None
+        if self._closed or connection.transport.is_closing() or len(self._idle) >= self._keep:
+            connection.close()
+            return
+        connection.transport.resume_reading()
+        connection.idle_since = now
+        self._idle.append(connection)
+
+    def opened(self, connection: ReplicaConnection) -> None:
+        """Watch over `connection`, which has been made."""
+        self._all.add(connection)
+
+    def lost(self, connection: ReplicaConnection) -> None:
+        """Forget `connection`, which has ended."""
+        self._all.discard(connection)
+        if connection in self._idle:
+            self._idle.remove(connection)
+
+    def expire(self, before: float) -> None:
+        """Close what has been idle since `before`."""
+        for connection in [c for c in self._idle if c.idle_since < before]:
+            connection.close()
+
+    def retire(self) -> None:
+        """Close what is idle, now and from now on; requests in flight go on."""
+        self._closed = True
+        for connection in self._idle.copy():
+            connection.close()
+
+    def abort(self) -> None:
+        """Close all connections at once."""
+        self._closed = True
+        for connection in self._all.copy():
+            connection.close()
+
+    @property
+    def unused(self) -> bool:
+        """Whether it has no connection."""
+        return not self._all
