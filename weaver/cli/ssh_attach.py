@@ -36,18 +36,29 @@ def attach_over_ssh(
         wanted = _chosen(app, found.values())
         for host in examined.failed:
             click.echo(f"warning: {host.host}: {host.findings[0].what}", err=True)
-    estate = wanted.estate
-    name = estate.spec.application.app
-    if wanted.attended and not steal:
-        raise UsageError(
-            f"{name} has a manager",
-            where=", ".join(wanted.attended),
-            why="it is attached to the envelopes there now",
-            fix="let that one act: `weaver status` on its machine; or take over with --steal",
+        estate = wanted.estate
+        if wanted.attended and not steal:
+            raise _attended(wanted)
+        sites = _sites(estate.pythons, hosts)
+        record = start_manager(MANAGER, Task(estate, sites=sites, passphrases=passphrases))
+        application = estate.spec.application
+        work.note(
+            application.app,
+            "attach",
+            list(sites),
+            build_id=application.version,
+            result="its manager was replaced" if wanted.attended else "it has a manager again",
         )
-    sites = _sites(estate.pythons, hosts)
-    record = start_manager(MANAGER, Task(estate, sites=sites, passphrases=passphrases))
     return wait_live(record, follow=False, as_json=as_json)
+
+
+def _attended(found: "Found") -> UsageError:
+    return UsageError(
+        f"{found.estate.spec.application.app} has a manager",
+        where=", ".join(found.attended),
+        why="it is attached to the envelopes there now",
+        fix="let that one act: `weaver status` on its machine; or take over with --steal",
+    )
 
 
 def _chosen(app: str | None, found: "Iterable[Found]") -> "Found":

@@ -15,6 +15,7 @@ import click
 import msgspec
 
 from weaver.cli.detached import follow_logs, is_live, start_manager, wait_live
+from weaver.cli.failed_hosts import FAILED, only_failed, remember
 from weaver.cli.host_table import HostTable
 from weaver.errors import UsageError, WeaverError
 
@@ -39,6 +40,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     plan_only: bool = False
     skip_unreachable: bool = False
     max_fail: int = 0
+    batch: int = 16
+    only_failed: bool = False
     steal: bool = False
     message: str = ""
     follow: bool = False
@@ -58,14 +61,21 @@ def deploy(config: Path | None, hosts: "Sequence[Host]", options: Options) -> in
 
     ask, passphrases = passphrases_of()
     built = build(config, progress=say)
-    if not options.plan_only and is_live(built):
+    app = built.manifest.app
+    if options.only_failed:
+        hosts = only_failed(app, hosts)
+    elif not options.plan_only and is_live(built):
         return 0
     client = Client(accept_new=options.accept_new, ask=ask)
     names = [host.name for host in hosts]
     table = HostTable(names, quiet=options.as_json)
-    with Preparation(built.manifest.app, hosts, client, table) as work:
+    with Preparation(app, hosts, client, table, at_once=options.batch) as work:
         steps = _Deploy(built, work, table, options, passphrases)
-        code = steps.run()
+        try:
+            code = steps.run()
+        finally:
+            if not options.plan_only:
+                remember(app, names, steps.failed)
     if steps.record is not None and options.follow:  # without the locks
         follow_logs(steps.record, as_json=options.as_json)
     return code
@@ -88,6 +98,7 @@ class _Deploy:
         self.options = options
         self.passphrases = passphrases
         self.record: Record | None = None
+        self.failed: dict[str, str] = {}
 
     def run(self) -> int:
         """All of it; the exit code."""
@@ -98,8 +109,9 @@ class _Deploy:
             examined = self.work.examine(needs_of(self.built.path))
         if not self._passed(examined):
             return 1
-        self._spec({})  # whether it can be placed, before anything is changed
-        self._refuse_second()
+        if not self.options.only_failed:
+            self._spec({})  # whether it can be placed, before anything is changed
+            self._refuse_second()
         parcel = Parcel(self.built.manifest.app, self.built.path)
         if self.options.plan_only:
             return self._show_plan(parcel)
@@ -109,9 +121,15 @@ class _Deploy:
         message = self.options.message or f"deploy {self.built.build_id[:12]} {revision}".strip()
         for host, holder in self.work.lock(message, steal=self.options.steal).items():
             click.echo(f"{host}: the lock was taken from {holder.owner}@{holder.host}", err=True)
-        with self.table:
-            sites = self.work.upload(parcel, most_failures=self.options.max_fail)
+        try:
+            with self.table:
+                sites = self.work.upload(parcel, most_failures=self.options.max_fail)
+        finally:
+            self.failed = {host: error.what for host, error in self.work.faults.items()}
+        if self.options.only_failed:
+            return self._brought(sites)
         self.record = self._start(sites)
+        self._tell_missing()
         return 0
 
     def _passed(self, examined: "Preflight") -> bool:
@@ -123,11 +141,33 @@ class _Deploy:
             for host in examined.failed:
                 if unreachable(host):
                     self.work.drop(host.host, host.fault)
+        self.failed = {host.host: host.fault.what for host in examined.failed}
         failed = [host for host in examined.failed if host.host in self.work.hosts]
         if not failed and self.work.hosts:
             return True
         show(examined.hosts, [], as_json=self.options.as_json)
         return False
+
+    def _brought(self, sites: "Mapping[str, Site]") -> int:
+        """Tell that hosts which had failed have the release now, and how they take part."""
+        build_id, app = self.built.build_id, self.built.manifest.app
+        self.work.note(app, "upload", list(sites), build_id=build_id, result="installed")
+        if self.options.as_json:
+            plain = {"app": app, "version": build_id, "hosts": [*sites], "failed": self.failed}
+            click.echo(json.dumps(plain, indent=2))
+        else:
+            click.echo(f"{app} {build_id[:12]} is installed on {', '.join(sites)}")
+            click.echo(_to_take_part(app))
+        return 1 if self.failed else 0
+
+    def _tell_missing(self) -> None:
+        """Which hosts have no part in what is live, and how they get one."""
+        for host, what in self.failed.items():
+            click.echo(f"not on {host}: {what}", err=True)
+        if self.failed:
+            fix = f"weaver deploy --ssh HOSTS --limit {FAILED}"
+            click.echo(f"to try only these again: {fix}", err=True)
+            click.echo(_to_take_part(self.built.manifest.app), err=True)
 
     def _spec(self, sites: "Mapping[str, Site]") -> "Spec":
         from weaver.deployers.forwarded import forwarded
@@ -204,6 +244,10 @@ class _Deploy:
             raise
         self.work.finish(self.built.build_id, "live", good=True)
         return record
+
+
+def _to_take_part(app: str) -> str:
+    return f"hosts are added when it is started anew: weaver stop {app}, then weaver deploy"
 
 
 def _places(spec: "Spec") -> dict[str, list[str]]:

@@ -52,15 +52,12 @@ def prune(
     """Prune all hosts side by side; one that fails hides nothing of the others."""
     from weaver.cli.hosts import passphrases_of
     from weaver.deployers.ssh.client import Client
-    from weaver.deployers.ssh.preflight.needs import Needs
     from weaver.deployers.ssh.preparation import Preparation
 
     ask, _ = passphrases_of()
     client = Client(accept_new=accept_new, ask=ask)
     table = HostTable([host.name for host in hosts], quiet=True)
     with Preparation(app or "", hosts, client, table) as work:
-        for examined in work.examine(Needs()).hosts:
-            if examined.python is None:
-                work.drop(examined.host, examined.fault)
+        work.examine_briefly()
         pruned = work.prune(app, keep=keep, only_tell=plan_only)
         return Found(plan_only, pruned, dict(work.faults))

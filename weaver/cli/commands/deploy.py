@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from weaver.cli.failed_hosts import FAILED
 from weaver.cli.hosts import accept_new_option, here_option, hosts_of, limit_option, ssh_option
 from weaver.cli.target import json_option
 
@@ -19,6 +20,13 @@ from weaver.cli.target import json_option
 @click.option(
     "--max-fail", metavar="N", type=click.IntRange(0), default=0, help="Hosts that may fail."
 )
+@click.option(
+    "--batch",
+    metavar="N",
+    type=click.IntRange(1),
+    default=16,
+    help="Hosts that upload and install at the same time; 16.",
+)
 @click.option("--steal", is_flag=True, help="Take the deploy lock from whoever holds it.")
 @click.option("--message", "-m", metavar="TEXT", default="", help="What others read at the lock.")
 @click.option("--follow", is_flag=True, help="Go on with the log once it is live; Ctrl-C leaves.")
@@ -33,6 +41,7 @@ def command(
     plan_only: bool,
     skip_unreachable: bool,
     max_fail: int,
+    batch: int,
     steal: bool,
     message: str,
     follow: bool,
@@ -42,14 +51,18 @@ def command(
 
     It is deployed on the hosts of --ssh, or else of `[ssh] hosts` in CONFIG, or else on this
     machine. Returns when the deployment is live, which then goes on without this command; or when
-    it has failed, with the reason and its last log lines.
+    it has failed, with the reason and its last log lines. `--limit @failed` brings the release to
+    those hosts only that a deploy has failed on, and starts nothing.
     """
+    only_failed = limit == FAILED
+    limit = None if only_failed else limit
     hosts = hosts_of(ssh, limit, config=config, here=here, quiet=as_json)
     if hosts is None:
         from weaver.cli.detached import deploy
         from weaver.errors import UsageError
 
-        if limit or accept_new or plan_only or skip_unreachable or max_fail or steal or message:
+        changed = limit or only_failed or accept_new or plan_only or skip_unreachable
+        if changed or max_fail or steal or message:
             raise UsageError("this option is about hosts", fix="add --ssh hosts.txt")
         return deploy(config, follow=follow, as_json=as_json)
     from weaver.cli import ssh_deploy
@@ -59,6 +72,8 @@ def command(
         plan_only=plan_only,
         skip_unreachable=skip_unreachable,
         max_fail=max_fail,
+        batch=batch,
+        only_failed=only_failed,
         steal=steal,
         message=message,
         follow=follow,

@@ -6,14 +6,43 @@ import time
 import click
 
 from weaver.cli.deployment import app_argument
+from weaver.cli.hosts import accept_new_option, hosts_of, limit_option, ssh_option
 from weaver.cli.target import json_option
 
 
 @click.command("history")
 @app_argument
+@ssh_option
+@limit_option
+@accept_new_option
 @json_option
-def command(*, app: str | None, as_json: bool) -> None:
-    """Show the deployments of APP on this machine, past and present, newest last."""
+def command(
+    *, app: str | None, ssh: str | None, limit: str | None, accept_new: bool, as_json: bool
+) -> int:
+    """Show the deployments of APP on this machine, past and present, newest last.
+
+    With --ssh, what was done to APP on those hosts: when, by whom, with which build and result.
+    """
+    if ssh is None:
+        _show_deployments(app, as_json=as_json)
+        return 0
+    from weaver.cli.ssh_history import audits
+    from weaver.errors import UsageError
+
+    if app is None:
+        raise UsageError("the history of hosts is that of an application", fix="name it")
+    found = audits(app, hosts_of(ssh, limit) or (), accept_new=accept_new)
+    if as_json:
+        click.echo(json.dumps(found.plain(), indent=2))
+    else:
+        for line in found.lines():
+            click.echo(line)
+        for host, error in found.faults.items():
+            click.echo(f"{host}: failed: {error.what}", err=True)
+    return 1 if found.faults else 0
+
+
+def _show_deployments(app: str | None, *, as_json: bool) -> None:
     import msgspec
 
     from weaver.deployers import registry

@@ -43,12 +43,20 @@ class Watch(Protocol):
 
 
 class Preparation:
-    """A deploy of one application to hosts; use it as a context manager.
+    """A deploy of one application to hosts, `at_once` of them at a time; a context manager.
 
     `faults` are those of hosts that take no part any more.
     """
 
-    def __init__(self, app: str, hosts: Sequence[Host], client: Client, watch: Watch) -> None:
+    def __init__(
+        self,
+        app: str,
+        hosts: Sequence[Host],
+        client: Client,
+        watch: Watch,
+        *,
+        at_once: int = AT_ONCE,
+    ) -> None:
         self.hosts = {host.name: host for host in hosts}
         self.faults: dict[str, WeaverError] = {}
         self._app = app
@@ -60,7 +68,7 @@ class Preparation:
         self._locked: dict[str, RemotePython] = {}  # also those of hosts that were dropped since
         self._over = threading.Event()
         self._renewing: threading.Thread | None = None
-        self._pool = ThreadPoolExecutor(min(AT_ONCE, len(hosts) or 1), "weaver-deploy")
+        self._pool = ThreadPoolExecutor(min(at_once, len(hosts) or 1), "weaver-deploy")
 
     def __enter__(self) -> Self:
         return self
@@ -103,6 +111,12 @@ class Preparation:
                     self.hosts[examined.host].directory,
                 )
         return found
+
+    def examine_briefly(self) -> None:
+        """Find Python on all hosts; those that have none, or do not answer, are dropped."""
+        for examined in self.examine(Needs()).hosts:
+            if examined.python is None:
+                self.drop(examined.host, examined.fault)
 
     def deployments(self) -> dict[str, heirs.Found]:
         """What runs on the hosts, and what its managers have left; drops those that do not say."""
@@ -193,6 +207,25 @@ class Preparation:
 
         self._each(note, list(self._pythons), len(self._pythons))
 
+    def note(
+        self, app: str, what: str, hosts: Sequence[str], *, build_id: str, result: str
+    ) -> None:
+        """Write a line of the audit log of these hosts, where that can be."""
+
+        def write(python: RemotePython, _host: str) -> None:
+            deploy_lock.record(python, app, what, build_id=build_id, result=result)
+
+        known = [host for host in hosts if host in self._pythons]
+        self._each(write, known, len(self.faults) + len(known))
+
+    def audits(self, app: str, most: int) -> dict[str, tuple[deploy_lock.Entry, ...]]:
+        """The last entries of the audit log of each host, the oldest first."""
+        return self._each(
+            lambda python, _host: deploy_lock.audit(python, app, most),
+            list(self._pythons),
+            len(self.faults) + len(self._pythons),
+        )
+
     def prune(
         self, app: str | None, *, keep: int, only_tell: bool
     ) -> dict[str, dict[str, releases.Pruned]]:
@@ -200,10 +233,15 @@ class Preparation:
 
         def remove(python: RemotePython, _host: str) -> dict[str, releases.Pruned]:
             kept = {release.app for release in releases.releases(python, app or "")}
-            return {
+            found = {
                 name: releases.prune(python, name, keep=keep, only_tell=only_tell)
                 for name in sorted(kept)
             }
+            for name, pruned in found.items():
+                if pruned.removed and not only_tell:
+                    gone = f"removed {len(pruned.removed)}"
+                    deploy_lock.record(python, name, "prune", result=gone)
+            return found
 
         return self._each(remove, list(self._pythons), len(self.hosts))
 
