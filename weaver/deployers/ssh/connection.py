@@ -70,6 +70,11 @@ class Connection:
         return self._transport.learned
 
     @property
+    def transport(self) -> paramiko.Transport:
+        """The connection below, for what speaks SSH itself."""
+        return self._transport
+
+    @property
     def alive(self) -> bool:
         """Whether nothing is known to have ended the connection."""
         return self._transport.is_active()

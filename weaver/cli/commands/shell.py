@@ -1,0 +1,29 @@
+"""`weaver shell`."""
+
+import click
+
+from weaver.cli.hosts import accept_new_option, hosts_of, ssh_option
+
+
+@click.command("shell")
+@click.argument("app")
+@click.argument("host")
+@ssh_option
+@accept_new_option
+def command(*, app: str, host: str, ssh: str | None, accept_new: bool) -> int:
+    """Open a shell on HOST, in the current release of APP: its Python is first on PATH.
+
+    HOST is one of --ssh. Nothing of the application's secrets is set; `weaver exec` runs single
+    commands with them.
+    """
+    from weaver.cli.hosts import passphrases_of
+    from weaver.deployers.ssh.client import Client
+    from weaver.deployers.ssh.terminal import interact, shell_command
+    from weaver.errors import UsageError
+
+    hosts = hosts_of(ssh, host)
+    if not hosts or len(hosts) != 1:
+        raise UsageError("a shell is opened on one host", fix="name one of --ssh hosts.txt")
+    ask, _ = passphrases_of()
+    with Client(accept_new=accept_new, ask=ask).connect(hosts[0]) as connection:
+        return interact(connection, shell_command(app, hosts[0].directory))
