@@ -5,7 +5,7 @@ Decides the vocabulary. It must not know how a version is chosen, nor who decide
 
 import msgspec
 
-from weaver.control.messages import Message
+from weaver.control.messages import Fault, Message
 
 
 class Backend(msgspec.Struct, frozen=True):
@@ -57,6 +57,10 @@ class Report(Message, frozen=True):
     """Ask for `Counts` now."""
 
 
+class ReloadCertificate(Message, frozen=True):
+    """Read certificate and key of TLS again, for connections from now on."""
+
+
 class VersionCounts(msgspec.Struct, frozen=True):
     """Requests of one version, since the worker started.
 
@@ -88,11 +92,17 @@ class Serving(Message, frozen=True):
     pid: int
 
 
+class NotTaken(Message, frozen=True):
+    """What was sent is of no use; the worker goes on as before."""
+
+    fault: Fault
+
+
 class Drained(Message, frozen=True):
     """Nothing is in flight any more; the worker ends. `cut` connections were closed early."""
 
     cut: int = 0
 
 
-ToIngress = Table | Drain | Report
-FromIngress = Serving | Counts | Drained
+ToIngress = Table | Drain | Report | ReloadCertificate
+FromIngress = Serving | Counts | Drained | NotTaken

@@ -6,19 +6,17 @@ know how clients' connections are read, nor how versions are chosen.
 """
 
 import asyncio
-from typing import Final, Protocol
+from typing import Protocol
 
 from weaver.control.ingress import Backend
 from weaver.ingress.counting import VersionTally
 from weaver.ingress.http import body, forwarding, response
+from weaver.ingress.http.answer import AnswerReader
 from weaver.ingress.http.limits import Limits
 from weaver.ingress.http.refusal import Refusal
 from weaver.ingress.http.request import RequestHead
-from weaver.ingress.http.response import ResponseHead, parse_response
+from weaver.ingress.http.response import ResponseHead
 from weaver.ingress.upstream import Pool, ReplicaConnection
-
-_INTERIM: Final = 16
-"""Answers of 100 to 199 that one request may get before its own."""
 
 
 class Route(Protocol):
@@ -92,10 +90,8 @@ class Exchange:
         self._connecting: asyncio.Task[None] | None = None
         self._backend: Backend | None = None
         self._replica: ReplicaConnection | None = None
-        self._received = b""
-        self._interim = 0
-        self._answer: ResponseHead | None = None
-        self._body: body.Body | None = None
+        self._answer = AnswerReader(head.method, limits.head_bytes)
+        self._begun = False
         self._framing = 0
         self._attempts = 0
         self._over = False
@@ -169,48 +165,26 @@ class Exchange:
             self._client.write(data)
             return
         try:
-            first = b""
-            if self._body is None:
-                begun = self._read_head(data)
-                if begun is None:
-                    return
-                first, data = begun
-            self._pass(first, data)
+            parts = self._answer.feed(data)
         except Refusal as refusal:
             self._leave(good=False)
             self._fail(502, refusal.what)
-
-    def _read_head(self, data: bytes) -> tuple[bytes, bytes] | None:
-        """The head for the client and the bytes after it; None if more is to come."""
-        self._received += data
-        while (end := self._received.find(b"\r\n\r\n") + 4) > 3:
-            raw, rest = self._received[:end], self._received[end:]
-            head = parse_response(raw, self._head.method)
-            if head.status == 101:
-                self._switch(head, rest)
-                return None
-            if head.status >= 200:
-                self._received = b""
-                return self._begin(head), rest
-            self._interim += 1
-            if self._interim > _INTERIM:
-                raise Refusal(502, "it sent too many interim responses")
-            if not self._head.old:
-                self._client.write(forwarding.response_bytes(head, framing=0, close=False))
-            self._received = rest
-        if len(self._received) > self._limits.head_bytes:
-            raise Refusal(502, "the head of its response is too long")
-        return None
+            return
+        for part in parts:
+            if part.head is None:
+                self._pass(b"", part.payload)
+            elif part.head.status >= 200:
+                self._pass(self._begin(part.head), part.payload)
+            elif part.head.status == 101:
+                self._switch(part.head)
+            elif not self._head.old:
+                self._client.write(forwarding.response_bytes(part.head, framing=0, close=False))
 
     def _begin(self, head: ResponseHead) -> bytes:
-        self._answer = head
         self._framing = head.length
         if head.length in {response.CHUNKED, response.UNTIL_CLOSE}:
-            chunked = head.length == response.CHUNKED
-            self._body = body.ChunkedBody() if chunked else body.OpenBody()
             self._framing = response.UNTIL_CLOSE if self._head.old else response.CHUNKED
-        else:
-            self._body = body.FixedBody(head.length)
+        self._begun = True
         return forwarding.response_bytes(
             head, framing=self._framing, close=not self._keeps(), cookie=self._route.cookie
         )
@@ -223,39 +197,42 @@ class Exchange:
             and self._framing != response.UNTIL_CLOSE
         )
 
-    def _pass(self, first: bytes, data: bytes) -> None:
+    def _pass(self, first: bytes, payload: bytes) -> None:
         """Send a part of the answer on; `first` is its head, or empty."""
-        assert self._body is not None
-        payload, rest = self._body.feed(data) if data else (b"", b"")
+        complete = self._answer.complete
         if self._framing == response.CHUNKED:
             payload = body.chunk(payload) if payload else b""
-            if self._body.complete:
+            if complete:
                 payload += body.LAST_CHUNK
         if first or payload:
             self._client.write(first + payload)
-        if self._body.complete:
-            self._complete(reusable=not rest)
+        if complete:
+            self._complete()
 
-    def _complete(self, *, reusable: bool) -> None:
-        assert self._answer is not None
+    def _complete(self) -> None:
+        head = self._answer.head
+        assert head is not None
         keep = self._keeps()
         replica, self._replica = self._replica, None
         if replica is not None and self._backend is not None:
-            if reusable and self._answer.keep_alive and self._asked:
+            if head.keep_alive and self._asked and not self._answer.rest:
                 self._route.pool(self._backend).give(replica, self._active)
             else:
                 replica.close()
         self._leave(good=True)
-        self._end(failed=self._answer.status >= 500)
+        self._end(failed=head.status >= 500)
         self._client.finished(keep=keep)
 
     # WebSockets.
 
-    def _switch(self, head: ResponseHead, rest: bytes) -> None:
+    def _switch(self, head: ResponseHead) -> None:
         if not self._head.upgrade:
-            raise Refusal(502, "it switched protocols without being asked")
+            self._leave(good=False)
+            self._fail(502, "the replica switched protocols without being asked")
+            return
         self.tunnel = True
-        self._client.write(forwarding.response_bytes(head, framing=0, close=False) + rest)
+        first = forwarding.response_bytes(head, framing=0, close=False)
+        self._client.write(first + self._answer.rest)
         self._client.switched()
 
     def forward(self, data: bytes) -> None:
@@ -273,27 +250,26 @@ class Exchange:
             self._leave(good=True)
             self._end(failed=False)
             self._client.cut()
-        elif isinstance(self._body, body.OpenBody) and error is None:
-            self._body.complete = True
+        elif error is None and self._answer.closed():
             self._pass(b"", b"")
         elif self._may_retry(replica):
             self._leave(good=None)
             self._attempt()
         else:
             self._leave(good=False)
-            what = "in the middle of" if self._received or self._body else "before"
+            what = "in the middle of" if self._answer.started else "before"
             self._fail(502, f"the replica closed its connection {what} the answer")
 
     def _may_retry(self, replica: ReplicaConnection | None) -> bool:
-        nothing = not self._received and not self._interim and self._answer is None
-        return nothing and replica is not None and replica.reused and self._head.repeatable
+        if self._answer.started or replica is None:
+            return False
+        return replica.reused and self._head.repeatable
 
     def _fail(self, status: int, why: str) -> None:
         """Answer for the replica, or cut off what it has begun."""
         self._drop_replica()
-        begun = self._answer is not None
-        self._end(failed=True)
-        if begun:
+        self._end(failed=status >= 500)
+        if self._begun or self.tunnel:
             self._client.cut()
             return
         keep = self._asked and self._head.keep_alive and not self._client.closing
@@ -305,7 +281,7 @@ class Exchange:
     def broken(self) -> bool:
         """The request's body breaks a rule; whether the client can still be told by an answer."""
         self.abandon()
-        return self._answer is None and not self.tunnel
+        return not self._begun and not self.tunnel
 
     def abandon(self) -> None:
         """The client has gone."""
@@ -362,7 +338,7 @@ class Exchange:
         quiet = now - self._active
         if self._over or self._connecting is not None:
             return
-        if self.tunnel or self._answer is not None:
+        if self.tunnel or self._begun:
             if quiet > self._limits.quiet_time:
                 self._fail(504, "nothing has come for too long")
         elif not self._asked:

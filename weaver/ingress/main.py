@@ -1,0 +1,193 @@
+"""A worker process of the ingress: `python -m weaver.ingress.main SETTINGS`, as JSON.
+
+Several of them may accept on one inherited socket. Decides the worker's life: it begins with the
+first table, follows its control socket, and ends drained, also when that socket or SIGTERM says
+so. It must not know what a rollout is.
+"""
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import ssl
+import sys
+from typing import Final, cast
+
+import msgspec
+
+from weaver.control.ingress import (
+    Drain,
+    Drained,
+    NotTaken,
+    ReloadCertificate,
+    Report,
+    Serving,
+    Table,
+    ToIngress,
+)
+from weaver.control.messages import Fault, Message
+from weaver.control.stream import Codec, Receiver, encode
+from weaver.errors import ProtocolError
+from weaver.ingress.http.limits import Limits
+from weaver.ingress.proxy import Proxy
+from weaver.ingress.routing import Router
+from weaver.transport.event_loop import loop_factory
+
+_log = logging.getLogger("weaver.ingress")
+_CODEC: Final[Codec[Message]] = Codec(ToIngress)
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """What a worker is started with: inherited descriptors, files of TLS, times in seconds.
+
+    `report` is the time between two `Counts`, `grace` how long it drains when nobody says,
+    `patience` how long it waits for its first table.
+    """
+
+    listen: int
+    control: int
+    certificate: str = ""
+    key: str = ""
+    limits: Limits = Limits()
+    report: float = 1.0
+    grace: float = 30.0
+    patience: float = 30.0
+
+
+class Worker(asyncio.Protocol):
+    """The proxy of one process, and what it hears and says on its control socket."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._loop = asyncio.get_running_loop()
+        self._receiver = Receiver(_CODEC)
+        self._transport: asyncio.Transport | None = None
+        self._proxy: Proxy | None = None
+        self._first: asyncio.Future[Table] = self._loop.create_future()
+        self._drain: asyncio.Future[float] = self._loop.create_future()
+        self._timer: asyncio.TimerHandle | None = None
+        self._tls = _tls(settings)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The control socket is open."""
+        self._transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Messages have come."""
+        try:
+            for message in self._receiver.feed(data):
+                self._obey(message)
+        except ProtocolError as error:
+            _log.error("the control socket of the ingress is of no use: %s", error)
+            self.stop(self._settings.grace)
+
+    def connection_lost(self, _exc: Exception | None) -> None:
+        """Nobody leads this worker any more."""
+        self._transport = None
+        self.stop(self._settings.grace)
+
+    def stop(self, seconds: float) -> None:
+        """Drain, for `seconds` at most, and end."""
+        if not self._drain.done():
+            self._drain.set_result(seconds)
+        if not self._first.done():
+            self._first.cancel()
+
+    async def serve(self) -> int:
+        """Serve until it is drained; the exit code."""
+        try:
+            async with asyncio.timeout(self._settings.patience):
+                table = await self._first
+        except (TimeoutError, asyncio.CancelledError):
+            return 1
+        listening = socket.socket(fileno=self._settings.listen)
+        listening.setblocking(False)
+        self._proxy = Proxy(listening, table, self._settings.limits, tls=self._tls)
+        try:
+            self._proxy.start()
+            self.send(Serving(os.getpid()))
+            self._report()
+            cut = await self._proxy.drain(await self._drain)
+            self.send(self._proxy.counts())
+            self.send(Drained(cut))
+        finally:
+            self._proxy.close()
+            if self._timer is not None:
+                self._timer.cancel()
+            if self._transport is not None:
+                self._transport.close()
+        return 0
+
+    def send(self, message: Message) -> None:
+        """Say something, if there is anybody to hear it."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(encode(message))
+
+    def _obey(self, message: Message) -> None:
+        match message:
+            case Table():
+                self._take(message)
+            case Drain():
+                self.stop(message.seconds)
+            case Report() if self._proxy is not None:
+                self.send(self._proxy.counts())
+            case ReloadCertificate() if self._tls is not None:
+                self._reload(self._tls)
+            case _:
+                pass
+
+    def _take(self, table: Table) -> None:
+        try:
+            if self._proxy is not None:
+                self._proxy.set_table(table)
+            else:
+                Router(table)
+                if not self._first.done():
+                    self._first.set_result(table)
+        except ValueError as error:
+            self.send(NotTaken(Fault(f"table {table.number} cannot be used", why=str(error))))
+
+    def _reload(self, tls: ssl.SSLContext) -> None:
+        try:
+            tls.load_cert_chain(self._settings.certificate, self._settings.key)
+        except (OSError, ssl.SSLError) as error:
+            fault = Fault(
+                "the certificate cannot be read", self._settings.certificate, why=str(error)
+            )
+            self.send(NotTaken(fault))
+
+    def _report(self) -> None:
+        if self._proxy is not None:
+            self.send(self._proxy.counts())
+        self._timer = self._loop.call_later(self._settings.report, self._report)
+
+
+def _tls(settings: Settings) -> ssl.SSLContext | None:
+    if not settings.certificate:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.set_alpn_protocols(["http/1.1"])
+    context.load_cert_chain(settings.certificate, settings.key)
+    return context
+
+
+async def _run(settings: Settings) -> int:
+    loop = asyncio.get_running_loop()
+    control = socket.socket(fileno=settings.control)
+    control.setblocking(False)
+    _, worker = await loop.create_unix_connection(lambda: Worker(settings), sock=control)
+    loop.add_signal_handler(signal.SIGTERM, worker.stop, settings.grace)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, who says how to end
+    return await worker.serve()
+
+
+def main(arguments: list[str]) -> int:
+    """Run one worker; the exit code."""
+    settings = msgspec.json.decode(arguments[0], type=Settings)
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
+        return runner.run(_run(settings))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
