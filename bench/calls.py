@@ -162,7 +162,7 @@ async def run(names: list[str], rounds: int, folder: str) -> None:
         tune()
         for number in range(rounds):
             for entrant in entrants:
-                slow = entrant.name not in {"echo", "weaver"}
+                slow = entrant.name not in {"echo", "weaver", "weaver, spinning"}
                 await entrant.round(640 if slow else 12_800, 2 if number < 10 else 0)
         report(entrants)
         for entrant in entrants:

@@ -155,7 +155,7 @@ class Echo:
         return data
 
 
-def replica(name: str) -> Any:
+def replica(name: str, *, spin: bool = False) -> Any:
     from weaver.proclet.definition import define
     from weaver.proclet.dispatcher import Dispatcher
     from weaver.proclet.network import Network
@@ -169,25 +169,34 @@ def replica(name: str) -> Any:
     dispatcher = Dispatcher(definition.table, found.__getitem__, Workers(8))
     hello = Hello("d", "b", definition.table.hash, name)
     return Network(
-        definition, dispatcher, hello=hello, timeout=30.0, limits=Limits(), replica=name
+        definition, dispatcher, hello=hello, timeout=30.0, limits=Limits(), replica=name,
+        spin=spin,
     ), full  # fmt: skip
 
 
-async def serve_weaver(path: str) -> None:
+async def serve_weaver(path: str, *, spin: bool = False) -> None:
     from weaver.proclet.tuning import tune
 
-    network, _ = replica("server")
+    network, _ = replica("server", spin=spin)
     print(await network.listen(f"unix:{path}"), flush=True)
     tune()
     await asyncio.Event().wait()
 
 
-async def weaver_client(address: str) -> Client:
+async def serve_spinning(path: str) -> None:
+    await serve_weaver(path, spin=True)
+
+
+async def spinning_client(address: str) -> Client:
+    return await weaver_client(address, spin=True)
+
+
+async def weaver_client(address: str, *, spin: bool = False) -> Client:
     from weaver.proclet.distributed import DistributedPlacement
     from weaver.proclet.reference import DEFAULT_OPTIONS
     from weaver.routing import Endpoint, Route, Routing
 
-    network, full = replica("client")
+    network, full = replica("client", spin=spin)
     network.update(Routing(1, {"g": Route((full,), (Endpoint("server", address),))}))
     placement = DistributedPlacement(network)
     methods = network.definition.table.of(full)
@@ -362,6 +371,7 @@ async def httpx_client(path: str) -> Client:
 SERVERS: dict[str, Callable[[str], Any]] = {
     "echo": serve_echo,
     "weaver": serve_weaver,
+    "weaver, spinning": serve_spinning,
     "grpc.aio": serve_grpc,
     "multiprocessing": serve_multiprocessing,
     "rpyc": serve_rpyc,
@@ -372,6 +382,7 @@ SERVERS: dict[str, Callable[[str], Any]] = {
 CLIENTS: dict[str, Callable[[str], Awaitable[Client]]] = {
     "echo": echo_client,
     "weaver": weaver_client,
+    "weaver, spinning": spinning_client,
     "grpc.aio": grpc_client,
     "multiprocessing": multiprocessing_client,
     "rpyc": rpyc_client,

@@ -19,6 +19,7 @@ from weaver.errors import (
 )
 from weaver.proclet import context
 from weaver.proclet.outgoing import Answered
+from weaver.proclet.spinning import Spinner
 from weaver.proclet.threads import waiting
 from weaver.rpc import events
 from weaver.rpc.codec import decode_exception
@@ -43,6 +44,7 @@ class Terms(msgspec.Struct, frozen=True):
     limits: Limits
     timeout: float
     identity: Identity | None = None
+    spinner: Spinner | None = None
 
 
 class Leases:

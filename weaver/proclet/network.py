@@ -19,6 +19,7 @@ from weaver.proclet.leases import WITHIN, Terms
 from weaver.proclet.patience import patiently
 from weaver.proclet.peer import Peer, PeerStatistics
 from weaver.proclet.pool import Pool
+from weaver.proclet.spinning import Spinner
 from weaver.routing import Endpoint, Routing
 from weaver.rpc import events
 from weaver.rpc.connection import Connection, State
@@ -47,7 +48,8 @@ class Network:
     is "local", and dialled at their address there. `timeout` (seconds) is the deadline of calls
     without one; `tls` the identity for connections that leave the host. `pools` holds, for each
     component that the routing knows, the replicas of its group. `missing` is called with
-    the full name of a component of which a call finds no replica: once, until there is one.
+    the full name of a component of which a call finds no replica: once, until there is one. With
+    `spin` the loop looks for answers that come soon before it sleeps.
     """
 
     def __init__(
@@ -63,12 +65,13 @@ class Network:
         prefer: str = "any",
         tls: Identity | None = None,
         missing: Callable[[str], None] | None = None,
+        spin: bool = False,
     ) -> None:
         self.definition = definition
         self.replica = replica
         self.timeout = timeout
         self.routing = Routing()
-        self.terms = Terms(hello, limits, timeout, tls)
+        self.terms = Terms(hello, limits, timeout, tls, Spinner() if spin else None)
         self.loop = asyncio.get_running_loop()
         self._dispatcher = dispatcher
         self._host = host
@@ -125,6 +128,7 @@ class Network:
             dispatcher=self._dispatcher,
             timeout=self.timeout,
             watch=watch,
+            spinner=self.terms.spinner,
         )
         self._accepted.add(channel)
         identity = self.terms.identity

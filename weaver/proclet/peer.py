@@ -214,6 +214,7 @@ class Peer:
             dispatcher=None,
             timeout=terms.timeout,
             watch=watch,
+            spinner=terms.spinner,
         )
         self._channels.add(channel)
         return channel

@@ -32,6 +32,7 @@ from weaver.proclet.network import Network
 from weaver.proclet.preload import Preloaded
 from weaver.proclet.profiling import Profiler, Stacks
 from weaver.proclet.reporting import Reporting
+from weaver.proclet.spinning import worth_it
 from weaver.proclet.threads import Workers
 from weaver.proclet.tuning import tune
 from weaver.proclet.whose import Whose
@@ -168,6 +169,7 @@ class Replica:
             host=hosting.host,
             prefer=hosting.order.prefer,
             tls=_identity(application.certificates),
+            spin=worth_it(config.app.spin),
             missing=lambda component: self.link.send(m.StartComponent(component)),
         )
 

@@ -13,10 +13,11 @@ from typing import Any, Final, Protocol, cast
 
 Buffer = bytes | bytearray | memoryview
 
-HIGH_WATER: Final = 64 * 1024
+HIGH_WATER: Final = 0
 """Bytes that the transport may hold before it asks the driver to pause.
 
-What it holds, small frames cannot overtake any more."""
+What it holds, small frames cannot overtake any more. With 0 it also writes at once, not at the end
+of the turn, and so tells at once that the kernel takes no more."""
 
 IDLE: Final = 3
 """Seconds without a byte, after which the other machine is asked whether it is there."""
