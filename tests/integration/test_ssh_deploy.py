@@ -88,6 +88,9 @@ def test_another_machine_goes_on_where_the_manager_stopped(
             taken = other.attach("--steal")
             assert taken.returncode == 0, taken.stderr
             shop.no_manager_is_left()  # it is fenced off, and ends nothing
+            fenced = shop.command("status", "till")
+            assert fenced.returncode == 2
+            assert "till has a manager on another machine" in fenced.stderr
             assert shop.get("/add/2") == (200, "2")
             until(lambda: {r["state"] for r in other.replicas()} == {"ready"})
             assert {replica["id"]: replica["pid"] for replica in other.replicas()} == before

@@ -2,14 +2,15 @@
 
 import asyncio
 import sys
+from collections.abc import Collection
 from pathlib import Path
 
 import click
 
 from weaver.cli.detached import start_manager, wait_live
 from weaver.deployers import registry
-from weaver.deployers.manager_client import ask_status, is_managed, lives
-from weaver.errors import WeaverError
+from weaver.deployers.manager_client import ask_status, attaching, is_managed, lives
+from weaver.errors import Unreachable, WeaverError
 
 
 def attach(app: str | None, *, as_json: bool) -> int:
@@ -39,6 +40,13 @@ def take_over(record: registry.Record) -> registry.Record | None:
 
     if lives(record.pid) and not Path(record.socket).exists():
         ask_status(record)
+    if record.hosts:
+        raise Unreachable(
+            f"the manager of {record.app} has gone",
+            where=f"deployment {record.deployment} on {', '.join(record.hosts)}",
+            why="its replicas serve on without it; those hosts know how to go on",
+            fix=f"put a new manager in charge first: {attaching(record)}",
+        )
     if record.foreground:
         return None  # its replicas have ended with their manager
     memo = asyncio.run(_recall_here(record))
@@ -53,6 +61,14 @@ def take_over(record: registry.Record) -> registry.Record | None:
 def forget(record: registry.Record) -> None:
     """Note that nothing of a deployment runs any more."""
     registry.ended(record, "lost")
+
+
+def forget_gone(app: str, hosts: Collection[str]) -> None:
+    """Note of deployments to these hosts, on which nothing of `app` runs, that they have ended."""
+    for record in registry.records(app):
+        known = record.hosts and set(record.hosts) <= set(hosts)
+        if known and not record.ended and not is_managed(record):
+            forget(record)
 
 
 async def _recall_here(record: registry.Record) -> bytes:

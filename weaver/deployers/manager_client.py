@@ -91,10 +91,15 @@ def _connected(record: Record, timeout: float | None) -> Generator[socket.socket
         yield sock
 
 
+def attaching(record: Record) -> str:
+    """The command that puts a new manager in charge."""
+    return f"weaver attach {record.app}" + (" --ssh HOSTS" if record.hosts else "")
+
+
 def _unreachable(record: Record, why: str) -> Unreachable:
     return Unreachable(
         f"the manager of {record.app} cannot be reached",
         where=record.socket,
         why=f"{why} (process {record.pid}, version {record.version[:12]})",
-        fix=f"its replicas may serve on; put a new manager in charge: weaver attach {record.app}",
+        fix=f"its replicas may serve on; put a new manager in charge: {attaching(record)}",
     )

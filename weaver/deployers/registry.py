@@ -22,7 +22,10 @@ KEPT = 50
 class Record(msgspec.Struct, frozen=True, kw_only=True):
     """One deployment; times in seconds since the epoch, `ended` 0 while it runs.
 
-    `socket` is the manager's, `pid` its process; `result` is "live", "failed" or "stopped".
+    `socket` is the manager's, `pid` its process; `result` is "live", "failed", "stopped", or
+    "fenced" where a manager on another machine has taken over. `hosts` are those it runs on, where
+    that is not this machine. One that has ended but for `unended`, which may still run replicas,
+    counts as not ended.
     """
 
     app: str
@@ -37,6 +40,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     user: str = ""
     revision: str = ""
     fault: Fault | None = None
+    hosts: tuple[str, ...] = ()
+    unended: tuple[str, ...] = ()
 
 
 def write(record: Record) -> None:
@@ -57,9 +62,18 @@ def write(record: Record) -> None:
     _prune(folder)
 
 
-def ended(record: Record, result: str, fault: Fault | None = None) -> None:
-    """Note how a deployment ended."""
-    write(msgspec.structs.replace(record, ended=time.time(), result=result, fault=fault))
+def ended(
+    record: Record, result: str, fault: Fault | None = None, unended: tuple[str, ...] = ()
+) -> None:
+    """Note how a deployment ended; it is not over on hosts that may still run it."""
+    when = 0.0 if unended else time.time()
+    write(msgspec.structs.replace(record, ended=when, result=result, fault=fault, unended=unended))
+
+
+def latest(record: Record) -> Record:
+    """The record of the same deployment as it is now."""
+    found = [r for r in records(record.app) if r.deployment == record.deployment]
+    return found[0] if found else record
 
 
 def records(app: str | None = None) -> list[Record]:
@@ -85,6 +99,14 @@ def current(app: str | None) -> Record:
             "no application runs here" if not running else "several applications run here",
             why=f"running: {names}",
             fix="start one with `weaver deploy`" if not running else "name one of them",
+        )
+    latest = records(app)[-1:]
+    if latest and latest[0].result == "fenced":
+        raise UsageError(
+            f"{app} has a manager on another machine",
+            where=f"deployment {latest[0].deployment}",
+            why="it has taken over from the one here",
+            fix=f"use it there, or take over in turn: weaver attach {app} --ssh HOSTS --steal",
         )
     raise UsageError(
         f'no application called "{app}" runs here',

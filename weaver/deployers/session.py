@@ -61,13 +61,13 @@ async def manage(
             if prepared is not None:
                 prepared(loop)
             outcome = await _run(loop, record, watch)
-        over = over or outcome.result != "fenced"
+        over = over or outcome.result != "fenced" or bool(record.hosts)
         await deployer.aclose()
     except BaseException:
         await deployer.aclose(2.0)
         raise
     finally:
-        if over:  # else replicas serve on, and their envelopes' sockets with them
+        if over:  # else replicas serve on here, and their envelopes' sockets with them
             shutil.rmtree(sockets, ignore_errors=True)
         if spec.foreground:
             shutil.rmtree(folder, ignore_errors=True)
@@ -80,7 +80,7 @@ async def _run(loop: ControlLoop, record: registry.Record, watch: Watch | None) 
         watching = asyncio.ensure_future(watch(loop)) if watch is not None else None
         try:
             outcome = await loop.run()
-            _note_end(record, outcome.result, outcome.fault)
+            _note_end(record, outcome.result, outcome.fault, outcome.unended)
         except BaseException:
             _note_end(record, "interrupted")
             raise
@@ -93,10 +93,15 @@ async def _run(loop: ControlLoop, record: registry.Record, watch: Watch | None) 
     return outcome
 
 
-def _note_end(record: registry.Record, result: str, fault: Fault | None = None) -> None:
+def _note_end(
+    record: registry.Record,
+    result: str,
+    fault: Fault | None = None,
+    unended: tuple[str, ...] = (),
+) -> None:
     """Write down how it ended; where that cannot be, it has ended all the same."""
     try:
-        registry.ended(record, result, fault)
+        registry.ended(record, result, fault, unended if record.hosts else ())
     except WeaverError as error:
         log.warning("%s: %s", error.what, error.why)
 
@@ -113,6 +118,7 @@ def _record(estate: Estate, sockets: Path) -> registry.Record:
         foreground=estate.spec.foreground,
         user=_user(),
         revision=estate.revision,
+        hosts=tuple(estate.pythons),
     )
 
 
