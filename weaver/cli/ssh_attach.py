@@ -11,6 +11,7 @@ from weaver.cli.ssh_deploy import MANAGER
 from weaver.errors import UsageError, WeaverError, did_you_mean
 
 if TYPE_CHECKING:
+    from weaver.deployers.registry import Record
     from weaver.deployers.ssh.heirs import Found
     from weaver.deployers.ssh.inventory import Host
     from weaver.deployers.ssh.site import Site
@@ -19,7 +20,15 @@ if TYPE_CHECKING:
 def attach_over_ssh(
     app: str | None, hosts: "Sequence[Host]", *, accept_new: bool, steal: bool, as_json: bool
 ) -> int:
-    """Ask all hosts what runs there, and start a manager for it here; the exit code."""
+    """Put a manager in charge of what runs on hosts, and wait for its word; the exit code."""
+    record = take_over_hosts(app, hosts, accept_new=accept_new, steal=steal, quiet=as_json)
+    return wait_live(record, follow=False, as_json=as_json)
+
+
+def take_over_hosts(
+    app: str | None, hosts: "Sequence[Host]", *, accept_new: bool, steal: bool, quiet: bool
+) -> "Record":
+    """Ask all hosts what runs there, and start a manager for it here. Raises WeaverError."""
     from weaver.cli.hosts import passphrases_of
     from weaver.deployers.manager_process import Task
     from weaver.deployers.ssh.client import Client
@@ -28,7 +37,7 @@ def attach_over_ssh(
 
     ask, passphrases = passphrases_of()
     client = Client(accept_new=accept_new, ask=ask)
-    table = HostTable([host.name for host in hosts], quiet=as_json)
+    table = HostTable([host.name for host in hosts], quiet=quiet)
     with Preparation(app or "", hosts, client, table) as work:
         with table:
             examined = work.examine(Needs())
@@ -49,7 +58,7 @@ def attach_over_ssh(
             build_id=application.version,
             result="its manager was replaced" if wanted.attended else "it has a manager again",
         )
-    return wait_live(record, follow=False, as_json=as_json)
+    return record
 
 
 def _attended(found: "Found") -> UsageError:

@@ -48,10 +48,11 @@ QUIET_KINDS: Final = frozenset(
 
 
 class Outcome(NamedTuple):
-    """How a deployment ended; `fault` is why it failed."""
+    """How a deployment ended: why it failed, and which hosts may still run it."""
 
     result: Result
     fault: Fault | None
+    unended: tuple[str, ...] = ()
 
 
 class ControlLoop:
@@ -111,7 +112,7 @@ class ControlLoop:
             await self._over.wait()
         finally:
             await self._close()
-        return Outcome(self.state.result, self.state.fault)
+        return Outcome(self.state.result, self.state.fault, self.state.unended)
 
     async def wait_live(self) -> None:
         """Return when the deployment is live. Raises WeaverError if it ends before: why it did."""

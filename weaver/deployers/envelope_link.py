@@ -79,9 +79,12 @@ class EnvelopeLink:
         end: events.Event
         try:
             self._link = await self._connect()
-            reason, silent = await self._listen(self._link)
-            # Of one that is silent, its end would have ended the link; asking would take long.
-            gone = not silent and await self._deployer.has_ended(self.host)
+            if self._link is None:
+                reason, gone = "nothing of it runs", True
+            else:
+                reason, silent = await self._listen(self._link)
+                # Of one that is silent, its end would have ended the link; asking would take long.
+                gone = not silent and await self._deployer.has_ended(self.host)
             if gone:
                 self.seen = 0
             end = events.EnvelopeLost(self.host, self.session, reason, gone)
@@ -98,10 +101,13 @@ class EnvelopeLink:
                 self._link.close()
         self._hearing.happen(end)
 
-    async def _connect(self) -> Link:
+    async def _connect(self) -> Link | None:
+        """A link to the envelope, started if need be; None where it shall end, and has."""
         link = await self._deployer.connect(self.host)
         if link is None:
             self.seen = 0
+            if self._hearing.state.phase == "stopping":
+                return None
             await self._deployer.start_envelope(self.host)
             link = await self._deployer.connect(self.host)
         if link is None:

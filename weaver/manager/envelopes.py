@@ -61,8 +61,10 @@ def lost(turn: Turn, envelope: Envelope, reason: str, *, gone: bool) -> None:
     ending = turn.state.phase in {"stopping", "stopped"}
     told = was_attached and not turn.state.keeping
     if ending and (gone or told or attempts >= ATTEMPTS_TO_END):
-        if not gone and not told:
-            turn.report("not ended", f"{envelope.host} was not told to end: {reason}")
+        if not gone:
+            turn.set(unended=(*turn.state.unended, envelope.host))
+            heard = "is not heard to have ended" if told else "was not told to end"
+            turn.report("not ended", f"{envelope.host} {heard}: {reason}")
         turn.ended(envelope)
         return
     waits = turn.state.spec.waits

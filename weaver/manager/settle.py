@@ -66,6 +66,7 @@ def overdue(turn: Turn) -> None:
     elif turn.state.phase == "stopping":
         late = [e.host for e in turn.state.envelopes.values() if e.reach != "ended"]
         if late:
+            turn.set(unended=(*turn.state.unended, *late))
             turn.report("not ended", f"envelopes that have not ended: {', '.join(late)}")
         _finish(turn)
 

@@ -158,8 +158,9 @@ class State(msgspec.Struct, frozen=True):
     """All that the manager knows. `timers` maps the names of those that are set to their times.
 
     `epoch` is larger than that of every earlier manager, and begins all numbers this one gives out.
-    `seed` makes the nonces of probes its own. `calm` says since when a group could do with less;
-    `keeping` which groups still run while others end.
+    `seed` makes the nonces of probes its own. `unended` are hosts that may still run replicas when
+    all is over: they could not be told to end, or not be heard of it. `calm` says since when a
+    group could do with less; `keeping` which groups still run while others end.
     """
 
     spec: Spec
@@ -172,6 +173,7 @@ class State(msgspec.Struct, frozen=True):
     adopting: float = 0.0
     at_once: bool = False
     keeping: tuple[str, ...] = ()
+    unended: tuple[str, ...] = ()
     desired: Desired = Desired()
     replicas: dict[str, Replica] = {}
     envelopes: dict[str, Envelope] = {}
