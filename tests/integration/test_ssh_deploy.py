@@ -1,6 +1,7 @@
 """`weaver deploy --ssh`: a shop on three hosts, as a user deploys, looks at and ends it."""
 
 import os
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 from multi_run_shop import multi_run, project_in, until
 from ssh_deployed import Deployed
-from ssh_hosts import Operator
+from ssh_hosts import Operator, send
 
 from weaver.packaging.freeze import in_virtual_environment
 
@@ -69,7 +70,15 @@ def test_a_shop_on_three_hosts_serves_and_ends_without_a_trace(
     assert once_more.returncode == 0, once_more.stderr
     assert once_more.stderr.count("is there already  0 B sent") == 3
     assert "uploading" not in once_more.stderr
+
+    shop.kill_managers()
+    for host in ssh_hosts.hosts:  # as if all machines had lost power
+        while processes := host.processes():
+            send(signal.SIGKILL, processes)
+    assert shop.deploy().returncode == 0
+    assert {replica["state"] for replica in shop.replicas()} == {"ready"}  # of one deployment
     assert shop.command("stop", "till").returncode == 0
+    assert "no application called" in shop.command("status", "till").stderr
 
 
 def test_another_machine_goes_on_where_the_manager_stopped(

@@ -17,6 +17,7 @@ import msgspec
 from weaver.cli.detached import follow_logs, is_live, start_manager, wait_live
 from weaver.cli.failed_hosts import FAILED, only_failed, remember
 from weaver.cli.host_table import HostTable
+from weaver.cli.taking_over import forget_gone
 from weaver.errors import UsageError, WeaverError
 
 if TYPE_CHECKING:
@@ -194,9 +195,11 @@ class _Deploy:
     def _refuse_second(self) -> None:
         """One deployment of an application at a time, whichever machine its manager is on."""
         found = self.work.running()
-        if not found:
-            return
         app = self.built.manifest.app
+        if not found:
+            if not self.options.plan_only:
+                forget_gone(app, self.work.hosts)
+            return
         builds = sorted({build[:12] for builds in found.values() for build in builds})
         raise UsageError(
             f"{app} runs on these hosts already, as version {', '.join(builds)}",
