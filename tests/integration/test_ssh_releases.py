@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -220,6 +221,21 @@ def test_what_a_killed_prune_has_left_is_removed(host: RemotePython) -> None:
 
     assert not aside.exists()
     assert not part.exists()
+
+
+def test_what_a_killed_envelope_has_left_is_removed(host: RemotePython) -> None:
+    deployed(host, "a")
+    run = local(host).home / ".weaver" / "run"
+    for name in ("killed", "starting", "listening"):
+        (run / name).mkdir(parents=True)
+        (run / name / "shop-1-0123abcd.sock").touch()
+    with socket.socket(socket.AF_UNIX) as envelope:
+        envelope.bind(str(run / "listening" / "e.sock"))
+        envelope.listen()
+        for name in ("killed", "listening"):
+            os.utime(run / name, (1e9, 1e9))
+        prune(host, "shop")
+    assert {path.name for path in run.iterdir()} == {"starting", "listening"}
 
 
 def test_bytecode_that_no_release_has_is_removed(host: RemotePython) -> None:

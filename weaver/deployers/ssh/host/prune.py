@@ -10,17 +10,20 @@ from __future__ import annotations
 import contextlib
 import re
 import shutil
+import time
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from weaver.deployers.ssh.host.deploy_lock import check_free
+from weaver.deployers.ssh.host.deployments import deployments
 from weaver.deployers.ssh.host.place import Place
 from weaver.deployers.ssh.host.releases import current_of, good_since, known_releases
 from weaver.deployers.ssh.host.running import idle, is_running
 
 _ASIDE = ".removed-"
+_STARTED = 3600  # seconds until an envelope that was being started surely listens
 _OF_ONE_BUILD = ("installed_wheels", "bootstraps", "user_code", "unzipped_pexes")
 
 
@@ -89,7 +92,18 @@ def _sweep(place: Place) -> int:
         for path in (place.root / "compiled").glob("*/*")
         if path.lstat().st_nlink == 1  # bytecode that no release has
     )
+    freed += _sweep_run(place)
     return freed + _sweep_pex(place, [release for release, _ in remaining])
+
+
+def _sweep_run(place: Place) -> int:
+    """Delete what deployments have left whose envelope was killed, or whose host lost power."""
+    running = deployments(place)
+    return sum(
+        _delete(folder)
+        for folder in (place.root / "run").glob("*/")
+        if folder.name not in running and time.time() - folder.stat().st_mtime > _STARTED
+    )
 
 
 def _sweep_pex(place: Place, remaining: Iterable[Path]) -> int:
