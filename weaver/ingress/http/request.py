@@ -63,18 +63,22 @@ def parse_request(head: bytes) -> RequestHead:
     rules.check_request(head)
     collected = _Collector()
     parser = httptools.HttpRequestParser(collected)
+    unread = ""
     try:
         parser.feed_data(head)
     except httptools.HttpParserUpgrade:
         pass  # the connection decides what becomes of it
     except httptools.HttpParserError as error:
-        raise Refusal(400, "the request cannot be read", why=str(error)) from None
-    method, old = parser.get_method(), parser.get_http_version() == "1.0"
+        unread = str(error)
     headers = collected.headers
     lower = [name.lower() for name, _ in headers]
+    old = head[: head.index(b"\r")].endswith(b"1.0")
     rules.check_names(lower)
     is_chunked = rules.chunked(headers, lower, old=old)
     length = -1 if is_chunked else rules.content_length(headers, lower) or 0
+    if unread:  # told last, as the rules above say better why
+        raise Refusal(400, "the request cannot be read", why=unread)
+    method = parser.get_method()
     host = _host(headers, lower, old=old)
     connection = rules.tokens(headers, lower, b"connection")
     if connection & rules.CRITICAL:

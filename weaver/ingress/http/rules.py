@@ -59,9 +59,8 @@ def check_fields(lines: bytes) -> None:
 
 def _why(head: bytes) -> Refusal:
     """The first rule that `head` breaks, for the answer and the log."""
-    first, _, rest = head.partition(b"\r\n")
+    _, _, rest = head.partition(b"\r\n")
     version = _VERSION.match(head)
-    shown = first[:80].decode("ascii", "backslashreplace")
     broken = (
         (_BARE.search(head), 400, "a line ends in a bare CR or LF"),
         (_CONTROL.search(head), 400, "the head has a control character"),
@@ -77,7 +76,7 @@ def _why(head: bytes) -> Refusal:
     for found, status, what in broken:
         if found:
             return Refusal(status, what)
-    return Refusal(400, "the first line is malformed", why=shown)
+    return Refusal(400, "the first line is malformed")
 
 
 def content_length(headers: Headers, lower: Sequence[bytes]) -> int | None:

@@ -1,0 +1,267 @@
+"""100,000 hostile streams against the ingress, mutated from a fixed set of good and bad ones.
+
+A client's connection is driven without sockets, by a transport that records, against a replica that
+counts what it is asked. Nothing but answers comes out; whoever was refused is answered once and
+never read again; what reaches the replica has one reading; memory stays bounded.
+"""
+
+import asyncio
+import random
+import tracemalloc
+from typing import Any, cast
+
+from weaver.ingress.client import ClientConnection
+from weaver.ingress.counting import VersionTally
+from weaver.ingress.exchange import Exchange
+from weaver.ingress.http import forwarding
+from weaver.ingress.http.answer import AnswerReader
+from weaver.ingress.http.body import Body, ChunkedBody, FixedBody
+from weaver.ingress.http.limits import Limits
+from weaver.ingress.http.refusal import Refusal
+from weaver.ingress.http.request import RequestHead, parse_request
+
+STREAMS = 60_000
+ANSWERS = 40_000
+LIMITS = Limits(head_bytes=2048, pipelined_bytes=4096)
+
+CHUNKED = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n"
+SEEDS = (
+    b"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+    b"GET /x?y=z HTTP/1.1\r\nHost: a\r\nCookie: a=b\r\nConnection: keep-alive\r\n\r\n",
+    b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello",
+    CHUNKED + b"\r\n5\r\nhello\r\n0\r\n\r\n",
+    CHUNKED + b"\r\n1;a=b\r\nh\r\n0\r\nT: x\r\n\r\n",
+    CHUNKED + b"Content-Length: 5\r\n\r\n0\r\n\r\n",
+    b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 50\r\n\r\nx",
+    b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding : chunked\r\n\r\n0\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: a\r\nX: a\r\n Content-Length: 9\r\n\r\n",
+    b"GET / HTTP/1.0\r\n\r\n",
+    b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\nGET /2 HTTP/1.1\r\nHost: a\r\n\r\n",
+    b"GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nxyz",
+    b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\nabc",
+    b"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n",
+    b"GET http://a/ HTTP/1.1\r\nHost: a\r\n\r\n",
+    b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+)
+PIECES = (
+    b"\r\n", b"\n", b"\r", b"\x00", b" ", b"\t", b":", b";", b",", b"\r\n\r\n", b"\xff", b"0",
+    b"f" * 20,
+    b"Content-Length: 3\r\n", b"Transfer-Encoding: chunked\r\n", b"Host: b\r\n", b"HTTP/1.1",
+    b"Connection: close\r\n", b"0\r\n\r\n", b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", b"A" * 3000,
+)  # fmt: skip
+
+
+def mutated(rng: random.Random) -> bytes:
+    data = bytearray(b"".join(rng.choice(SEEDS) for _ in range(rng.choice((1, 1, 2, 3)))))
+    for _ in range(rng.choice((0, 1, 1, 2, 4))):
+        at = rng.randrange(len(data) + 1)
+        kind = rng.randrange(5)
+        if kind == 0:
+            data[at : at + rng.randrange(6)] = b""
+        elif kind == 1:
+            data[at:at] = rng.choice(PIECES)
+        elif kind == 2:
+            data[at : at + 1] = bytes((rng.randrange(256),))
+        elif kind == 3:
+            data[at : at + 8] = rng.choice(PIECES)
+        else:
+            del data[at:]
+    return bytes(data)
+
+
+class Wire:
+    """A transport that keeps what is written."""
+
+    def __init__(self) -> None:
+        self.written = b""
+        self.closed = False
+
+    def get_extra_info(self, _name: str) -> object:
+        return ("127.0.0.1", 1)
+
+    def write(self, data: bytes) -> None:
+        assert not self.closed
+        self.written += data
+
+    def write_eof(self) -> None:
+        self.closed = True
+
+    def can_write_eof(self) -> bool:
+        return True
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def close(self) -> None:
+        self.closed = True
+
+    abort = close
+
+    def pause_reading(self) -> None: ...
+
+    def resume_reading(self) -> None: ...
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+
+class Replica:
+    """Stands in for a pool and its one connection: reads requests, as strictly as it can."""
+
+    def __init__(self) -> None:
+        self.user: Any = None
+        self.reused = False
+        self.transport = Wire()
+        self.asked = 0
+        self._data = b""
+        self._head: RequestHead | None = None
+        self._body: Body | None = None
+
+    def take(self, *, surely: bool) -> "Replica":
+        return self
+
+    def give(self, _connection: object, _now: float) -> None:
+        assert self._head is None, "given back before it has read the whole request"
+        self.user = None
+
+    def close(self) -> None:
+        self.__init__()  # type: ignore[misc] # a new connection
+
+    finish = close
+
+    def write(self, data: bytes) -> None:
+        """What the proxy forwards must be whole requests, one at a time."""
+        self._data += data
+        while self._data:
+            if self._head is None:
+                end = self._data.find(b"\r\n\r\n") + 4
+                if end == 3:
+                    return
+                self._head = parse_request(self._data[:end])
+                self._data = self._data[end:]
+                length = self._head.length
+                self._body = ChunkedBody() if length < 0 else FixedBody(length)
+            assert self._body is not None
+            _, self._data = self._body.feed(self._data)
+            if not self._body.complete:
+                return
+            assert not self._data, "more than one request was sent before an answer"
+            self.asked += 1
+            self._answer()
+
+    def _answer(self) -> None:
+        head, self._head = self._head, None
+        assert head is not None
+        asyncio.get_running_loop().call_soon(self._send, self.user, head.method == b"HEAD")
+
+    def _send(self, user: Any, bodyless: bool) -> None:
+        if user is not None and user is self.user:
+            body = b"" if bodyless else b"ok"
+            user.answered(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n" + body)
+
+
+class Server:
+    """What a connection needs of a proxy."""
+
+    limits = LIMITS
+    draining = False
+
+    def __init__(self) -> None:
+        self.replica = Replica()
+        self.tally = VersionTally()
+        self.begun = 0
+        self.refusals = 0
+        self.version, self.cookie = "v", ""
+
+    def admit(self, _client: ClientConnection) -> bool:
+        return True
+
+    def left(self, _client: ClientConnection) -> None: ...
+
+    def refused(self) -> None:
+        self.refusals += 1
+
+    def begin(self, client: ClientConnection, head: RequestHead) -> Exchange:
+        self.begun += 1
+        request = forwarding.request_bytes(head, client.origin)
+        return Exchange(client, head, request, cast("Any", self), LIMITS)
+
+    def next_backend(self) -> object:
+        return self
+
+    def pool(self, _backend: object) -> Replica:
+        return self.replica
+
+    def ended(self, _backend: object) -> None: ...
+
+    def outcome(self, _backend: object, *, good: bool, refused: bool = False) -> None: ...
+
+
+async def hostile(rng: random.Random, data: bytes, number: int) -> None:
+    server, wire = Server(), Wire()
+    client = ClientConnection(server, "http")
+    client.connection_made(cast("Any", wire))
+    position = 0
+    while position < len(data) and not wire.closed:
+        size = rng.choice((5, 50, 10_000, 10_000))
+        client.data_received(data[position : position + size])
+        position += size
+        await asyncio.sleep(0)
+    for _ in range(20):
+        if server.tally.in_flight == 0:
+            break
+        await asyncio.sleep(0)
+    answers = wire.written.count(b"HTTP/1.1 ")
+    finished = server.begun - server.tally.in_flight - server.tally.aborted
+    assert answers == finished + server.refusals, (number, data, wire.written)
+    assert server.refusals <= 1, (number, data)
+    assert not server.refusals or wire.closed, (number, data)
+    client.connection_lost(None)
+    assert server.tally.in_flight == 0, (number, data)
+
+
+def test_hostile_requests_are_refused_or_answered_once() -> None:
+    rng = random.Random(5)
+
+    async def body() -> tuple[int, int]:
+        early = late = 0
+        for number in range(STREAMS):
+            await hostile(rng, mutated(rng), number)
+            if number == 500:
+                tracemalloc.start()
+                early = tracemalloc.get_traced_memory()[0]
+            if number == 1500:
+                late = tracemalloc.get_traced_memory()[0]
+                tracemalloc.stop()
+        return early, late
+
+    early, late = asyncio.run(body())
+    assert late - early < 300_000
+
+
+def test_hostile_answers_are_refused_or_read() -> None:
+    rng = random.Random(6)
+    seeds = (
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n",
+        b"HTTP/1.0 200\r\n\r\nuntil the end",
+        b"HTTP/1.1 101 Switching\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n",
+    )
+    refused = complete = 0
+    for _ in range(ANSWERS):
+        data = bytearray(rng.choice(seeds))
+        for _ in range(rng.randrange(4)):
+            at = rng.randrange(len(data) + 1)
+            data[at : at + rng.randrange(3)] = rng.choice(PIECES)
+        reader = AnswerReader(rng.choice((b"GET", b"HEAD")), 2048)
+        try:
+            for part in (data[:9], data[9:40], data[40:]):
+                reader.feed(bytes(part)) if part and not reader.complete else None
+        except Refusal as refusal:
+            refused += refusal.status == 502
+            if refusal.status != 502:
+                raise
+        complete += reader.complete
+    assert refused > 1000
+    assert complete > 1000
