@@ -1,5 +1,6 @@
 """`weaver deploy` on this machine: it goes on without the command, and without its manager."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -53,10 +54,10 @@ class Deployed:
 
     def note(self) -> None:
         """Remember every process of it."""
-        for process in psutil.process_iter(["pid", "environ"]):
-            environ = process.info["environ"] or {}
-            if environ.get("XDG_RUNTIME_DIR") == str(self.run.runtime):
-                self.pids.add(process.pid)
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                if process.environ().get("XDG_RUNTIME_DIR") == str(self.run.runtime):
+                    self.pids.add(process.pid)
 
     def manager(self) -> int:
         (path,) = self.run.state.glob("weaver/deployments/till/*.json")

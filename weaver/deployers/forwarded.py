@@ -5,7 +5,7 @@ They travel on control sockets only. Nothing of them is an argument, a file of t
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from weaver.config.configuration import Config
 from weaver.config.locate import Path as Keys
@@ -49,10 +49,11 @@ def _secrets(tree: Any, path: Keys) -> Iterator[tuple[Keys, Any]]:
     """The tables that name the source of a secret, with where they stand."""
     if not isinstance(tree, Mapping):
         return
-    if len(path) > 2 and set(tree) in ({"env"}, {"file"}):
-        yield path, tree
+    table = cast("Mapping[str, Any]", tree)
+    if len(path) > 2 and set(table) in ({"env"}, {"file"}):
+        yield path, table
         return
-    for name, value in tree.items():
+    for name, value in table.items():
         yield from _secrets(value, (*path, name))
 
 
