@@ -41,10 +41,11 @@ class Carrier(Protocol):
 
 
 CHUNKS: Final = 4
-"""Pieces of large bodies written in one turn, each only if the kernel took all of the one before.
+"""Pieces of a large body written in one turn, if its call is the only one in flight; else one.
 
-Small frames so never wait behind more than the rest of one piece in this process; a single piece
-per turn would cost a third more CPU for 1 MiB."""
+Each is written only if the kernel took all of the one before: small frames never wait for more than
+the rest of one piece in this process. A single piece costs a third more CPU for 1 MiB; with four,
+small calls beside 4 x 1 MiB took 440 us at the tenth percentile, with one 230."""
 
 TURN: Final = 0.001
 """Seconds of handling after which other connections and timers of the loop get their turn."""
@@ -203,7 +204,8 @@ class Channel:
 
     def _write_large(self) -> None:
         connection = self.connection
-        for _ in range(CHUNKS):
+        alone = len(connection.ours) + len(connection.theirs) == 1
+        for _ in range(CHUNKS if alone else 1):
             self._write_all(connection.data_to_send())
             if self._paused:
                 return
