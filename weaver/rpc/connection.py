@@ -50,14 +50,7 @@ from weaver.frames import HEADER_SIZE, MAX_PAYLOAD, PONG, FrameDecoder, unpack_h
 from weaver.rpc.callee import Callee
 from weaver.rpc.caller import Caller
 from weaver.rpc.events import Closed, Drained, Event, Opened, Outcome, PeerDraining, Pong
-from weaver.rpc.handshake import (
-    MAGIC,
-    VERSION,
-    Hello,
-    check_hello,
-    decode_hello,
-    encode_hello,
-)
+from weaver.rpc.handshake import MAGIC, VERSION, Hello, check_hello, decode_hello, encode_hello
 from weaver.rpc.limits import Limits
 from weaver.rpc.outbox import Body, Outbox
 from weaver.rpc.reassembly import Reassembly
