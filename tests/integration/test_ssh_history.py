@@ -5,12 +5,15 @@ from pathlib import Path
 
 import pytest
 from local_hosts import LocalHosts, Watched
-from ssh_fakes import write_pex
+from ssh_fakes import PYTHON, write_pex
 
 from weaver.cli.ssh_history import Audits
+from weaver.deployers.deployer import Command
 from weaver.deployers.ssh import deploy_lock
+from weaver.deployers.ssh.deployer import SshDeployer
 from weaver.deployers.ssh.host_call import RemotePython
 from weaver.deployers.ssh.preparation import Preparation
+from weaver.deployers.ssh.site import Site
 from weaver.deployers.ssh.upload import Parcel
 
 
@@ -98,3 +101,26 @@ def test_hosts_that_are_down_are_not_asked(hosts: LocalHosts) -> None:
     assert {steps[-1] for steps in watched.steps.values()} == {
         f"failed: {name} does not answer" for name in "abc"
     }
+
+
+async def test_what_a_manager_does_is_kept_without_the_arguments_of_commands(
+    hosts: LocalHosts,
+) -> None:
+    home = hosts.connections["a"].home
+    release = home / ".weaver" / "releases" / "r"
+    (release / "venv" / "bin").mkdir(parents=True)
+    python = release / "venv" / "bin" / "python"
+    python.symlink_to(PYTHON)
+    sites = {"a": Site(host=hosts.listed[0], python=str(python))}
+    deployer = SshDeployer(sites, "d", hosts.connect, app="shop", version="v")
+    try:
+        done = await deployer.execute("a", Command(("sh", "-c", "exit 3", "secret"), {}, 10.0))
+        await deployer.note("stop", "stopped")
+    finally:
+        await deployer.aclose()
+    assert done.exit_code == 3
+    found = deploy_lock.audit(RemotePython(hosts.connections["a"], PYTHON), "shop")
+    assert [(e.what, e.build_id, e.result) for e in found] == [
+        ("exec", "v", "sh: exit code 3"),
+        ("stop", "v", "stopped"),
+    ]

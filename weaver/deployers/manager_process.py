@@ -11,16 +11,20 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from weaver.deployers.control_loop import ControlLoop
+from weaver.deployers.control_loop import ControlLoop, Outcome
 from weaver.deployers.deployer import OwnedDeployer
 from weaver.deployers.estate import Estate
 from weaver.deployers.multiprocess import Multiprocess
 from weaver.deployers.session import manage
 from weaver.deployers.ssh.site import Site
 from weaver.errors import UsageError, WeaverError
+
+if TYPE_CHECKING:
+    from weaver.deployers.ssh.deployer import SshDeployer
 
 log = logging.getLogger("weaver.manager")
 
@@ -71,19 +75,35 @@ async def _run(task: Task) -> int:
         running.add_signal_handler(signal.SIGTERM, loop.request_stop)
         running.add_signal_handler(signal.SIGINT, lambda: None)
 
+    deployers: list[SshDeployer] = []
+
     def deployer_in(sockets: Path) -> OwnedDeployer:
         if task.sites:
-            return _over_ssh(task)
+            deployers.append(_over_ssh(task))
+            return deployers[0]
         return Multiprocess(task.estate.command, sockets, daemon=True)
 
-    outcome = await manage(task.estate, deployer_in, prepared=prepared, watch=_note_start)
+    async def finished(outcome: Outcome) -> None:
+        if outcome.result == "stopped":
+            for deployer in deployers:
+                await deployer.note("stop", "stopped")
+
+    outcome = await manage(
+        task.estate, deployer_in, prepared=prepared, watch=_note_start, finished=finished
+    )
     return 1 if outcome.result == "failed" else 0
 
 
-def _over_ssh(task: Task) -> OwnedDeployer:
+def _over_ssh(task: Task) -> "SshDeployer":
     from weaver.deployers.ssh.client import Client
     from weaver.deployers.ssh.deployer import SshDeployer
 
     client = Client(ask=lambda key: task.passphrases.get(str(key)))
-    deployment = task.estate.spec.application.deployment
-    return SshDeployer(task.sites, deployment, client.connect)
+    application = task.estate.spec.application
+    return SshDeployer(
+        task.sites,
+        application.deployment,
+        client.connect,
+        app=application.app,
+        version=application.version,
+    )

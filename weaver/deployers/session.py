@@ -38,11 +38,13 @@ async def manage(
     *,
     watch: Watch | None = None,
     prepared: Callable[[ControlLoop], None] | None = None,
+    finished: Callable[[Outcome], Awaitable[None]] | None = None,
 ) -> Outcome:
     """Run a deployment until it has ended, or go on with one whose manager has.
 
     `deployer_in` makes the deployer, given the directory for sockets of this machine. `prepared`
-    gets the control loop before anything is started. Raises WeaverError for a directory that cannot
+    gets the control loop before anything is started; `finished` is awaited when all has ended,
+    before anybody is told. Raises WeaverError for a directory that cannot
     be used.
     """
     estate = msgspec.structs.replace(estate, started=estate.started or time.time())
@@ -60,7 +62,7 @@ async def manage(
             loop = ControlLoop(spec, journal, deployer, started=record.started, estate=left)
             if prepared is not None:
                 prepared(loop)
-            outcome = await _run(loop, record, watch)
+            outcome = await _run(loop, record, watch, finished)
         over = over or outcome.result != "fenced" or bool(record.hosts)
         await deployer.aclose()
     except BaseException:
@@ -74,12 +76,19 @@ async def manage(
     return outcome
 
 
-async def _run(loop: ControlLoop, record: registry.Record, watch: Watch | None) -> Outcome:
+async def _run(
+    loop: ControlLoop,
+    record: registry.Record,
+    watch: Watch | None,
+    finished: Callable[[Outcome], Awaitable[None]] | None,
+) -> Outcome:
     async with ManagerServer(loop, Path(record.socket)) as server:
         registry.write(record)
         watching = asyncio.ensure_future(watch(loop)) if watch is not None else None
         try:
             outcome = await loop.run()
+            if finished is not None:
+                await finished(outcome)
             _note_end(record, outcome.result, outcome.fault, outcome.unended)
         except BaseException:
             _note_end(record, "interrupted")

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from weaver.deployers.ssh.host_call import Call, RemotePython, call
+from weaver.deployers.ssh.host_call import TIMEOUT, Call, RemotePython, call
 
 
 class Holder(msgspec.Struct, frozen=True):
@@ -82,11 +82,19 @@ def holder(host: RemotePython, app: str) -> Holder | None:
     return msgspec.convert(found, Holder | None)
 
 
-def record(host: RemotePython, app: str, what: str, *, build_id: str = "", result: str) -> None:
-    """Write a line of the audit log. Raises HostError and Unreachable."""
+def record(
+    host: RemotePython,
+    app: str,
+    what: str,
+    *,
+    build_id: str = "",
+    result: str,
+    timeout: float = TIMEOUT,
+) -> None:
+    """Write a line of the audit log, within `timeout` seconds. Raises HostError and Unreachable."""
     who = f"{_user()}@{socket.gethostname()}"
     entry: dict[str, Any] = {"who": who, "what": what, "build_id": build_id, "result": result}
-    call(host, [Call("audit", "record", {"app": app, "entry": entry})])
+    call(host, [Call("audit", "record", {"app": app, "entry": entry})], timeout=timeout)
 
 
 def audit(host: RemotePython, app: str, most: int = 100) -> tuple[Entry, ...]:

@@ -5,6 +5,8 @@ control protocol's.
 """
 
 import asyncio
+import contextlib
+import functools
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +14,8 @@ from typing import Final, TypeVar
 
 from weaver.deployers.deployer import Command, Link
 from weaver.deployers.ssh.connection import Connection
+from weaver.deployers.ssh.deploy_lock import record
+from weaver.deployers.ssh.host_call import RemotePython
 from weaver.deployers.ssh.inventory import Host
 from weaver.deployers.ssh.remote import Completed
 from weaver.deployers.ssh.site import Site
@@ -20,17 +24,29 @@ from weaver.errors import Unreachable, WeaverError
 START: Final = 60.0
 """Seconds for an envelope to take managers: its Python starts, on a host that may be busy."""
 LOOK: Final = 5.0
+NOTING: Final = 3.0
 MOST_THREADS: Final = 16
 
 T = TypeVar("T")
 
 
 class SshDeployer:
-    """Starts and reaches the envelopes of one deployment. `dial` blocks, and raises WeaverError."""
+    """Starts and reaches the envelopes of one deployment. `dial` blocks, and raises WeaverError.
+
+    With `app` and `version`, what is done to it is kept in the audit logs of the hosts.
+    """
 
     def __init__(
-        self, sites: Mapping[str, Site], deployment: str, dial: Callable[[Host], Connection]
+        self,
+        sites: Mapping[str, Site],
+        deployment: str,
+        dial: Callable[[Host], Connection],
+        *,
+        app: str = "",
+        version: str = "",
     ) -> None:
+        self._app = app
+        self._version = version
         self._sites = sites
         self._deployment = deployment
         self._dial = dial
@@ -83,7 +99,25 @@ class SshDeployer:
     async def execute(self, host: str, command: Command) -> Completed:
         """Run a command on a host; one that takes too long loses its session, and so its output."""
         script = self._sites[host].execute(command)
-        return await self._run(host, script, command.seconds)
+        done = await self._run(host, script, command.seconds)
+        # Arguments may be secret; the name of a program is not.
+        await self._note(host, "exec", f"{command.words[0]}: exit code {done.exit_code}")
+        return done
+
+    async def note(self, what: str, result: str) -> None:
+        """Keep in the audit logs of hosts what was done, where they are connected."""
+        await asyncio.gather(*(self._note(host, what, result) for host in self._connections))
+
+    async def _note(self, host: str, what: str, result: str) -> None:
+        connection, site = self._connections.get(host), self._sites[host]
+        if not self._app or connection is None or not connection.alive:
+            return
+        python = RemotePython(connection, site.python, site.host.directory)
+        write = functools.partial(
+            record, python, self._app, what, build_id=self._version, result=result, timeout=NOTING
+        )
+        with contextlib.suppress(WeaverError):  # it has been done all the same
+            await self._in_thread(write)
 
     async def aclose(self, seconds: float = 15.0) -> None:
         """End every connection; envelopes go on."""
