@@ -38,6 +38,10 @@ class Route(Protocol):
         """The request no longer uses this replica."""
         ...
 
+    def spare(self, backend: Backend) -> None:
+        """It may be tried again: only its connection had ended."""
+        ...
+
     def outcome(self, backend: Backend, *, good: bool, refused: bool = False) -> None:
         """What this replica did with the request."""
         ...
@@ -113,7 +117,9 @@ class Exchange:
         self._attempts += 1
         self._backend = backend
         pool = self._route.pool(backend)
-        replica = pool.take(surely=not self._head.repeatable)
+        replica = None
+        if self._attempts == 1:  # what is idle may have ended as the first one had
+            replica = pool.take(surely=not self._head.repeatable)
         if replica is not None:
             self._send(replica)
             return
@@ -253,6 +259,8 @@ class Exchange:
         elif error is None and self._answer.closed():
             self._pass(b"", b"")
         elif self._may_retry(replica):
+            if self._backend is not None:
+                self._route.spare(self._backend)
             self._leave(good=None)
             self._attempt()
         else:

@@ -251,6 +251,10 @@ class _Route:
         """The request no longer uses this replica."""
         self._proxy.ended(backend)
 
+    def spare(self, backend: Backend) -> None:
+        """It may be tried again: only its connection had ended."""
+        self._tried.discard(backend.id)
+
     def outcome(self, backend: Backend, *, good: bool, refused: bool = False) -> None:
         """What this replica did with the request."""
         self._proxy.outcome(backend, good=good, refused=refused)
