@@ -19,6 +19,9 @@ HIGH_WATER: Final = 0
 What it holds, small frames cannot overtake any more. With 0 it also writes at once, not at the end
 of the turn, and so tells at once that the kernel takes no more."""
 
+ENCRYPTED: Final = 64 * 1024
+"""The same under TLS: with 0, uvloop's layer of TLS pauses and never resumes."""
+
 IDLE: Final = 3
 """Seconds without a byte, after which the other machine is asked whether it is there."""
 LOST: Final = 6
@@ -86,7 +89,8 @@ class Stream(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The connection, and TLS if there is any, is ready."""
         self._transport = cast("asyncio.Transport", transport)
-        self._transport.set_write_buffer_limits(high=HIGH_WATER)
+        encrypted = self._transport.get_extra_info("sslcontext") is not None
+        self._transport.set_write_buffer_limits(high=ENCRYPTED if encrypted else HIGH_WATER)
         self._driver = self._opened(self)
         # The transport calls the driver itself, at once: a method in between costs 0.1 us a read.
         self.data_received = self._driver.receive  # type: ignore[method-assign]
