@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -44,9 +45,10 @@ class Started:
 
 
 @pytest.fixture
-def hosts(tmp_path: Path) -> LocalHosts:
-    (tmp_path / "hosts").mkdir()
-    return LocalHosts(tmp_path / "hosts", "a", "b", "c")
+def hosts() -> Iterator[LocalHosts]:
+    # Not tmp_path: sockets have short paths.
+    with tempfile.TemporaryDirectory(prefix="wh-", dir="/tmp") as folder:
+        yield LocalHosts(Path(folder), "a", "b", "c")
 
 
 @pytest.fixture

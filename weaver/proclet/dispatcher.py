@@ -122,21 +122,16 @@ class Dispatcher:
                 try:
                     instance = hosted.instance = self._instance(hosted.component)
                 except KeyError:
-                    why = f"{hosted.component} is not hosted by this replica"
-                    replies.refuse(call, Outcome.REFUSED, why)
+                    replies.refuse(call, Outcome.REFUSED, f"{hosted.component} is not hosted here")
                     return
-            args, kwargs = hosted.decode(body)
-            function = getattr(instance, hosted.name)
+            (args, kwargs), function = hosted.decode(body), getattr(instance, hosted.name)
             if hosted.kind == "async":
                 replies.reply(call, hosted.encode(await function(*args, **kwargs)))
             elif hosted.kind == "plain":
                 result = await self._workers.run(function, *args, **kwargs)
                 replies.reply(call, hosted.encode(result))
             else:
-                async with Closing(function(*args, **kwargs)) as items:
-                    async for item in items:
-                        await replies.item(call, hosted.encode(item))
-                replies.end(call)
+                await _stream(hosted, function(*args, **kwargs), replies, call)
         except Exception as error:  # noqa: BLE001 # every error of the application is the caller's
             replies.fail(call, error)
         except BaseException as error:
@@ -148,3 +143,11 @@ class Dispatcher:
                 raise
         finally:
             self.running -= 1
+
+
+async def _stream(hosted: _Hosted, generator: Any, replies: Replies, call: int) -> None:
+    """Send the items of a streaming method as the caller takes them; the generator is closed."""
+    async with Closing(generator) as items:
+        async for item in items:
+            await replies.item(call, hosted.encode(item))
+    replies.end(call)

@@ -94,8 +94,7 @@ class RemoteMethod:
         return owner is not None and owner != network.replica and pool.knows(owner)
 
     async def _call(self, *args: Any, **kwargs: Any) -> Any:
-        codec = self._codec
-        body = self._encode(args, kwargs)
+        codec, body = self._codec, self._encode(args, kwargs)
         key = self._key(args, kwargs) if self._key is not None else None
         found = self._network.pools.get(self._component)
         if found is not None and key is None and found.only is not None:
@@ -104,12 +103,11 @@ class RemoteMethod:
             pool, peer = self._now(key) or await self._later(key)
         attempts: Attempts | None = None
         while True:
-            load = peer.load
+            load, channel = peer.load, peer.channel
             load.in_flight += 1
             pool.budget.calls += 1
             began = perf_counter()
             try:
-                channel = peer.channel
                 calls = peer.calls if channel is None else channel.calls
                 answer = calls.begin(codec, body)
                 if answer is None:  # the rare case, with a coroutine of its own

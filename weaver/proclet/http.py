@@ -28,6 +28,9 @@ _log = logging.getLogger("weaver.http")
 LINGER = 0.25
 # Longer than the idle time of the usual proxies and clients, so that they close first: a request
 # can then not meet a connection that we are just closing.
+PARSER = "h11"
+"""uvicorn's other one, httptools, answers HTTP/1.0 in chunks, which its clients cannot read."""
+
 KEEP_ALIVE = 75
 
 
@@ -36,7 +39,8 @@ def prepare() -> None:
 
     async def nothing(_scope: object, _receive: object, _send: object) -> None: ...
 
-    Config(cast("Any", nothing), interface="asgi3", lifespan="off", log_config=None).load()
+    app = cast("Any", nothing)
+    Config(app, http=PARSER, interface="asgi3", lifespan="off", log_config=None).load()
 
 
 class HttpServer:
@@ -57,6 +61,7 @@ class HttpServer:
         self._state = ServerState()
         self._config = Config(
             cast("Any", self._app),
+            http=PARSER,
             interface="asgi3",
             lifespan="off",
             log_config=None,

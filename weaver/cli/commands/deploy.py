@@ -58,13 +58,8 @@ def command(
     limit = None if only_failed else limit
     hosts = hosts_of(ssh, limit, config=config, here=here, quiet=as_json)
     if hosts is None:
-        from weaver.cli.detached import deploy
-        from weaver.errors import UsageError
-
         changed = limit or only_failed or accept_new or plan_only or skip_unreachable
-        if changed or max_fail or steal or message:
-            raise UsageError("this option is about hosts", fix="add --ssh hosts.txt")
-        return deploy(config, follow=follow, as_json=as_json)
+        return _here(config, bool(changed or max_fail or steal or message), follow, as_json)
     from weaver.cli import ssh_deploy
 
     options = ssh_deploy.Options(
@@ -80,3 +75,12 @@ def command(
         as_json=as_json,
     )
     return ssh_deploy.deploy(config, hosts, options)
+
+
+def _here(config: Path | None, about_hosts: bool, follow: bool, as_json: bool) -> int:
+    from weaver.cli.detached import deploy
+    from weaver.errors import UsageError
+
+    if about_hosts:
+        raise UsageError("this option is about hosts", fix="add --ssh hosts.txt")
+    return deploy(config, follow=follow, as_json=as_json)

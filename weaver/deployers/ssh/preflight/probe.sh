@@ -4,6 +4,8 @@
 #
 # All is in functions, so that nothing runs before all has arrived, and nothing reads our own text.
 
+if [ -n "${ZSH_VERSION-}" ]; then emulate sh; fi # where it goes by its own name
+
 say() {
   printf '%s\n' "$*"
 }
@@ -77,12 +79,12 @@ describe_directory() {
     *) mounted=/${blocks#*' - /'} ;; # a file system without blocks
   esac
   if [ -r /proc/mounts ]; then
-    options=
+    flagged=
     while read -r _ point type flags _; do
       case $point in *\\*) point=$(printf '%b' "$point") ;; esac
-      if [ "$point" = "$mounted" ]; then options="$type $flags"; fi
+      if [ "$point" = "$mounted" ]; then flagged="$type $flags"; fi
     done </proc/mounts
-    say "mount $options"
+    say "mount $flagged"
   fi
   if [ -d "$directory" ]; then say "owner $(ls -ldn "$directory")"; fi
   say "uid $(id -u)"
