@@ -173,10 +173,10 @@ class Server:
         self.refusals = 0
         self.version, self.cookie = "v", ""
 
-    def admit(self, _client: ClientConnection) -> bool:
+    def admit(self, client: ClientConnection) -> bool:
         return True
 
-    def left(self, _client: ClientConnection) -> None: ...
+    def left(self, client: ClientConnection) -> None: ...
 
     def refused(self) -> None:
         self.refusals += 1

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Generator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
@@ -130,7 +130,7 @@ class Replica:
 
 
 @contextmanager
-def replicas(folder: Path, *names: str) -> Iterator[list[Replica]]:
+def replicas(folder: Path, *names: str) -> Generator[list[Replica]]:
     """uvicorn processes that serve already."""
     made = [Replica(folder, name) for name in names]
     try:

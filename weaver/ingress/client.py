@@ -75,8 +75,9 @@ class ClientConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The connection is open."""
         self.transport = cast("asyncio.Transport", transport)  # uvloop's is no subclass of it
-        peer = transport.get_extra_info("peername")
-        self.origin = Origin(peer[0] if isinstance(peer, tuple) else "", self._scheme)
+        peer: object = transport.get_extra_info("peername")  # a path for Unix sockets
+        address = str(cast("tuple[object, ...]", peer)[0]) if isinstance(peer, tuple) else ""
+        self.origin = Origin(address, self._scheme)
         if not self._server.admit(self):
             self._refuse(Refusal(503, "there are too many connections"))
 
@@ -102,8 +103,9 @@ class ClientConnection(asyncio.Protocol):
         """The peer sends nothing more: the connection ends."""
         return False  # as the replicas' own server: who closes does not want an answer
 
-    def connection_lost(self, _exc: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:
         """The connection has ended."""
+        del exc
         self._ending = True
         exchange, self._exchange = self._exchange, None
         if exchange is not None:

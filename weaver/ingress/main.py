@@ -82,8 +82,9 @@ class Worker(asyncio.Protocol):
             _log.error("the control socket of the ingress is of no use: %s", error)
             self.stop(self._settings.grace)
 
-    def connection_lost(self, _exc: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:
         """Nobody leads this worker any more."""
+        del exc
         self._transport = None
         self.stop(self._settings.grace)
 
@@ -107,7 +108,7 @@ class Worker(asyncio.Protocol):
         try:
             self._proxy.start()
             self.send(Serving(os.getpid()))
-            self._report()
+            self._timer = self._loop.call_later(self._settings.report, self._report)
             cut = await self._proxy.drain(await self._drain)
             self.send(self._proxy.counts())
             self.send(Drained(cut))

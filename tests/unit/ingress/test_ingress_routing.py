@@ -127,7 +127,8 @@ def test_a_replica_that_refuses_is_out_until_its_pause_is_over() -> None:
 
 
 def test_the_pause_doubles_up_to_its_limit() -> None:
-    ejection, now, pauses = Ejection(), 0.0, []
+    ejection, now = Ejection(), 0.0
+    pauses: list[float] = []
     for _ in range(8):
         ejection.failed("a", now, refused=True)
         after = now

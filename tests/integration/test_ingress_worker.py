@@ -1,0 +1,220 @@
+"""Worker processes of the ingress on one inherited socket, led over their control sockets."""
+
+import asyncio
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import httpx
+import msgspec
+import pytest
+from ingress_parts import Replica, replicas, table_of
+
+from weaver.control.ingress import (
+    Backend,
+    Counts,
+    Drain,
+    Drained,
+    FromIngress,
+    NotTaken,
+    Report,
+    Serving,
+    Table,
+    VersionShare,
+)
+from weaver.control.messages import Message
+from weaver.control.stream import Codec, Receiver, encode
+from weaver.ingress.main import Settings
+from weaver.transport.listening import bind
+
+M = TypeVar("M", bound=Message)
+CODEC: Codec[Message] = Codec(FromIngress)
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Replica]]:
+    with replicas(tmp_path_factory.mktemp("ingress"), "one", "two") as made:
+        yield made
+
+
+class Led:
+    """A worker process, and this end of its control socket."""
+
+    def __init__(self, listening: socket.socket, **settings: float | str) -> None:
+        self.control, theirs = socket.socketpair()
+        self.control.setblocking(False)
+        said = Settings(listening.fileno(), theirs.fileno(), report=60.0)
+        said = msgspec.structs.replace(said, **settings)
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "weaver.ingress.main", msgspec.json.encode(said).decode()],
+            pass_fds=(listening.fileno(), theirs.fileno()),
+        )
+        theirs.close()
+        self._receiver = Receiver(CODEC)
+        self._waiting: list[Message] = []
+
+    async def say(self, message: Message) -> None:
+        await asyncio.get_running_loop().sock_sendall(self.control, encode(message))
+
+    async def hear(self, kind: type[M]) -> M:
+        """The next message of this kind; others are dropped."""
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(20):
+            while True:
+                while self._waiting:
+                    message = self._waiting.pop(0)
+                    if isinstance(message, kind):
+                        return message
+                data = await loop.sock_recv(self.control, 65536)
+                assert data, f"the worker has ended before it said {kind.__name__}"
+                self._waiting += self._receiver.feed(data)
+
+    async def ended(self) -> int:
+        return await asyncio.to_thread(self.process.wait, 20)
+
+    def close(self) -> None:
+        self.control.close()
+        self.process.kill()
+        self.process.wait(10)
+
+
+@asynccontextmanager
+async def leading(
+    count: int, table: Table, **settings: float | str
+) -> AsyncGenerator[tuple[list[Led], str]]:
+    with bind("127.0.0.1:0") as listening:
+        led = [Led(listening, **settings) for _ in range(count)]
+        try:
+            for worker in led:
+                await worker.say(table)
+            for worker in led:
+                assert (await worker.hear(Serving)).pid == worker.process.pid
+            yield led, f"http://127.0.0.1:{listening.getsockname()[1]}"
+        finally:
+            for worker in led:
+                worker.close()
+
+
+async def test_a_table_counts_from_the_next_request_and_is_reported(pair: list[Replica]) -> None:
+    one, two = pair
+    async with leading(1, table_of(1, old=(1, [one]), new=(0, [two]))) as ((worker,), url):
+        async with httpx.AsyncClient() as client:
+            assert [(await client.get(url)).text for _ in range(5)] == ["one"] * 5
+            await worker.say(table_of(2, old=(0, [one]), new=(1, [two])))
+            await worker.say(Report())
+            assert (await worker.hear(Counts)).number == 2
+            assert [(await client.get(url)).text for _ in range(5)] == ["two"] * 5
+            assert (await client.get(url + "/broken")).status_code == 500
+        await worker.say(Report())
+        counts = await worker.hear(Counts)
+        found = {v.version: (v.requests, v.errors, sum(v.histogram)) for v in counts.versions}
+        assert found == {"old": (5, 0, 5), "new": (6, 1, 6)}
+
+
+async def test_a_table_that_is_wrong_is_answered_and_changes_nothing(pair: list[Replica]) -> None:
+    async with leading(1, table_of(1, old=(1, pair[:1]))) as ((worker,), url):
+        await worker.say(Table(2, (VersionShare("new", -1, (Backend("x", "unix:/x"),)),)))
+        fault = (await worker.hear(NotTaken)).fault
+        assert "table 2" in fault.what
+        assert "negative" in fault.why
+        async with httpx.AsyncClient() as client:
+            assert (await client.get(url)).text == "one"
+
+
+async def test_a_drained_worker_says_so_and_ends(pair: list[Replica]) -> None:
+    async with leading(1, table_of(1, v1=(1, pair[:1]))) as ((worker,), url):
+        async with httpx.AsyncClient() as client:
+            assert (await client.get(url)).text == "one"
+        await worker.say(Drain(10))
+        assert (await worker.hear(Counts)).versions[0].requests == 1
+        assert await worker.hear(Drained) == Drained(0)
+        assert await worker.ended() == 0
+
+
+async def test_sigterm_and_the_end_of_the_control_socket_drain_too(pair: list[Replica]) -> None:
+    async with leading(2, table_of(1, v1=(1, pair[:1])), grace=5.0) as ((first, second), _):
+        first.process.send_signal(signal.SIGTERM)
+        assert await first.hear(Drained) == Drained(0)
+        assert await first.ended() == 0
+        second.control.close()
+        assert await second.ended() == 0
+
+
+async def test_a_worker_without_a_table_ends(pair: list[Replica]) -> None:
+    with bind("127.0.0.1:0") as listening:
+        worker = Led(listening, patience=0.1)
+        try:
+            assert await worker.ended() == 1
+        finally:
+            worker.close()
+
+
+async def test_nonsense_on_the_control_socket_drains_the_worker(pair: list[Replica]) -> None:
+    async with leading(1, table_of(1, v1=(1, pair[:1])), grace=1.0) as ((worker,), _):
+        await asyncio.get_running_loop().sock_sendall(worker.control, b"\xff" * 100)
+        assert await worker.ended() == 0
+
+
+async def test_a_killed_worker_loses_no_connection_that_it_had_not_accepted(
+    pair: list[Replica],
+) -> None:
+    async with leading(2, table_of(1, v1=(1, pair))) as ((first, second), url):
+        first.process.kill()
+        await first.ended()
+        async with httpx.AsyncClient(headers={"Connection": "close"}) as client:
+            for _ in range(20):
+                assert (await client.get(url)).status_code == 200
+        await second.say(Report())
+        assert (await second.hear(Counts)).versions[0].requests == 20
+
+
+async def test_a_replica_killed_under_load_costs_at_most_what_was_in_flight(
+    tmp_path: Path, pair: list[Replica]
+) -> None:
+    clients, failed, done = 4, 0, 0
+    with replicas(tmp_path, "victim") as (victim,):
+        async with leading(1, table_of(1, v1=(1, [*pair, victim]))) as (_, url):
+            killed = asyncio.Event()
+
+            async def ask() -> None:
+                nonlocal failed, done
+                async with httpx.AsyncClient() as client:
+                    rest = 60
+                    while rest:
+                        answer = await client.post(url + "/size", content=b"x" * 100)
+                        done += 1
+                        failed += answer.status_code != 200
+                        rest -= killed.is_set()
+                        if done == 60:
+                            victim.kill()
+                            killed.set()
+
+            await asyncio.gather(*(ask() for _ in range(clients)))
+    assert done >= 60 * clients
+    assert failed <= clients
+
+
+async def test_tls_may_end_at_the_worker(tmp_path: Path, pair: list[Replica]) -> None:
+    certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    await asyncio.to_thread(
+        subprocess.run,
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+         "-nodes", "-keyout", str(key), "-out", str(certificate), "-days", "1",
+         "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    trust = ssl.create_default_context(cafile=str(certificate))
+    settings = {"certificate": str(certificate), "key": str(key)}
+    table = table_of(1, v1=(1, pair[:1]))
+    async with (
+        leading(1, table, **settings) as (_, url),
+        httpx.AsyncClient(verify=trust) as client,
+    ):
+        answer = await client.get(url.replace("http", "https") + "/headers")
+        assert "x-forwarded-proto: https" in answer.text
