@@ -48,7 +48,7 @@ def take_over_hosts(
         estate = wanted.estate
         if wanted.attended and not steal:
             raise _attended(wanted)
-        sites = _sites(estate.pythons, hosts)
+        sites = _sites(estate.pythons, estate.units, hosts)
         record = start_manager(MANAGER, Task(estate, sites=sites, passphrases=passphrases))
         application = estate.spec.application
         work.note(
@@ -89,7 +89,9 @@ def _chosen(app: str | None, found: "Iterable[Found]") -> "Found":
     return max(by_app[key], key=lambda each: each.estate.started)
 
 
-def _sites(pythons: Mapping[str, str], hosts: "Sequence[Host]") -> "dict[str, Site]":
+def _sites(
+    pythons: Mapping[str, str], units: Mapping[str, str], hosts: "Sequence[Host]"
+) -> "dict[str, Site]":
     from weaver.deployers.ssh.site import Site
 
     listed = {host.name: host for host in hosts}
@@ -101,4 +103,7 @@ def _sites(pythons: Mapping[str, str], hosts: "Sequence[Host]") -> "dict[str, Si
             why=f"it runs on {', '.join(pythons)}",
             fix="use the hosts file that it was deployed with",
         )
-    return {name: Site(host=listed[name], python=python) for name, python in pythons.items()}
+    return {
+        name: Site(host=listed[name], python=python, unit=units.get(name, ""))
+        for name, python in pythons.items()
+    }

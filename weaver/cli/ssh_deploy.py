@@ -43,6 +43,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     max_fail: int = 0
     batch: int = 16
     only_failed: bool = False
+    service: bool = False
     steal: bool = False
     message: str = ""
     follow: bool = False
@@ -107,7 +108,7 @@ class _Deploy:
         from weaver.deployers.ssh.upload import Parcel
 
         with self.table:
-            examined = self.work.examine(needs_of(self.built.path))
+            examined = self.work.examine(needs_of(self.built.path, service=self.options.service))
         if not self._passed(examined):
             return 1
         if not self.options.only_failed:
@@ -234,8 +235,18 @@ class _Deploy:
 
         revision = self.built.manifest.revision
         spec = self._spec(sites)
+        if self.options.service:
+            sites = self._enable(spec, sites)
+        units = {name: site.unit for name, site in sites.items() if site.unit}
         pythons = {name: site.python for name, site in sites.items()}
-        estate = Estate(spec=spec, desired=Desired(), epoch=0, revision=revision, pythons=pythons)
+        estate = Estate(
+            spec=spec,
+            desired=Desired(),
+            epoch=0,
+            revision=revision,
+            pythons=pythons,
+            units=units,
+        )
         try:
             record = start_manager(
                 MANAGER, Task(estate, sites=dict(sites), passphrases=dict(self.passphrases))
@@ -243,10 +254,31 @@ class _Deploy:
             wait_live(record, follow=False, as_json=self.options.as_json)
         except WeaverError as error:
             with contextlib.suppress(WeaverError):
+                self.work.remove_units(sites)
                 self.work.finish(self.built.build_id, f"failed: {error.what}", good=False)
             raise
         self.work.finish(self.built.build_id, "live", good=True)
         return record
+
+    def _enable(self, spec: "Spec", sites: "Mapping[str, Site]") -> "dict[str, Site]":
+        """Units of systemd for the envelopes; where there cannot be one, it is shown."""
+        from weaver.deployers.ssh.service import unit_name
+
+        application = spec.application
+        app, deployment = application.app, application.deployment
+        enabled, why = self.work.enable_units(app, deployment, sites)
+        for host, reason in why.items():
+            click.echo(f"warning: {host}: no full --service: {reason}", err=True)
+            if not enabled[host].unit:
+                name = unit_name(app, deployment)
+                click.echo(
+                    f"what would start it there, as ~/.config/systemd/user/{name}:", err=True
+                )
+                click.echo(self.work.unit_of(app, deployment, sites[host]), err=True)
+                click.echo(
+                    f"then: systemctl --user enable {name}; loginctl enable-linger", err=True
+                )
+        return enabled
 
 
 def _to_take_part(app: str) -> str:

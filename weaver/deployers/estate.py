@@ -19,7 +19,7 @@ class Estate(msgspec.Struct, frozen=True, kw_only=True):
     """One deployment as its manager knew it; `started` in seconds since the epoch.
 
     `command` is how an envelope is started on the manager's own machine; `pythons` are those of the
-    release on each host, where hosts are reached over SSH.
+    release on each host, where hosts are reached over SSH, and `units` those of systemd there.
     """
 
     spec: Spec
@@ -29,6 +29,7 @@ class Estate(msgspec.Struct, frozen=True, kw_only=True):
     started: float = 0.0
     command: tuple[str, ...] = ()
     pythons: dict[str, str] = {}
+    units: dict[str, str] = {}
 
 
 def share_of(estate: Estate, host: str) -> Estate:

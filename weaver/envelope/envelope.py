@@ -54,10 +54,14 @@ class Envelope:
     """One envelope, listening on the Unix socket `path`, until `run` returns.
 
     `runtime` is a module to use in place of weaver's own proclet. Should `parent` end before a
-    manager attaches, this ends too.
+    manager attaches, this ends too. A `patient` one waits for its first manager, and for one with
+    orders, as long as it takes: nobody else would start it again.
     """
 
-    def __init__(self, path: Path, host: str, *, runtime: str = "", parent: int = 1) -> None:
+    def __init__(
+        self, path: Path, host: str, *, runtime: str = "", parent: int = 1, patient: bool = False
+    ) -> None:
+        self._patient = patient
         self.dismissed = False
         """The manager has ended it: there will not be another envelope of this deployment."""
         self._loop = asyncio.get_running_loop()
@@ -143,6 +147,8 @@ class Envelope:
     def manager_lost(self) -> None:
         """Its connection has ended: by the orders' policy that is the end, sooner or later."""
         orders = self._supervision.orders
+        if orders is None and self._patient:
+            return
         if orders is None or orders.on_manager_lost == "end":
             self._lost = self._loop.call_later(LOST_GRACE, self._abandoned)
         elif orders.on_manager_lost == "stop":
@@ -150,7 +156,7 @@ class Envelope:
 
     def no_manager(self) -> None:
         """None can give orders: without any replicas, there is nothing to stay for."""
-        if not self._met:
+        if not self._met and not self._patient:
             self.end()
 
     def end(self, *, at_once: bool = False) -> None:
@@ -306,6 +312,8 @@ class Envelope:
 
     def _is_unwatched(self, now: float) -> bool:
         """Whether no manager will come any more: the one that started us is gone, or it is late."""
+        if self._patient:
+            return False
         gone = self._parent != 1 and os.getppid() != self._parent
         return gone or now - self._began > FIRST_MANAGER
 

@@ -35,6 +35,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--daemon", action="store_true", help="return when the socket is ready")
     parser.add_argument("--hold", type=Path, help="a file to lock, shared, as long as this runs")
     parser.add_argument("--ended", type=Path, help="a file to leave when a manager has ended it")
+    parser.add_argument("--unit", default="", help="of systemd: it starts this, and goes with it")
     parser.add_argument("--runtime", default="", help=argparse.SUPPRESS)
     arguments = parser.parse_args(argv)
     path: Path = arguments.socket.absolute()
@@ -60,6 +61,7 @@ async def _serve(path: Path, arguments: argparse.Namespace, ready: int | None) -
         arguments.host,
         runtime=arguments.runtime,
         parent=arguments.parent or (1 if arguments.daemon else os.getppid()),
+        patient=bool(arguments.unit),
     )
     await envelope.open()
     if ready is not None:
@@ -69,6 +71,8 @@ async def _serve(path: Path, arguments: argparse.Namespace, ready: int | None) -
     await envelope.run()
     if envelope.dismissed and arguments.ended is not None:
         _clear(path, arguments.ended)
+    if envelope.dismissed and arguments.unit:
+        _remove_unit(arguments.unit)
     return 0
 
 
@@ -150,6 +154,15 @@ def _clear(path: Path, ended: Path) -> None:
             _log_of(path).unlink()
     with contextlib.suppress(OSError):
         path.parent.rmdir()
+
+
+def _remove_unit(name: str) -> None:
+    """Remove a unit of the user's systemd, as `systemctl --user disable` does, and its file."""
+    home = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    folder = home / "systemd" / "user"
+    with contextlib.suppress(OSError):
+        (folder / "default.target.wants" / name).unlink(missing_ok=True)
+        (folder / name).unlink(missing_ok=True)
 
 
 def _log_of(path: Path) -> Path:

@@ -27,6 +27,9 @@ from weaver.cli.target import json_option
     default=16,
     help="Hosts that upload and install at the same time; 16.",
 )
+@click.option(
+    "--service", is_flag=True, help="Start again after a reboot of a host, by a unit of systemd."
+)
 @click.option("--steal", is_flag=True, help="Take the deploy lock from whoever holds it.")
 @click.option("--message", "-m", metavar="TEXT", default="", help="What others read at the lock.")
 @click.option("--follow", is_flag=True, help="Go on with the log once it is live; Ctrl-C leaves.")
@@ -42,6 +45,7 @@ def command(
     skip_unreachable: bool,
     max_fail: int,
     batch: int,
+    service: bool,
     steal: bool,
     message: str,
     follow: bool,
@@ -59,7 +63,9 @@ def command(
     hosts = hosts_of(ssh, limit, config=config, here=here, quiet=as_json)
     if hosts is None:
         changed = limit or only_failed or accept_new or plan_only or skip_unreachable
-        return _here(config, bool(changed or max_fail or steal or message), follow, as_json)
+        return _here(
+            config, bool(changed or service or max_fail or steal or message), follow, as_json
+        )
     from weaver.cli import ssh_deploy
 
     options = ssh_deploy.Options(
@@ -69,6 +75,7 @@ def command(
         max_fail=max_fail,
         batch=batch,
         only_failed=only_failed,
+        service=service,
         steal=steal,
         message=message,
         follow=follow,

@@ -11,10 +11,12 @@ from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Final, Protocol, Self, TypeVar
 
-from weaver.deployers.ssh import deploy_lock, heirs, releases
+import msgspec
+
+from weaver.deployers.ssh import deploy_lock, heirs, releases, service
 from weaver.deployers.ssh.client import Client
 from weaver.deployers.ssh.connection import Connection
-from weaver.deployers.ssh.host_call import RemotePython
+from weaver.deployers.ssh.host_call import TIMEOUT, RemotePython
 from weaver.deployers.ssh.inventory import Host
 from weaver.deployers.ssh.preflight.judge import Examined
 from weaver.deployers.ssh.preflight.needs import Needs
@@ -196,6 +198,45 @@ class Preparation:
             for name, host in list(self.hosts.items())
             if name in done
         }
+
+    def enable_units(
+        self, app: str, deployment: str, sites: Mapping[str, Site]
+    ) -> tuple[dict[str, Site], dict[str, str]]:
+        """Have systemd start the envelopes, where it manages the user's units; why not, by host."""
+        name = service.unit_name(app, deployment)
+
+        def enable(python: RemotePython, host: str) -> tuple[Site, str]:
+            site = msgspec.structs.replace(sites[host], unit=name)
+            script = service.enabling(name, self.unit_of(app, deployment, site))
+            done = python.remote.run("sh -s", stdin=script.encode(), timeout=TIMEOUT)
+            said = done.stdout.decode("utf-8", "replace").splitlines()
+            if service.ENABLED not in said:
+                last = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:]
+                why = last[0] if done.exit_code and last else "systemd manages no units of the user"
+                return sites[host], why
+            if service.LINGERS not in said:
+                return site, "it starts at login only: have an administrator enable lingering"
+            return site, ""
+
+        found = self._each(enable, list(sites))
+        units = {host: site for host, (site, _) in found.items()}
+        return units, {host: why for host, (_, why) in found.items() if why}
+
+    @staticmethod
+    def unit_of(app: str, deployment: str, site: Site) -> str:
+        """The text of the unit that starts an envelope."""
+        site = msgspec.structs.replace(site, unit=service.unit_name(app, deployment))
+        return service.unit_text(app, site.command(deployment), str(site.root))
+
+    def remove_units(self, sites: Mapping[str, Site]) -> None:
+        """Remove units of a deployment that has failed."""
+
+        def remove(python: RemotePython, host: str) -> None:
+            script = service.removing(sites[host].unit).encode()
+            python.remote.run("sh -s", stdin=script, timeout=TIMEOUT)
+
+        known = [host for host, site in sites.items() if site.unit and host in self._pythons]
+        self._each(remove, known, len(self.faults) + len(known))
 
     def finish(self, build_id: str, result: str, *, good: bool) -> None:
         """Note on every host how the deploy ended; a good build becomes the current one."""

@@ -12,17 +12,22 @@ import msgspec
 
 from weaver.deployers.deployer import Command
 from weaver.deployers.ssh.inventory import Host
+from weaver.deployers.ssh.service import RUNTIME
 
 LONGEST_SOCKET: Final = 103
 """Bytes of a Unix socket's path that every system takes."""
 
 
 class Site(msgspec.Struct, frozen=True, kw_only=True):
-    """One host. `python` is the installed release's; `address` is what other hosts dial."""
+    """One host. `python` is the installed release's; `address` is what other hosts dial.
+
+    `unit` is that of systemd which starts the envelope, "" where none does.
+    """
 
     host: Host
     python: str
     address: str = ""
+    unit: str = ""
 
     @property
     def release(self) -> PurePosixPath:
@@ -38,20 +43,26 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
         """Where the envelope of a deployment listens."""
         return str(self.root / "run" / deployment / "e.sock")
 
-    def start(self, deployment: str) -> str:
-        """A script for `sh -s` that starts the envelope, and ends when it takes managers."""
-        words = [
+    def command(self, deployment: str) -> list[str]:
+        """What starts the envelope, and ends when it takes managers."""
+        return [
             *(self.python, "-I", "-m", "weaver.application.main", "envelope"),
             *("--socket", self.socket(deployment), "--host", self.host.name),
             *("--hold", str(self.release / "running"), "--daemon"),
             # With the release, which goes when it is pruned: nothing else would ever remove it.
             *("--ended", str(self.release / "ended" / deployment)),
+            *(("--unit", self.unit) if self.unit else ()),
         ]
+
+    def start(self, deployment: str) -> str:
+        """A script for `sh -s` that starts the envelope, and ends when it takes managers."""
+        unit = f"systemctl --user start {self.unit} </dev/null && exit 0\n" if self.unit else ""
         folder = PurePosixPath(self.socket(deployment)).parent
         return (
             f"umask 077\nmkdir -p {shlex.quote(str(folder))} || exit 1\n"
             f"cd {shlex.quote(str(self.root))} || exit 1\n"
-            f"exec {shlex.join(words)} </dev/null\n"
+            f"{RUNTIME + unit if unit else ''}"
+            f"exec {shlex.join(self.command(deployment))} </dev/null\n"
         )
 
     def look(self, deployment: str) -> str:
