@@ -1,16 +1,14 @@
 """Run an application in this process, from its first import to its exit code."""
 
 import asyncio
-import contextlib
 import logging
 import os
-import signal
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from weaver.application.ending import AT_ONCE, end_tasks, end_threads, leave
+from weaver.application.ending import AT_ONCE, end_tasks, end_threads
+from weaver.application.interrupts import EXIT_INTERRUPTED, Interrupts
 from weaver.application.target import Target, config_from
 from weaver.component import registry
 from weaver.component.graph import unknown_component
@@ -21,8 +19,6 @@ from weaver.proclet.log_level import wanted_level
 from weaver.transport.event_loop import loop_factory
 
 log = logging.getLogger("weaver")
-
-EXIT_INTERRUPTED = 130
 
 
 def run(entry: type[Any], *, strict_copies: bool = False) -> None:
@@ -63,10 +59,12 @@ def run_application(target: Target, *, strict_copies: bool) -> int:
     _log_to_stderr()
     definition = define(target.roots)
     within: float = target.config.app.stop_timeout
+    interrupts = Interrupts()
+    interrupts.install()
     runner = asyncio.Runner(loop_factory=loop_factory())
     code = 1
     try:
-        runner.run(_serve(definition, target, strict_copies))
+        runner.run(_serve(definition, target, strict_copies, interrupts))
         code = 0
     except asyncio.CancelledError:
         code, within = EXIT_INTERRUPTED, AT_ONCE
@@ -74,10 +72,13 @@ def run_application(target: Target, *, strict_copies: bool) -> int:
         end_threads(within, code)
         if runner.run(end_tasks(within)):
             runner.close()
+        interrupts.remove()
     return code
 
 
-async def _serve(definition: Definition, target: Target, strict_copies: bool) -> None:
+async def _serve(
+    definition: Definition, target: Target, strict_copies: bool, interrupts: Interrupts
+) -> None:
     application = InProcess(
         definition,
         target.config,
@@ -88,61 +89,37 @@ async def _serve(definition: Definition, target: Target, strict_copies: bool) ->
     )
     task = asyncio.current_task()
     assert task is not None
-    at_once = asyncio.Event()
+    stop_asked, at_once = asyncio.Event(), asyncio.Event()
+
+    def stop() -> None:
+        stop_asked.set()
+        application.request_stop()
 
     def end_at_once() -> None:
         at_once.set()
-        asyncio.get_running_loop().call_later(AT_ONCE, leave, EXIT_INTERRUPTED)
         task.cancel()
 
-    with _signals(application.request_stop, end_at_once) as stop_asked:
-        starting = asyncio.ensure_future(application.start())
-        asked = asyncio.ensure_future(stop_asked.wait())
-        try:
-            await asyncio.wait((starting, asked), return_when=asyncio.FIRST_COMPLETED)
-            if not starting.done():
-                log.info("stopping before the start was complete")
-                starting.cancel()
-                await asyncio.wait((starting,), timeout=target.config.app.stop_timeout)
-                return
-            starting.result()
-        finally:
-            asked.cancel()
-            starting.cancel()
-        for listener, address in application.listeners.items():
-            log.info("listener %s: %s", listener, _url(address))
-        try:
-            await application.run_main()
-        finally:
-            if not at_once.is_set():
-                await application.stop()
-
-
-@contextlib.contextmanager
-def _signals(first: Callable[[], None], second: Callable[[], Any]) -> Any:
-    """SIGTERM and the first Ctrl-C ask for an orderly stop; the next one ends at once."""
-    loop = asyncio.get_running_loop()
-    asked = asyncio.Event()
-
-    def on_signal(name: str) -> None:
-        if asked.is_set():
-            log.warning("%s again: ending at once", name)
-            second()
-            return
-        asked.set()
-        log.info("%s: stopping; press Ctrl-C again to end at once", name)
-        first()
-
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    for number in numbers:
-        with contextlib.suppress(RuntimeError, ValueError, NotImplementedError):
-            loop.add_signal_handler(number, on_signal, number.name)
+    interrupts.attach(stop, end_at_once)
+    starting = asyncio.ensure_future(application.start())
+    asked = asyncio.ensure_future(stop_asked.wait())
     try:
-        yield asked
+        await asyncio.wait((starting, asked), return_when=asyncio.FIRST_COMPLETED)
+        if not starting.done():
+            log.info("stopping before the start was complete")
+            starting.cancel()
+            await asyncio.wait((starting,), timeout=target.config.app.stop_timeout)
+            return
+        starting.result()
     finally:
-        for number in numbers:
-            with contextlib.suppress(RuntimeError, ValueError, NotImplementedError):
-                loop.remove_signal_handler(number)
+        asked.cancel()
+        starting.cancel()
+    for listener, address in application.listeners.items():
+        log.info("listener %s: %s", listener, _url(address))
+    try:
+        await application.run_main()
+    finally:
+        if not at_once.is_set():
+            await application.stop()
 
 
 def _url(address: str) -> str:
