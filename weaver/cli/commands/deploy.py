@@ -59,16 +59,15 @@ def command(
     those hosts only that a deploy has failed on, and starts nothing.
     """
     only_failed = limit == FAILED
-    limit = None if only_failed else limit
-    hosts = hosts_of(ssh, limit, config=config, here=here, quiet=as_json)
+    hosts = hosts_of(ssh, None if only_failed else limit, config=config, here=here, quiet=as_json)
     if hosts is None:
-        changed = limit or only_failed or accept_new or plan_only or skip_unreachable
+        changed = limit or accept_new or plan_only or skip_unreachable
         return _here(
             config, bool(changed or service or max_fail or steal or message), follow, as_json
         )
-    from weaver.cli import ssh_deploy
+    from weaver.cli.ssh_deploy import Options, deploy
 
-    options = ssh_deploy.Options(
+    options = Options(
         accept_new=accept_new,
         plan_only=plan_only,
         skip_unreachable=skip_unreachable,
@@ -81,7 +80,7 @@ def command(
         follow=follow,
         as_json=as_json,
     )
-    return ssh_deploy.deploy(config, hosts, options)
+    return deploy(config, hosts, options)
 
 
 def _here(config: Path | None, about_hosts: bool, follow: bool, as_json: bool) -> int:
