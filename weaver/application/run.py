@@ -100,19 +100,8 @@ async def _serve(
         task.cancel()
 
     interrupts.attach(stop, end_at_once)
-    starting = asyncio.ensure_future(application.start())
-    asked = asyncio.ensure_future(stop_asked.wait())
-    try:
-        await asyncio.wait((starting, asked), return_when=asyncio.FIRST_COMPLETED)
-        if not starting.done():
-            log.info("stopping before the start was complete")
-            starting.cancel()
-            await asyncio.wait((starting,), timeout=target.config.app.stop_timeout)
-            return
-        starting.result()
-    finally:
-        asked.cancel()
-        starting.cancel()
+    if not await _started(application, stop_asked, target.config.app.stop_timeout):
+        return
     for listener, address in application.listeners.items():
         log.info("listener %s: %s", listener, _url(address))
     try:
@@ -120,6 +109,24 @@ async def _serve(
     finally:
         if not at_once.is_set():
             await application.stop()
+
+
+async def _started(application: InProcess, stop_asked: asyncio.Event, patience: float) -> bool:
+    """Start it; False if it was told to stop before the start was complete."""
+    starting = asyncio.ensure_future(application.start())
+    asked = asyncio.ensure_future(stop_asked.wait())
+    try:
+        await asyncio.wait((starting, asked), return_when=asyncio.FIRST_COMPLETED)
+        if not starting.done():
+            log.info("stopping before the start was complete")
+            starting.cancel()
+            await asyncio.wait((starting,), timeout=patience)
+            return False
+        starting.result()
+        return True
+    finally:
+        asked.cancel()
+        starting.cancel()
 
 
 def _url(address: str) -> str:
