@@ -33,7 +33,7 @@ class Site:
         self.far = far
         self.remotes = remotes
 
-    async def called(self, number: int = 20) -> set[str]:
+    async def called(self, number: int = 100) -> set[str]:
         who = self.caller.method("who")
         return {await who() for _ in range(number)}
 

@@ -81,6 +81,30 @@ def test_the_slower_of_two_equally_busy_ones_is_avoided() -> None:
     assert cheaper(slow, fast) is slow
 
 
+def test_what_was_slow_once_gets_calls_again_where_few_are_made() -> None:
+    once_slow, steady = Node(), Node()
+    once_slow.load.latency, steady.load.latency = 1.0, 0.001
+    answers = shares([once_slow, steady], {id(once_slow): 0.001, id(steady): 0.001}, 400)
+    assert answers[id(once_slow)] > 100
+
+
+def test_what_stays_slower_gets_few_of_the_calls_where_few_are_made() -> None:
+    slow, fast = Node(), Node()
+    answers = shares([slow, fast], {id(slow): 0.005, id(fast): 0.001}, 1000)
+    assert 20 < answers[id(slow)] < 120
+
+
+def shares(nodes: list[Node], seconds: dict[int, float], calls: int) -> dict[int, int]:
+    """How many of some calls, made one after the other, each node has answered."""
+    balancer = Balancer(random.Random(0).random)
+    answers = dict.fromkeys(seconds, 0)
+    for _ in range(calls):
+        chosen = balancer.choose(nodes, 0.0)
+        chosen.load.answered(seconds[id(chosen)])
+        answers[id(chosen)] += 1
+    return answers
+
+
 def test_an_unknown_latency_neither_attracts_nor_repels() -> None:
     known, unknown = Node(), Node()
     known.load.latency = 0.001

@@ -26,15 +26,25 @@ LEAST_SLOW: Final = 0.01
 _WEIGHT: Final = 0.1
 """How much one latency counts against all before it."""
 
+_FADES: Final = 0.9
+"""What is left of the latency of an idle replica each time that another is chosen: one that is
+five times slower gets one call in sixteen."""
+
+_STALE: Final = 0.5
+"""Faded so far, a latency is replaced by the next one that is measured."""
+
 _EXAMINED_EVERY: Final = 32
 """Answers of a replica between two comparisons with the others."""
 
 
 class Load:
-    """What callers in this process know of one replica. `latency` in seconds, 0 for unknown."""
+    """What callers in this process know of one replica. `latency` in seconds, 0 for unknown.
+
+    `faded` is how much that still counts, from 0 to 1: less with each call that others got since.
+    """
 
     __slots__ = (
-        "answers", "ejected", "ejections", "failures", "in_flight", "latency", "probing",
+        "answers", "ejected", "ejections", "faded", "failures", "in_flight", "latency", "probing",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -44,6 +54,7 @@ class Load:
     def reset(self) -> None:
         """The replica is a new process: what was known of it counts no more."""
         self.latency = 0.0
+        self.faded = 1.0
         self.answers = 0
         self.failures = 0
         self.ejected = 0.0
@@ -53,7 +64,11 @@ class Load:
     def answered(self, seconds: float) -> bool:
         """Count an answer after so many seconds; whether to compare it with the others now."""
         latency = self.latency
-        self.latency = latency + _WEIGHT * (seconds - latency) if latency else seconds
+        if not latency or self.faded < _STALE:
+            self.latency = seconds
+        else:
+            self.latency = latency + _WEIGHT * (seconds - latency)
+        self.faded = 1.0
         self.failures = 0
         self.answers += 1
         if self.ejected:
@@ -156,8 +171,19 @@ class Balancer:
 
 
 def cheaper(one: R, two: R) -> R:
-    """The replica with less in flight times latency; the latency counts where both are known."""
+    """The replica with less in flight times latency; the latency counts where both are known.
+
+    What is known of the other one fades while nothing is in flight there: a latency that was large
+    once, as of a first call, would else keep it without calls for good where few are made.
+    """
     a, b = one.load, two.load
-    if a.latency and b.latency:
-        return one if (a.in_flight + 1) * a.latency <= (b.in_flight + 1) * b.latency else two
-    return one if a.in_flight <= b.in_flight else two
+    if not a.latency or not b.latency:
+        return one if a.in_flight <= b.in_flight else two
+    cost = (a.in_flight + 1) * a.latency * a.faded
+    if cost <= (b.in_flight + 1) * b.latency * b.faded:
+        if not b.in_flight:
+            b.faded *= _FADES
+        return one
+    if not a.in_flight:
+        a.faded *= _FADES
+    return two
