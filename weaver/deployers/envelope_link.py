@@ -130,6 +130,8 @@ class EnvelopeLink:
                     data = await link.receive()
             except TimeoutError:
                 return f"nothing was heard of it for {SILENCE:g} s", True
+            except ConnectionResetError as error:  # it has ended with something unread
+                return error.strerror or str(error), False
             if not data:
                 return "it ended the connection", False
             try:
