@@ -1,6 +1,6 @@
 """What an examination says of a host, check by check."""
 
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 import msgspec
 
@@ -20,20 +20,7 @@ Check = Literal[
     "build",
 ]
 
-CHECKS: Final[tuple[Check, ...]] = (
-    "connect",
-    "python",
-    "system",
-    "disk",
-    "directory",
-    "limits",
-    "clock",
-    "ports",
-    "logout",
-    "weaver",
-    "peers",
-    "build",
-)
+CHECKS: Final[tuple[Check, ...]] = get_args(Check)
 """In the order in which they are shown."""
 
 
