@@ -5,7 +5,7 @@ Decides the vocabulary. It must not know how a version is chosen, nor who decide
 
 import msgspec
 
-from weaver.control.messages import Fault, Message
+from weaver.control.message import Fault, Message
 
 
 class Backend(msgspec.Struct, frozen=True):
@@ -77,6 +77,21 @@ class VersionCounts(msgspec.Struct, frozen=True):
     histogram: tuple[int, ...] = ()
 
 
+class FailedRequest(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One request that failed, or was answered with 500 or above: evidence against a version.
+
+    `time` in seconds since the epoch, `status` 0 for no answer; `path` is without its query.
+    """
+
+    version: str
+    time: float
+    method: str
+    path: str
+    status: int = 0
+    backend: str = ""
+    why: str = ""
+
+
 class Counts(Message, frozen=True):
     """What a worker has counted under the table `number`."""
 
@@ -84,6 +99,12 @@ class Counts(Message, frozen=True):
     connections: int = 0
     refused: int = 0
     versions: tuple[VersionCounts, ...] = ()
+
+
+class Failures(Message, frozen=True):
+    """Requests that failed since the last time; of many, the first ones."""
+
+    requests: tuple[FailedRequest, ...]
 
 
 class Serving(Message, frozen=True):
@@ -105,4 +126,4 @@ class Drained(Message, frozen=True):
 
 
 ToIngress = Table | Drain | Report | ReloadCertificate
-FromIngress = Serving | Counts | Drained | NotTaken
+FromIngress = Serving | Counts | Failures | Drained | NotTaken

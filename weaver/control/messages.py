@@ -9,23 +9,12 @@ verbs); it must not know who acts on it.
 import msgspec
 
 from weaver.control.certificates import Certificates
+from weaver.control.message import Fault as Fault
+from weaver.control.message import Message as Message
 from weaver.control.restarts import Heartbeats, Restarts
 from weaver.control.succession import Keep, Memo, Recall
+from weaver.control.traffic import IngressReport, Traffic
 from weaver.routing import Routing
-
-
-class Message(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
-    """Base of all messages; the name of the class is its tag."""
-
-
-class Fault(msgspec.Struct, frozen=True):
-    """An error as it travels on the control plane: the four parts of every `WeaverError`."""
-
-    what: str
-    where: str = ""
-    why: str = ""
-    fix: str = ""
-    component: str = ""
 
 
 class LogRecord(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -131,6 +120,7 @@ class Orders(Message, frozen=True):
     on_manager_lost: str = "end"
     stop_after: float = 0.0
     advertise: str = ""
+    traffic: Traffic = Traffic()
 
 
 class Relay(Message, frozen=True):
@@ -273,6 +263,7 @@ class Hosting(Message, frozen=True):
     listeners: dict[str, int] = {}
     heartbeat: float = 1.0
     advertise: str = ""
+    accepting: bool = True
 
 
 class NewRouting(Message, frozen=True):
@@ -285,6 +276,12 @@ class Probe(Message, frozen=True):
     """The health gate: answer with the nonce, deployment and build id."""
 
     nonce: str
+
+
+class Accept(Message, frozen=True):
+    """Whether to take connections from the listeners' sockets; those there are stay or move."""
+
+    accepting: bool
 
 
 class Drain(Message, frozen=True):
@@ -307,13 +304,17 @@ class Profile(Message, frozen=True):
 
 
 class RegisterReplica(Message, frozen=True):
-    """All components have started. Calls are taken at `address`, from other hosts at `remote`."""
+    """All components have started. Calls are taken at `address`, from other hosts at `remote`.
+
+    `serving` maps listeners to the addresses at which an ingress of the same host reaches it.
+    """
 
     address: str
     components: tuple[str, ...] = ()
     build: str = ""
     deployment: str = ""
     remote: str = ""
+    serving: dict[str, str] = {}
 
 
 class StartComponent(Message, frozen=True):
@@ -372,9 +373,9 @@ class Ended(Message, frozen=True):
 ToEnvelope = Attach | Orders | Relay | Restart | End | Heartbeat | Keep | Recall
 FromEnvelope = (
     Attached | Fenced | ReplicaStarted | ReplicaExited | FromReplica | ListenerHeld
-    | EnvelopeFailed | Logs | Event | Heartbeat | Memo
+    | EnvelopeFailed | Logs | Event | Heartbeat | Memo | IngressReport
 )  # fmt: skip
-ToProclet = Hosting | NewRouting | Probe | Drain | Stop | Profile
+ToProclet = Hosting | NewRouting | Probe | Accept | Drain | Stop | Profile
 FromProclet = (
     RegisterReplica | StartComponent | Probed | Heartbeat | Statistics | Spans | Profiled | Failed
     | Ended | Logs
