@@ -7,6 +7,7 @@ maps as in `weaver.control.messages`. It must not know how requests are carried 
 import msgspec
 
 from weaver.control.messages import Fault, LogRecord, Message, MethodStatistics
+from weaver.control.rollout import GetRollout, RolloutReport, Steer
 
 
 class LogFilter(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -113,6 +114,10 @@ class StopDeployment(Message, frozen=True):
     at_once: bool = False
 
 
+class Retire(Message, frozen=True):
+    """Leave every version to another manager, which is about to take over; all serve on."""
+
+
 class Execute(Message, frozen=True):
     """Run a command beside a replica of this group, for at most so many seconds.
 
@@ -167,8 +172,10 @@ class Refused(Message, frozen=True):
     usage: bool = False
 
 
-Request = GetStatus | GetLogs | GetEvents | Scale | StopDeployment | Execute
-Answer = Status | Records | History | Executed | Done | Refused
+Request = (
+    GetStatus | GetLogs | GetEvents | Scale | StopDeployment | Retire | Execute | GetRollout | Steer
+)
+Answer = Status | Records | History | Executed | RolloutReport | Done | Refused
 
 
 def admits(wanted: LogFilter, record: LogRecord) -> bool:
