@@ -4,6 +4,7 @@ A process of its own, because it imports the application. What it finds, or ever
 written to OUTPUT as JSON; what the application prints goes where it always goes.
 """
 
+import inspect
 import sys
 import sysconfig
 from pathlib import Path
@@ -13,11 +14,17 @@ import msgspec
 from weaver.application.check import check_target, display_names
 from weaver.application.target import Target, load_target
 from weaver.component.graph import Graph, build_graph
-from weaver.component.model import Component
+from weaver.component.model import Component, Method
+from weaver.config.records import record_of
 from weaver.errors import ConfigError, DefinitionError, ProblemsError, WeaverError
 from weaver.packaging.described import Described, Fault
 from weaver.packaging.imports import find_sources
-from weaver.packaging.manifest import Manifest, ManifestComponent, ManifestMethod
+from weaver.packaging.manifest import (
+    Manifest,
+    ManifestComponent,
+    ManifestMethod,
+    ManifestSetting,
+)
 
 
 def main(output: str, config: str) -> None:
@@ -36,7 +43,7 @@ def describe(target: Target) -> Described:
         raise DefinitionError(report.problems)
     graph, _ = build_graph(target.roots)
     entry = str(target.config.app.entry)
-    components = tuple(_component(graph, c) for c in graph.components.values())
+    components = tuple(describe_component(graph, c) for c in graph.components.values())
     names = {short: full for full, short in display_names(graph).items()}
     manifest = Manifest(
         weaver="",
@@ -55,7 +62,8 @@ def describe(target: Target) -> Described:
     return Described(manifest=manifest, sources=find_sources(sorted(tops)))
 
 
-def _component(graph: Graph, component: Component) -> ManifestComponent:
+def describe_component(graph: Graph, component: Component) -> ManifestComponent:
+    """What the manifest says of one component of `graph`."""
     return ManifestComponent(
         name=component.full_name,
         short_name=component.short_name,
@@ -67,11 +75,29 @@ def _component(graph: Graph, component: Component) -> ManifestComponent:
                 signature=str(method.signature),
                 routed_by=method.routed_by,
                 idempotent=method.idempotent,
+                key_type=_key_type(method),
             )
             for method in component.methods
         ),
         references=tuple(graph.targets(component.full_name)),
         listeners=tuple(field.name for field in component.fields_of("listener")),
+        settings=_settings(component),
+        secrets=tuple(field.name for field in component.fields_of("secret")),
+    )
+
+
+def _key_type(method: Method) -> str:
+    if method.routed_by is None:
+        return ""
+    return inspect.formatannotation(method.signature.parameters[method.routed_by].annotation)
+
+
+def _settings(component: Component) -> tuple[ManifestSetting, ...]:
+    """The fields of the config type."""
+    return tuple(
+        ManifestSetting(entry.key, inspect.formatannotation(entry.type), entry.required)
+        for field in component.fields_of("config")
+        for entry in record_of(field.type) or ()
     )
 
 

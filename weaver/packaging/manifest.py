@@ -21,17 +21,33 @@ _REBUILD = "copy the file again, or build it again: weaver build"
 
 
 class ManifestMethod(msgspec.Struct, frozen=True):
-    """One component method; `routed_by` names the parameter that decides the replica."""
+    """One component method; `routed_by` names the parameter that decides the replica.
+
+    `key_type` is the annotation of that parameter.
+    """
 
     name: str
     kind: Literal["async", "plain", "stream"]
     signature: str
     routed_by: str | None = None
     idempotent: bool = False
+    key_type: str = ""
+
+
+class ManifestSetting(msgspec.Struct, frozen=True):
+    """One field of a component's config type; `type` is its annotation."""
+
+    name: str
+    type: str = ""
+    required: bool = False
 
 
 class ManifestComponent(msgspec.Struct, frozen=True):
-    """One component; `references` are full names, `where` is relative to its import root."""
+    """One component; `references` are full names, `where` is relative to its import root.
+
+    `settings` and `secrets` are what its config section may hold; None in a PEX of a weaver that
+    did not tell.
+    """
 
     name: str
     short_name: str
@@ -39,6 +55,8 @@ class ManifestComponent(msgspec.Struct, frozen=True):
     methods: tuple[ManifestMethod, ...] = ()
     references: tuple[str, ...] = ()
     listeners: tuple[str, ...] = ()
+    settings: tuple[ManifestSetting, ...] | None = None
+    secrets: tuple[str, ...] | None = None
 
 
 class Manifest(msgspec.Struct, frozen=True):
