@@ -27,6 +27,7 @@ from weaver.config.records import (
     strip,
     type_name,
 )
+from weaver.config.remedy import remedy, remedy_of_variable
 from weaver.config.sources import Sources, Variable, dotted, label, table_name, variable_name
 from weaver.errors import Problem, did_you_mean
 
@@ -119,7 +120,7 @@ class Reader:
         try:
             return type_(**fields)
         except (ValueError, TypeError) as error:  # __post_init__ and validators of the user
-            return self._fail(f"{label(path)}: {error}", path)
+            return self._fail(f"{label(path)}: {error}", path, fix=_change(path))
 
     def _pydantic(self, value: dict[str, Any], type_: Any, path: Path) -> Any:
         extra = set(self.extra.get(path, ()))
@@ -128,13 +129,14 @@ class Reader:
         except ValueError as error:
             details = getattr(error, "errors", None)
             if details is None:
-                return self._fail(f"{label(path)}: {error}", path)
+                return self._fail(f"{label(path)}: {error}", path, fix=_change(path))
             for detail in details(include_url=False, include_input=False, include_context=False):
                 inner: Path = (*path, *detail["loc"])
                 if detail["type"] == "missing":
                     self._missing(str(inner[-1]), None, inner[:-1])
                 elif detail["type"] != "extra_forbidden":  # those are reported with a suggestion
-                    self._fail(f"{label(inner)}: {detail['msg']}", inner)
+                    what = f"{label(inner)}: {detail['msg']}"
+                    self._fail(what, inner, fix=_change(inner))
             return FAILED
 
     def _entries(self, type_: Any, path: Path) -> list[Entry] | None:
@@ -170,10 +172,17 @@ class Reader:
                 refusals.append(mismatch)
         told = [refusal.reason for refusal in refusals if refusal.reason]
         reason = told[0] if told else f"expected {expected(type_)}"
+        fix = did_you_mean(value, options(type_)) if isinstance(value, str) else ""
+        fix = fix or self._remedy(value, type_, reason, path)
         if reason.startswith("expected ") and not self._hidden(path):
             reason += f", got {show(value)}"
-        fix = did_you_mean(value, options(type_)) if isinstance(value, str) else ""
         return self._fail(f"{label(path)}: {reason}", path, fix=fix)
+
+    def _remedy(self, value: Any, type_: Any, reason: str, path: Path) -> str:
+        kind, _, name = self.sources.where(path).partition(" ")
+        if kind == "environment":
+            return remedy_of_variable(name, type_, reason, self.hook)
+        return remedy(value, type_, reason, path, self.hook)
 
     def _hidden(self, path: Path) -> bool:
         """Whether a value stays out of messages: a component's variable may hold a secret."""
@@ -181,7 +190,8 @@ class Reader:
 
     def _secret(self, value: Any, type_: Any, path: Path) -> Any:
         if self.secret is None:
-            return self._fail(f"{label(path)}: a secret cannot stand here", path)
+            fix = "declare it as a field of the component: `name: weaver.Secret[str]`"
+            return self._fail(f"{label(path)}: a secret cannot stand here", path, fix=fix)
         try:
             return self.secret(value, type_, path)
         except SecretRefused as refused:
@@ -217,6 +227,11 @@ class Reader:
     def _fail(self, what: str, path: Path, *, fix: str = "") -> Any:
         self.problems.append(Problem(what, where=self.sources.where(path), fix=fix))
         return FAILED
+
+
+def _change(path: Path) -> str:
+    """The fix of what the checks of a record refuse: they know more than we do."""
+    return f"change the values of {label(path)}"
 
 
 def plain(value: Any) -> Any:

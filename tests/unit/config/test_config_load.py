@@ -120,7 +120,7 @@ BAD: list[tuple[str, str, str, str]] = [
         '"error_rate"',
     ),
     ("[app]\nTimeout = 1", 'unknown key "Timeout" in [app]', ":2", '"timeout"'),
-    ("app = 1", "[app]: expected a table, got 1", ":1", ""),
+    ("app = 1", "[app]: expected a table, got 1", ":1", "write [app] and"),
     ("[[app]]", "[app]: expected a table, got a list", ":1", ""),
     ("groups.a = 1", "[groups.a]: expected a table, got 1", ":1", ""),
     ("components.Cart = 1", "[components.Cart]: expected a table, got 1", ":1", ""),
@@ -133,8 +133,8 @@ BAD: list[tuple[str, str, str, str]] = [
     ('[app]\ntimeout = "soon"', 'got "soon"', ":2", ""),
     ("[app]\nname = 5", "[app] name: expected a name", ":2", ""),
     ('[app]\nentry = "web.py"', '[app] entry: expected a target such as "shop.web:Web"', ":2", ""),
-    ("[app]\nenv = { A = 1 }", "[app] env.A: expected a string, got 1", ":2", ""),
-    ("[app]\nthreads = 0", "[app] threads: expected an integer >= 1, got 0", ":2", ""),
+    ("[app]\nenv = { A = 1 }", "[app] env.A: expected a string, got 1", ":2", 'in quotes: "1"'),
+    ("[app]\nthreads = 0", "[app] threads: expected an integer >= 1, got 0", ":2", "threads = 10"),
     ("[app]\nthreads = 1.5", "[app] threads: expected an integer, got 1.5", ":2", ""),
     ("[app]\nthreads = 2026-01-02", "[app] threads: expected an integer, got 2026-01-02", ":2", ""),
     (
@@ -148,7 +148,7 @@ BAD: list[tuple[str, str, str, str]] = [
         '[package]\ninclude = "a"',
         '[package] include: expected a list, got "a"',
         ":2",
-        "",
+        'in brackets: ["a"]',
     ),
     (
         '[groups.a]\ncomponents = [\n "A",\n 5]',
@@ -167,7 +167,7 @@ BAD: list[tuple[str, str, str, str]] = [
         'groups.a = {components = [], replicas = "2"}',
         '[groups.a] replicas: expected an integer or a table, got "2"',
         ":1",
-        "",
+        "without quotes: 2",
     ),
     (
         "groups.a = {components = [], replicas = {min = 3, max = 2}}",
@@ -195,14 +195,19 @@ BAD: list[tuple[str, str, str, str]] = [
         '[rollout]\nsteps = ["5%",\n "fifty"]',
         '[rollout] steps[1]: expected a percentage such as "5%"',
         ":3",
-        "",
+        'steps = ["5%"]',
     ),
     ("[rollout]\nsteps = [5]", "[rollout] steps[0]: expected a percentage", ":2", ""),
     ('[rollout]\nsteps = ["5%"]', 'the last of `steps` must be "100%"', ":1", ""),
     ("[rollout]\nsteps = []", 'the last of `steps` must be "100%"', ":1", ""),
     ('[rollout]\nsteps = ["50%", "5%", "100%"]', "larger than the one before", ":1", ""),
     ('[rollout]\nsteps = ["0%", "100%"]', "above 0%", ":1", ""),
-    ("[rollout]\nabort_on = { p99_factor = 0.5 }", "p99_factor: expected a number >= 1", ":2", ""),
+    (
+        "[rollout]\nabort_on = { p99_factor = 0.5 }",
+        "p99_factor: expected a number >= 1",
+        ":2",
+        "number >= 1",
+    ),
     ("[rollout]\nmax_versions = 1", "[rollout] max_versions: expected an integer >= 2", ":2", ""),
 ]
 
@@ -214,6 +219,7 @@ def test_bad_value_is_named_with_place_and_fix(text: str, what: str, where: str,
     assert what in problem.what
     assert problem.where.endswith(where)
     assert problem.where.startswith("weaver.toml")
+    assert problem.fix
     assert fix in problem.fix
 
 

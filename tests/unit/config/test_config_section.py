@@ -225,12 +225,12 @@ BAD: list[tuple[str, str, str, str]] = [
     ("mode = 'saf'", 'mode: expected one of "fast", "safe", got "saf"', ":3", '"safe"'),
     ("path = 5", "path: expected a path, got 5", ":3", ""),
     ("every = 'soon'", 'every: expected a duration such as "250ms"', ":3", ""),
-    ("opened = 'x'", "opened: ", ":3", ""),
+    ("opened = 'x'", "opened: ", ":3", "opened = 2026-01-31"),
     ("bound = 'x'", 'bound: expected an IPv4 address, got "x"', ":3", ""),
     ("tags = 'x'", 'tags: expected a list, got "x"', ":3", ""),
     ("tags = [\n1]", "tags[0]: expected a string, got 1", ":4", ""),
     ("either = 1.5", "either: expected an integer or a string, got 1.5", ":3", ""),
-    ("limit = 11", "limit: expected an integer <= 10, got 11", ":3", ""),
+    ("limit = 11", "limit: expected an integer <= 10, got 11", ":3", "limit = 10"),
     ("pool = 5", "pool: expected a table, got 5", ":3", ""),
     ("pool = {}", "components.Cart.pool: field `size` (int) is missing", ":3", "POOL__SIZE"),
     ("pool = {size=1,\n siz=1}", 'unknown key "siz" in [components.Cart.pool]', ":4", '"size"'),
@@ -248,6 +248,7 @@ def test_bad_value_is_named_with_line_and_fix(line: str, what: str, where: str, 
 
     assert what in problem.what.replace("[components.Cart] pool: f", "components.Cart.pool: f")
     assert problem.where == f"weaver.toml{where}"
+    assert problem.fix
     assert fix in problem.fix
 
 
@@ -370,3 +371,12 @@ def test_pydantic_is_not_imported_for_other_types() -> None:
     )
 
     assert not done.stdout.strip()
+
+
+def test_what_a_variable_sets_is_mended_by_the_variable_and_not_shown() -> None:
+    (problem,) = refused(
+        "", WEAVER__COMPONENTS__CART__DSN="db", WEAVER__COMPONENTS__CART__LIMIT="x1"
+    )
+
+    assert "x1" not in str(problem)
+    assert problem.fix == "set WEAVER__COMPONENTS__CART__LIMIT=10"
