@@ -272,6 +272,8 @@ def _end_of_stop(turn: Turn) -> float:
 
 
 def _exit_text(message: ReplicaExited) -> str:
+    if message.reason.startswith(("killed by", "exit code")):  # the envelope has said how already
+        return f"{message.replica} {'was' if message.signal else 'ended with'} {message.reason}"
     how = f"was killed by signal {message.signal}" if message.signal else f"exited {message.code}"
     because = f": {message.reason}" if message.reason else ""
     return f"{message.replica} {how}{because}"
