@@ -171,7 +171,7 @@ class Server:
         self.tally = VersionTally()
         self.begun = 0
         self.refusals = 0
-        self.version, self.cookie = "v", ""
+        self.version, self.cookie, self.id = "v", "", "replica"
 
     def admit(self, client: ClientConnection) -> bool:
         return True

@@ -6,6 +6,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import time
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -21,8 +22,11 @@ from weaver.control.ingress import (
     Counts,
     Drain,
     Drained,
+    FailedRequest,
+    Failures,
     FromIngress,
     NotTaken,
+    Pinning,
     Report,
     Serving,
     Table,
@@ -115,6 +119,39 @@ async def test_a_table_counts_from_the_next_request_and_is_reported(pair: list[R
         counts = await worker.hear(Counts)
         found = {v.version: (v.requests, v.errors, sum(v.histogram)) for v in counts.versions}
         assert found == {"old": (5, 0, 5), "new": (6, 1, 6)}
+
+
+async def test_requests_that_fail_are_told_with_the_next_report_and_the_first_ones_of_many(
+    pair: list[Replica], tmp_path: Path
+) -> None:
+    one, _ = pair
+    dead = VersionShare("gone", 0, (Backend("nobody", f"unix:{tmp_path}/nobody"),))
+    pins = Pinning(header="x-version", trusted=("127.0.0.0/8",))
+    table = table_of(1, pins, old=(1, [one]))
+    table = msgspec.structs.replace(table, shares=(*table.shares, dead))
+    async with (
+        leading(1, table) as ((worker,), url),
+        httpx.AsyncClient(base_url=url) as client,
+    ):
+        started = time.time()
+        for i in range(25):
+            assert (await client.post(f"/broken?secret={i}")).status_code == 500
+        assert (await client.get("/", headers={"X-Version": "gone"})).status_code == 502
+        assert (await client.get("/early")).status_code == 413, "which is the client's own fault"
+        await worker.say(Report())
+        *failures, refused = (await worker.hear(Failures)).requests
+        assert len(failures) == 20
+        assert {msgspec.structs.replace(f, time=0.0) for f in failures} == {
+            FailedRequest("old", 0.0, "POST", "/broken", 500, "one")
+        }
+        assert all(started - 1 <= f.time <= time.time() for f in failures)
+        assert (refused.version, refused.method, refused.path) == ("gone", "GET", "/")
+        assert (refused.status, refused.backend, refused.why) == (
+            502, "nobody", "no replica can be reached",
+        )  # fmt: skip
+        assert (await client.get("/broken")).status_code == 500
+        await worker.say(Report())
+        assert len((await worker.hear(Failures)).requests) == 1, "each is told once"
 
 
 async def test_a_table_that_is_wrong_is_answered_and_changes_nothing(pair: list[Replica]) -> None:

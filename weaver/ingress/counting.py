@@ -1,7 +1,12 @@
 """What was asked of each version, and what became of it. Pure: durations are arguments."""
 
-from weaver.control.ingress import VersionCounts
+from typing import Final
+
+from weaver.control.ingress import FailedRequest, VersionCounts
 from weaver.telemetry.histogram import BUCKETS, bucket
+
+EVIDENCE: Final = 20
+"""Failed requests of one version that are kept between two reports: the first ones."""
 
 
 class VersionTally:
@@ -42,7 +47,19 @@ class Tallies:
 
     def __init__(self) -> None:
         self._tallies: dict[str, VersionTally] = {}
+        self._failures: dict[str, list[FailedRequest]] = {}
         self.refused = 0
+
+    def failed(self, request: FailedRequest) -> None:
+        """Keep `request` as evidence, unless there is enough of its version."""
+        kept = self._failures.setdefault(request.version, [])
+        if len(kept) < EVIDENCE:
+            kept.append(request)
+
+    def take_failures(self) -> tuple[FailedRequest, ...]:
+        """What was kept since the last time."""
+        failures, self._failures = self._failures, {}
+        return tuple(request for kept in failures.values() for request in kept)
 
     def of(self, version: str) -> VersionTally:
         """The sums of `version`."""

@@ -6,9 +6,10 @@ know how clients' connections are read, nor how versions are chosen.
 """
 
 import asyncio
+import time
 from typing import Protocol
 
-from weaver.control.ingress import Backend
+from weaver.control.ingress import Backend, FailedRequest
 from weaver.ingress.counting import VersionTally
 from weaver.ingress.http import body, forwarding, response
 from weaver.ingress.http.answer import AnswerReader
@@ -44,6 +45,10 @@ class Route(Protocol):
 
     def outcome(self, backend: Backend, *, good: bool, refused: bool = False) -> None:
         """What this replica did with the request."""
+        ...
+
+    def failed(self, request: FailedRequest) -> None:
+        """Evidence against the version."""
         ...
 
 
@@ -93,6 +98,7 @@ class Exchange:
         self._asked = head.length == 0  # the whole request has come
         self._connecting: asyncio.Task[None] | None = None
         self._backend: Backend | None = None
+        self._asked_last = ""
         self._replica: ReplicaConnection | None = None
         self._answer = AnswerReader(head.method, limits.head_bytes)
         self._begun = False
@@ -116,6 +122,7 @@ class Exchange:
             return
         self._attempts += 1
         self._backend = backend
+        self._asked_last = backend.id
         pool = self._route.pool(backend)
         replica = None
         if self._attempts == 1:  # what is idle may have ended as the first one had
@@ -219,6 +226,8 @@ class Exchange:
         head = self._answer.head
         assert head is not None
         keep = self._keeps()
+        if head.status >= 500:
+            self._witness(head.status, "")
         replica, self._replica = self._replica, None
         if replica is not None and self._backend is not None:
             if head.keep_alive and self._asked and not self._answer.rest:
@@ -273,8 +282,24 @@ class Exchange:
             return False
         return replica.reused and self._head.repeatable
 
+    def _witness(self, status: int, why: str) -> None:
+        """Keep the request as evidence against its version."""
+        self._route.failed(
+            FailedRequest(
+                version=self._route.version,
+                time=time.time(),
+                method=self._head.method.decode("latin-1"),
+                path=self._head.target.partition(b"?")[0].decode("latin-1"),
+                status=status,
+                backend=self._asked_last,
+                why=why,
+            )
+        )
+
     def _fail(self, status: int, why: str) -> None:
         """Answer for the replica, or cut off what it has begun."""
+        if status >= 500:
+            self._witness(0 if self._begun or self.tunnel else status, why)
         self._drop_replica()
         self._end(failed=status >= 500)
         if self._begun or self.tunnel:

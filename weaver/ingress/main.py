@@ -19,6 +19,7 @@ import msgspec
 from weaver.control.ingress import (
     Drain,
     Drained,
+    Failures,
     NotTaken,
     ReloadCertificate,
     Report,
@@ -110,7 +111,7 @@ class Worker(asyncio.Protocol):
             self.send(Serving(os.getpid()))
             self._timer = self._loop.call_later(self._settings.report, self._report)
             cut = await self._proxy.drain(await self._drain)
-            self.send(self._proxy.counts())
+            self._tell(self._proxy)
             self.send(Drained(cut))
         finally:
             self._proxy.close()
@@ -125,6 +126,12 @@ class Worker(asyncio.Protocol):
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write(encode(message))
 
+    def _tell(self, proxy: Proxy) -> None:
+        """Send what was counted, after the evidence for it."""
+        if failures := proxy.failures():
+            self.send(Failures(failures))
+        self.send(proxy.counts())
+
     def _obey(self, message: Message) -> None:
         match message:
             case Table():
@@ -132,7 +139,7 @@ class Worker(asyncio.Protocol):
             case Drain():
                 self.stop(message.seconds)
             case Report() if self._proxy is not None:
-                self.send(self._proxy.counts())
+                self._tell(self._proxy)
             case ReloadCertificate() if self._tls is not None:
                 self._reload(self._tls)
             case _:
@@ -160,7 +167,7 @@ class Worker(asyncio.Protocol):
 
     def _report(self) -> None:
         if self._proxy is not None:
-            self.send(self._proxy.counts())
+            self._tell(self._proxy)
         self._timer = self._loop.call_later(self._settings.report, self._report)
 
 

@@ -10,7 +10,7 @@ import socket
 import ssl
 from typing import Final
 
-from weaver.control.ingress import Backend, Counts, Table, VersionShare
+from weaver.control.ingress import Backend, Counts, FailedRequest, Table, VersionShare
 from weaver.ingress import pinning
 from weaver.ingress.client import ClientConnection
 from weaver.ingress.counting import Tallies, VersionTally
@@ -84,6 +84,10 @@ class Proxy:
             refused=self._tallies.refused,
             versions=self._tallies.versions(),
         )
+
+    def failures(self) -> tuple[FailedRequest, ...]:
+        """Requests that failed since the last time; of many, the first ones."""
+        return self._tallies.take_failures()
 
     async def drain(self, seconds: float) -> int:
         """Stop accepting and finish; the number of connections that were cut after `seconds`.
@@ -215,6 +219,10 @@ class Proxy:
         else:
             self._ejection.failed(backend.id, self._loop.time(), refused=refused)
 
+    def failed(self, request: FailedRequest) -> None:
+        """Keep evidence for the next report."""
+        self._tallies.failed(request)
+
 
 def _set_cookie(value: str, name: str, origin: forwarding.Origin) -> str:
     if not value:
@@ -258,3 +266,7 @@ class _Route:
     def outcome(self, backend: Backend, *, good: bool, refused: bool = False) -> None:
         """What this replica did with the request."""
         self._proxy.outcome(backend, good=good, refused=refused)
+
+    def failed(self, request: FailedRequest) -> None:
+        """Evidence against the version."""
+        self._proxy.failed(request)
