@@ -250,7 +250,9 @@ class Event(Message, frozen=True):
 class Hosting(Message, frozen=True):
     """The envelope's first message to a proclet: who it is, and where its sockets are.
 
-    `listeners` maps names to inherited file descriptors; `directory` is for its own Unix socket.
+    `listeners` maps names to inherited file descriptors; `directory` is for its own Unix sockets.
+    `handover` maps names to receiver and sender of the pair that moves connections. `private`: it
+    also serves every listener on a Unix socket of its own, for an ingress of its host.
     """
 
     application: Application
@@ -264,6 +266,8 @@ class Hosting(Message, frozen=True):
     heartbeat: float = 1.0
     advertise: str = ""
     accepting: bool = True
+    handover: dict[str, tuple[int, int]] = {}
+    private: bool = False
 
 
 class NewRouting(Message, frozen=True):

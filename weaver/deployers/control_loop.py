@@ -9,7 +9,7 @@ import collections
 import logging
 import secrets
 import time
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -19,6 +19,7 @@ from weaver.control.messages import Attached, Fault, LogRecord
 from weaver.control.operator import Execute, Executed, HistoryEvent, Status
 from weaver.control.stream import encode
 from weaver.control.succession import Keep
+from weaver.control.traffic import IngressReport
 from weaver.deployers.deployer import Command, Deployer
 from weaver.deployers.envelope_link import EnvelopeLink
 from weaver.deployers.estate import Estate, encode_estate, share_of
@@ -35,6 +36,7 @@ from weaver.manager.step import step
 log = logging.getLogger("weaver.manager")
 
 LOGS_KEPT: Final = 10_000
+INGRESS_KEPT: Final = 1_000
 HISTORY_KEPT: Final = 1_000
 FLUSH: Final = 0.2
 """Seconds until the log of events is written: several at once cost one wait for the disk."""
@@ -58,9 +60,10 @@ class Outcome(NamedTuple):
 class ControlLoop:
     """The manager of one deployment on the running event loop. Await `run` once.
 
-    `logs`, `history`, `changes` and `spans` are feeds for whoever follows: `changes` has an entry
-    for every change of state. Serve it with `ManagerServer`. `estate` is what envelopes shall keep
-    for the next manager, but for what only this loop knows; None where there can be none.
+    `logs`, `history`, `changes`, `spans` and `ingress` (what ingress workers of each host report)
+    are feeds for whoever follows: `changes` has an entry for every change of state. Serve it with
+    `ManagerServer`. `estate` is what envelopes shall keep for the next manager, but for what only
+    this loop knows; None where there can be none.
     """
 
     def __init__(
@@ -76,6 +79,7 @@ class ControlLoop:
         self.history: Feed[HistoryEvent] = Feed(HISTORY_KEPT)
         self.changes: Feed[None] = Feed(1)
         self.spans: Feed[bytes] = Feed(LOGS_KEPT)
+        self.ingress: Feed[tuple[str, IngressReport]] = Feed(INGRESS_KEPT)
         self.measured = Measured()
         self.started = time.time() if started is None else started
         self._journal = journal
@@ -155,14 +159,19 @@ class ControlLoop:
         environment = {**config.app.env, **application.environment}
         command = Command(request.words, environment, request.seconds)
         done = await self._deployer.execute(host, command)
-        self._report(
-            HistoryEvent(
-                time.time(),
-                "executed",
-                f"{request.words[0]} on {host} for {request.group}: exit code {done.exit_code}",
-            )
-        )
+        code = f"exit code {done.exit_code}"
+        self.tell("executed", f"{request.words[0]} on {host} for {request.group}: {code}")
         return Executed(host, done.exit_code, done.stdout, done.stderr)
+
+    def tell(self, kind: str, text: str) -> None:
+        """Add something to the history that happened to the deployment elsewhere."""
+        self._report(HistoryEvent(time.time(), kind, text))
+
+    def bequeath(self, **changes: Any) -> None:
+        """Change what is left with envelopes for the next manager: fields of `Estate`."""
+        if self._estate is not None:
+            self._estate = msgspec.structs.replace(self._estate, **changes)
+            self._keep_on(list(self._links))
 
     def happen(self, event: events.Event) -> None:
         """Take an event, and carry out what follows from it."""
@@ -203,14 +212,16 @@ class ControlLoop:
                 heirs = [host]
             case _:
                 pass
-        if heirs:
-            estate = msgspec.structs.replace(
-                self._estate, desired=self.state.desired, epoch=self.epoch
-            )
-            for host in heirs:
-                if host in self._links:
-                    share = encode_estate(share_of(estate, host))
-                    self._links[host].send(encode(Keep(share)))
+        self._keep_on(heirs)
+
+    def _keep_on(self, hosts: list[str]) -> None:
+        if self._estate is None or not hosts:
+            return
+        estate = msgspec.structs.replace(self._estate, desired=self.state.desired, epoch=self.epoch)
+        for host in hosts:
+            if host in self._links:
+                share = encode_estate(share_of(estate, host))
+                self._links[host].send(encode(Keep(share)))
 
     def _forget_ended(self, before: State) -> None:
         """Incarnations of a replica that has gone, or whose envelope has, are counted anew."""

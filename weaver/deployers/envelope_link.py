@@ -1,7 +1,7 @@
 """One session with an envelope: connect or start it, attach, and pass on what it says.
 
 Decides what of it the manager hears (what replicas are), and what goes straight to those who
-follow (logs, statistics, spans).
+follow (logs, statistics, spans, what the ingress counts).
 """
 
 import asyncio
@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol
 from weaver.control import messages
 from weaver.control.messages import Attach, Fault, FromEnvelope, FromProclet, LogRecord
 from weaver.control.stream import Codec, Receiver, encode
+from weaver.control.traffic import IngressReport
 from weaver.deployers.deployer import Deployer, Link
 from weaver.deployers.feed import Feed
 from weaver.deployers.measured import Measured
@@ -32,6 +33,7 @@ class Hearing(Protocol):
 
     logs: Feed[LogRecord]
     spans: Feed[bytes]
+    ingress: Feed[tuple[str, IngressReport]]
     measured: Measured
     state: State
 
@@ -150,6 +152,8 @@ class EnvelopeLink:
                 self._hear_logs(records, lost)
             case messages.FromReplica():
                 self._hear_replica(message)
+            case IngressReport():
+                self._hearing.ingress.add([(self.host, message)])
             case messages.Heartbeat():
                 pass
             case _:

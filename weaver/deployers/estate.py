@@ -20,6 +20,8 @@ class Estate(msgspec.Struct, frozen=True, kw_only=True):
 
     `command` is how an envelope is started on the manager's own machine; `pythons` are those of the
     release on each host, where hosts are reached over SSH, and `units` those of systemd there.
+    `rollout` is the rollout that this version takes part in as the new one, as it was saved last;
+    `good` is when it was seen to serve, in seconds since the epoch, or 0.
     """
 
     spec: Spec
@@ -30,6 +32,8 @@ class Estate(msgspec.Struct, frozen=True, kw_only=True):
     command: tuple[str, ...] = ()
     pythons: dict[str, str] = {}
     units: dict[str, str] = {}
+    rollout: bytes = b""
+    good: float = 0.0
 
 
 def share_of(estate: Estate, host: str) -> Estate:

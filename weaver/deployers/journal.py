@@ -57,12 +57,13 @@ class Journal:
             self._keep("epoch", str(epoch).encode())
         return epoch
 
-    def inherit(self, desired: Desired, epoch: int) -> None:
+    def inherit(self, desired: Desired, epoch: int, rollout: bytes = b"") -> None:
         """Go on where a manager of this epoch stopped, unless this journal knows it better."""
         with self._transaction():
             if int(self._single("epoch") or b"0") < epoch:
                 self._keep("epoch", str(epoch).encode())
                 self._keep("desired", _encoder.encode(desired))
+                self._keep("rollout", rollout)
 
     def desired(self) -> Desired | None:
         """What was saved last, or None."""
@@ -77,6 +78,16 @@ class Journal:
         """Keep the desired state; it is on the disk when this returns."""
         with self._transaction():
             self._keep("desired", _encoder.encode(desired))
+
+    def rollout(self) -> bytes:
+        """The rollout that was saved last, or b""."""
+        with self._told():
+            return self._single("rollout") or b""
+
+    def save_rollout(self, rollout: bytes) -> None:
+        """Keep the state of a rollout; it is on the disk when this returns."""
+        with self._transaction():
+            self._keep("rollout", rollout)
 
     def append(
         self,

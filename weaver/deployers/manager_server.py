@@ -13,7 +13,6 @@ from typing import Final, Protocol, Self
 from weaver.control.faults import fault_of
 from weaver.control.messages import LogRecord
 from weaver.control.operator import (
-    Answer,
     Done,
     Execute,
     Executed,
@@ -25,11 +24,13 @@ from weaver.control.operator import (
     Records,
     Refused,
     Request,
+    Retire,
     Scale,
     Status,
     StopDeployment,
     admits,
 )
+from weaver.control.rollout import ENDED, Action, GetRollout, RolloutReport, Steer
 from weaver.control.stream import LENGTH, Codec, encode
 from weaver.deployers.feed import Feed
 from weaver.errors import ProtocolError, UsageError, WeaverError
@@ -67,11 +68,34 @@ class Managed(Protocol):
         ...
 
 
-class ManagerServer:
-    """Serves `managed` on the Unix socket `path`; use as an async context manager."""
+class Steered(Protocol):
+    """The versions of an application under one manager, as the command line acts on them."""
 
-    def __init__(self, managed: Managed, path: Path) -> None:
+    rolled: Feed[None]
+    """An entry for every change of the rollout."""
+
+    def rollout(self) -> RolloutReport:
+        """The rollout now."""
+        ...
+
+    def steer(self, action: Action) -> None:
+        """Intervene in the rollout. Raises UsageError where that makes no sense now."""
+        ...
+
+    def retire(self) -> None:
+        """Leave every version to another manager."""
+        ...
+
+
+class ManagerServer:
+    """Serves `managed` on the Unix socket `path`; use as an async context manager.
+
+    `steered` are the versions that it is one of, where there can be others.
+    """
+
+    def __init__(self, managed: Managed, path: Path, steered: Steered | None = None) -> None:
         self._managed = managed
+        self._steered = steered
         self._path = path
         self._codec: Codec[Request] = Codec(Request)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -124,29 +148,43 @@ class ManagerServer:
         return self._codec.decode(await reader.readexactly(length))
 
     async def _answer(self, request: Request, writer: asyncio.StreamWriter) -> None:
-        async def send(answer: Answer) -> None:
-            writer.write(encode(answer))
-            await writer.drain()
-
         try:
-            match request:
-                case GetStatus(follow=follow):
-                    await self._status(writer, follow=follow)
-                case GetLogs():
-                    await self._logs(request, writer)
-                case GetEvents(follow=follow):
-                    await self._events(writer, follow=follow)
-                case Scale(group=group, replicas=replicas):
-                    self._managed.scale(group, replicas)
-                case StopDeployment(at_once=at_once):
-                    await self._managed.stop(at_once=at_once)
-                case Execute():
-                    await send(await self._managed.execute(request))
-            await send(Done())
+            await self._carry_out(request, writer)
+            writer.write(encode(Done()))
+            await writer.drain()
         except WeaverError as error:
-            await send(Refused(fault_of(error), isinstance(error, UsageError)))
+            writer.write(encode(Refused(fault_of(error), isinstance(error, UsageError))))
+            await writer.drain()
         except (ConnectionError, BrokenPipeError):
             return
+
+    async def _carry_out(self, request: Request, writer: asyncio.StreamWriter) -> None:
+        match request:
+            case GetStatus(follow=follow):
+                await self._status(writer, follow=follow)
+            case GetLogs():
+                await self._logs(request, writer)
+            case GetEvents(follow=follow):
+                await self._events(writer, follow=follow)
+            case GetRollout(follow=follow):
+                await self._rollout(writer, follow=follow)
+            case _:
+                await self._act(request, writer)
+
+    async def _act(self, request: Request, writer: asyncio.StreamWriter) -> None:
+        match request:
+            case Scale(group=group, replicas=replicas):
+                self._managed.scale(group, replicas)
+            case StopDeployment(at_once=at_once):
+                await self._managed.stop(at_once=at_once)
+            case Execute():
+                writer.write(encode(await self._managed.execute(request)))
+            case Steer(action=action):
+                self._versions().steer(action)
+            case Retire():
+                self._versions().retire()
+            case _:
+                pass  # those that read
 
     async def _status(self, writer: asyncio.StreamWriter, *, follow: bool) -> None:
         with self._managed.changes.follow() as reader:
@@ -155,6 +193,25 @@ class ManagerServer:
                 await writer.drain()
                 await reader.take()
                 writer.write(encode(self._managed.status()))
+
+    def _versions(self) -> Steered:
+        if self._steered is None:
+            raise UsageError(
+                "this is a run in the foreground: there is no rollout",
+                fix="deploy the application: weaver deploy",
+            )
+        return self._steered
+
+    async def _rollout(self, writer: asyncio.StreamWriter, *, follow: bool) -> None:
+        versions = self._versions()
+        with versions.rolled.follow() as reader:
+            report = versions.rollout()
+            writer.write(encode(report))
+            while follow and report.phase not in ENDED:
+                await writer.drain()
+                await reader.take()
+                report = versions.rollout()
+                writer.write(encode(report))
 
     async def _logs(self, request: GetLogs, writer: asyncio.StreamWriter) -> None:
         wanted = request.filter

@@ -25,7 +25,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     `socket` is the manager's, `pid` its process; `result` is "live", "failed", "stopped", or
     "fenced" where a manager on another machine has taken over. `hosts` are those it runs on, where
     that is not this machine. One that has ended but for `unended`, which may still run replicas,
-    counts as not ended.
+    counts as not ended. `good` is when it was seen to serve as it should, 0 for never; a result can
+    also be "replaced" or "withdrawn", by a rollout.
     """
 
     app: str
@@ -42,6 +43,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     fault: Fault | None = None
     hosts: tuple[str, ...] = ()
     unended: tuple[str, ...] = ()
+    good: float = 0.0
 
 
 def write(record: Record) -> None:

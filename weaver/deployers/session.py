@@ -23,7 +23,7 @@ from weaver.deployers.deployer import OwnedDeployer
 from weaver.deployers.directories import runtime_directory, state_directory
 from weaver.deployers.estate import Estate
 from weaver.deployers.journal import Journal
-from weaver.deployers.manager_server import ManagerServer
+from weaver.deployers.manager_server import Managed, ManagerServer, Steered
 from weaver.errors import WeaverError
 
 log = logging.getLogger("weaver.manager")
@@ -31,88 +31,158 @@ log = logging.getLogger("weaver.manager")
 Watch = Callable[[ControlLoop], Awaitable[None]]
 """Runs beside the control loop; it is cancelled when the deployment has ended."""
 
+DeployerIn = Callable[[Path], OwnedDeployer]
+"""Makes a deployer, given the directory for sockets of this machine."""
+
+
+class Session:
+    """One deployment under this process; await `run` once, or `close` it.
+
+    Raises WeaverError for a directory that cannot be used, and where another manager writes there.
+    """
+
+    def __init__(self, estate: Estate, deployer_in: DeployerIn) -> None:
+        estate = msgspec.structs.replace(estate, started=estate.started or time.time())
+        self.spec = estate.spec
+        application = self.spec.application
+        self.sockets = runtime_directory(application.deployment)
+        self._folder = state_directory("journals", application.app, application.deployment)
+        self.deployer = deployer_in(self.sockets)
+        self.record = _record(estate, self.sockets)
+        self.journal = Journal(self._folder)
+        try:
+            self.journal.inherit(estate.desired, estate.epoch, estate.rollout)
+            left = None if self.spec.foreground else estate
+            self.loop = ControlLoop(
+                self.spec, self.journal, self.deployer, started=self.record.started, estate=left
+            )
+        except BaseException:
+            self.close()
+            raise
+        self.result = ""
+        """What the registry is told instead of "stopped"."""
+        self.verdict: Fault | None = None
+        self._retired = False
+
+    def close(self) -> None:
+        """Give the journal back; what runs is left as it is."""
+        self.journal.close()
+
+    async def run(
+        self,
+        *,
+        served: Managed | None = None,
+        steered: Steered | None = None,
+        watch: Watch | None = None,
+        finished: Callable[[Outcome], Awaitable[None]] | None = None,
+    ) -> Outcome:
+        """Run the deployment until it has ended, or go on with one whose manager has.
+
+        The command line is served with `served`, or else with the control loop. `finished` is
+        awaited when all has ended, before anybody is told.
+        """
+        try:
+            with self.journal:
+                outcome = await self._serve(served or self.loop, steered, watch, finished)
+            await self.deployer.aclose()
+        except BaseException:
+            await self.deployer.aclose(2.0)
+            if self.spec.foreground:
+                self._clear(journal=True)
+            raise
+        fenced = outcome.result == "fenced"
+        if self.spec.foreground or not fenced:
+            self._clear(journal=self.spec.foreground or self._is_over(outcome))
+        elif self.record.hosts and self._is_ours():  # else replicas serve on here, on sockets there
+            self._clear(journal=False)
+        return outcome
+
+    def retire(self) -> None:
+        """Leave the deployment to another manager on this machine: cancel `run` after this."""
+        self._retired = True
+
+    def note_good(self) -> None:
+        """Write down that it was seen to serve as its users want it."""
+        if not self.record.good:
+            self.record = msgspec.structs.replace(self.record, good=time.time())
+            with contextlib.suppress(WeaverError):
+                registry.write(self.record)
+
+    async def _serve(
+        self,
+        served: Managed,
+        steered: Steered | None,
+        watch: Watch | None,
+        finished: Callable[[Outcome], Awaitable[None]] | None,
+    ) -> Outcome:
+        async with ManagerServer(served, Path(self.record.socket), steered) as server:
+            registry.write(self.record)
+            watching = asyncio.ensure_future(watch(self.loop)) if watch is not None else None
+            try:
+                outcome = await self.loop.run()
+                if finished is not None:
+                    await finished(outcome)
+                self._note_end(outcome)
+            except BaseException:
+                self._note_end(None)
+                raise
+            finally:
+                if watching is not None:
+                    watching.cancel()
+                    with contextlib.suppress(asyncio.CancelledError):
+                        await watching
+                if self._retired:
+                    await server.settle(2.0)
+            await server.settle(2.0)
+        return outcome
+
+    def _is_over(self, outcome: Outcome) -> bool:
+        """Whether nothing of it is left to be looked at: one that failed may be."""
+        return outcome.result in {"stopped", "ended"} and not outcome.unended
+
+    def _is_ours(self) -> bool:
+        """Whether no other manager of this machine has taken over: its record is there then."""
+        return registry.latest(self.record).pid == os.getpid()
+
+    def _note_end(self, outcome: Outcome | None) -> None:
+        """Write down how it ended; where that cannot be, it has ended all the same."""
+        if self._retired or not self._is_ours():
+            return
+        if outcome is None:
+            outcome = Outcome("", None)
+        unended = outcome.unended if self.record.hosts else ()
+        result: str = outcome.result or "interrupted"
+        fault = outcome.fault
+        if result == "stopped" and self.result:
+            result, fault = self.result, self.verdict
+        try:
+            registry.ended(self.record, result, fault, unended)
+        except WeaverError as error:
+            log.warning("%s: %s", error.what, error.why)
+
+    def _clear(self, *, journal: bool) -> None:
+        shutil.rmtree(self.sockets, ignore_errors=True)
+        if journal:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
 
 async def manage(
     estate: Estate,
-    deployer_in: Callable[[Path], OwnedDeployer],
+    deployer_in: DeployerIn,
     *,
     watch: Watch | None = None,
     prepared: Callable[[ControlLoop], None] | None = None,
     finished: Callable[[Outcome], Awaitable[None]] | None = None,
 ) -> Outcome:
-    """Run a deployment until it has ended, or go on with one whose manager has.
+    """Run one deployment by itself until it has ended.
 
-    `deployer_in` makes the deployer, given the directory for sockets of this machine. `prepared`
-    gets the control loop before anything is started; `finished` is awaited when all has ended,
-    before anybody is told. Raises WeaverError for a directory that cannot
-    be used.
+    `prepared` gets the control loop before anything is started. Raises WeaverError for a directory
+    that cannot be used.
     """
-    estate = msgspec.structs.replace(estate, started=estate.started or time.time())
-    spec = estate.spec
-    application = spec.application
-    sockets = runtime_directory(application.deployment)
-    folder = state_directory("journals", application.app, application.deployment)
-    deployer = deployer_in(sockets)
-    record = _record(estate, sockets)
-    over = spec.foreground
-    try:
-        with Journal(folder) as journal:
-            journal.inherit(estate.desired, estate.epoch)
-            left = None if spec.foreground else estate
-            loop = ControlLoop(spec, journal, deployer, started=record.started, estate=left)
-            if prepared is not None:
-                prepared(loop)
-            outcome = await _run(loop, record, watch, finished)
-        over = over or outcome.result != "fenced" or bool(record.hosts)
-        await deployer.aclose()
-    except BaseException:
-        await deployer.aclose(2.0)
-        raise
-    finally:
-        if over:  # else replicas serve on here, and their envelopes' sockets with them
-            shutil.rmtree(sockets, ignore_errors=True)
-        if spec.foreground:
-            shutil.rmtree(folder, ignore_errors=True)
-    return outcome
-
-
-async def _run(
-    loop: ControlLoop,
-    record: registry.Record,
-    watch: Watch | None,
-    finished: Callable[[Outcome], Awaitable[None]] | None,
-) -> Outcome:
-    async with ManagerServer(loop, Path(record.socket)) as server:
-        registry.write(record)
-        watching = asyncio.ensure_future(watch(loop)) if watch is not None else None
-        try:
-            outcome = await loop.run()
-            if finished is not None:
-                await finished(outcome)
-            _note_end(record, outcome.result, outcome.fault, outcome.unended)
-        except BaseException:
-            _note_end(record, "interrupted")
-            raise
-        finally:
-            if watching is not None:
-                watching.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await watching
-        await server.settle(2.0)
-    return outcome
-
-
-def _note_end(
-    record: registry.Record,
-    result: str,
-    fault: Fault | None = None,
-    unended: tuple[str, ...] = (),
-) -> None:
-    """Write down how it ended; where that cannot be, it has ended all the same."""
-    try:
-        registry.ended(record, result, fault, unended if record.hosts else ())
-    except WeaverError as error:
-        log.warning("%s: %s", error.what, error.why)
+    session = Session(estate, deployer_in)
+    if prepared is not None:
+        prepared(session.loop)
+    return await session.run(watch=watch, finished=finished)
 
 
 def _record(estate: Estate, sockets: Path) -> registry.Record:
@@ -122,12 +192,14 @@ def _record(estate: Estate, sockets: Path) -> registry.Record:
         deployment=application.deployment,
         version=application.version,
         pid=os.getpid(),
-        socket=str(sockets / "manager.sock"),
+        # Of this process alone: one that takes over must not find the socket of the one before.
+        socket=str(sockets / f"m{os.getpid()}.sock"),
         started=estate.started,
         foreground=estate.spec.foreground,
         user=_user(),
         revision=estate.revision,
         hosts=tuple(estate.pythons),
+        good=estate.good,
     )
 
 
