@@ -15,7 +15,8 @@ import signal
 import socket
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -108,9 +109,22 @@ def warm_up() -> None:
         uvloop.run(nothing())
 
 
-def host(control: socket.socket, runtime: Runtime, preloaded: Any, fds: dict[str, int]) -> int:
-    """Run a forked replica until it ends; `fds` are its inherited sockets. The exit code."""
-    hosting = msgspec.structs.replace(receive_hosting(control), listeners=fds)
+Inherited = Mapping[str, tuple[int, int, int]]
+"""Descriptors of each listener: its listening socket, and receiver and sender of its pair."""
+
+
+def with_listeners(hosting: Hosting, inherited: Inherited) -> Hosting:
+    """What a replica is told, with the descriptors that it has."""
+    return msgspec.structs.replace(
+        hosting,
+        listeners={name: numbers[0] for name, numbers in inherited.items()},
+        handover={name: numbers[1:] for name, numbers in inherited.items()},
+    )
+
+
+def host(control: socket.socket, runtime: Runtime, preloaded: Any, inherited: Inherited) -> int:
+    """Run a forked replica until it ends; the exit code."""
+    hosting = with_listeners(receive_hosting(control), inherited)
     return _run(runtime, hosting, control, preloaded)
 
 
@@ -126,7 +140,7 @@ def main(argv: Sequence[str]) -> int:
     control = socket.socket(fileno=arguments.control_fd)
     control.set_inheritable(False)
     hosting = receive_hosting(control)
-    for number in hosting.listeners.values():
+    for number in (*hosting.listeners.values(), *chain(*hosting.handover.values())):
         os.set_inheritable(number, False)
     try:
         runtime, preloaded = preload(hosting.application, arguments.runtime)

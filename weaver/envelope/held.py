@@ -1,7 +1,8 @@
-"""The listening sockets that an envelope holds for its replicas, across all of their restarts.
+"""The sockets of listeners that an envelope holds for its replicas, across all of their restarts.
 
-A replica that dies loses no queued connection: the queue belongs to the socket, which stays. It
-must not know what is served.
+A replica that dies loses no queued connection: the queue belongs to the socket, which stays. So do
+connections that one process hands to another (`weaver.transport.handover`). It must not know what
+is served.
 """
 
 import socket
@@ -11,6 +12,7 @@ from typing import NamedTuple
 
 from weaver.control.messages import GroupOrder
 from weaver.errors import WeaverError
+from weaver.transport import handover
 from weaver.transport.listening import address_of, bind
 
 
@@ -21,12 +23,28 @@ class Refused(NamedTuple):
     error: WeaverError
 
 
+class Held(NamedTuple):
+    """What a listener consists of: the listening socket, and the pair to hand connections over."""
+
+    listening: socket.socket
+    pair: handover.Pair
+
+    def descriptors(self) -> tuple[int, int, int]:
+        """As they are inherited: listening socket, receiver, sender."""
+        return self.listening.fileno(), self.pair.receiver.fileno(), self.pair.sender.fileno()
+
+    def close(self) -> None:
+        """Close all three here; other processes keep theirs."""
+        self.listening.close()
+        self.pair.close()
+
+
 class HeldListeners:
     """Sockets by listener name; `addresses` are as bound, with the port the system chose."""
 
     def __init__(self) -> None:
         self.addresses: dict[str, str] = {}
-        self._sockets: dict[str, socket.socket] = {}
+        self._sockets: dict[str, Held] = {}
         self._asked: dict[str, str] = {}
 
     def hold(self, groups: Iterable[GroupOrder]) -> tuple[list[str], list[Refused]]:
@@ -47,13 +65,13 @@ class HeldListeners:
             except WeaverError as error:
                 refused.append(Refused(name, error))
                 continue
-            self._sockets[name] = sock
+            self._sockets[name] = Held(sock, handover.make_pair())
             self._asked[name] = address
             self.addresses[name] = address_of(sock)
             bound.append(name)
         return bound, refused
 
-    def of(self, group: GroupOrder) -> dict[str, socket.socket] | None:
+    def of(self, group: GroupOrder) -> dict[str, Held] | None:
         """The sockets of a group, or None while one of them cannot be held."""
         if not group.listeners.keys() <= self._sockets.keys():
             return None

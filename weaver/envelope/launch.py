@@ -10,9 +10,9 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
-import msgspec
-
 from weaver.control.messages import Application, Hosting
+from weaver.envelope.child import with_listeners
+from weaver.envelope.held import Held
 from weaver.envelope.output import Output
 from weaver.envelope.process import Process
 from weaver.envelope.spawn import replica_command, spawn
@@ -70,7 +70,7 @@ class Launcher:
     async def launch(
         self,
         hosting: Hosting,
-        listeners: dict[str, socket.socket],
+        listeners: dict[str, Held],
         *,
         stdout: int,
         stderr: int,
@@ -89,8 +89,8 @@ class Launcher:
         except BaseException:
             ours.close()
             raise
-        held = {name: sock.fileno() for name, sock in listeners.items()}
-        hosting = msgspec.structs.replace(hosting, listeners=held)
+        inherits = {name: held.descriptors() for name, held in listeners.items()}
+        hosting = with_listeners(hosting, inherits)
         return Launched(process, ours, hosting, forked=False)
 
     @property
@@ -108,7 +108,7 @@ class Launcher:
         self._outputs = []
 
     async def _fork(
-        self, hosting: Hosting, listeners: dict[str, socket.socket], inherited: Sequence[int]
+        self, hosting: Hosting, listeners: dict[str, Held], inherited: Sequence[int]
     ) -> Process | None:
         try:
             self.prepare(hosting.application)
@@ -128,9 +128,9 @@ class Launcher:
             self._cannot_fork(f"the zygote cannot be started: {error}")
         return None
 
-    def _spawn(self, listeners: dict[str, socket.socket], inherited: Sequence[int]) -> Process:
+    def _spawn(self, listeners: dict[str, Held], inherited: Sequence[int]) -> Process:
         control, stdout, stderr = inherited
-        held = [sock.fileno() for sock in listeners.values()]
+        held = [number for held in listeners.values() for number in held.descriptors()]
         command = replica_command(control, self._runtime)
         return spawn(command, stdout=stdout, stderr=stderr, inherited=(control, *held))
 

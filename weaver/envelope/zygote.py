@@ -73,7 +73,7 @@ class Envelope:
         """Make a spare the replica that the next message is for; a dead one is passed over."""
         order = self._messages[0]
         assert isinstance(order, Fork)
-        fds = self._descriptors[: 3 + len(order.listeners)]
+        fds = self._descriptors[: 3 + 3 * len(order.listeners)]
         with spare.sock:
             try:
                 socket.send_fds(spare.sock, [encode(order)], fds)
@@ -242,12 +242,13 @@ def _spare(sock: socket.socket, parent: int, runtime: child.Runtime, preloaded: 
     order = zygote.receive()
     if not isinstance(order, Fork):
         return 0
-    control, stdout, stderr, *held = zygote.take(3 + len(order.listeners))
+    control, stdout, stderr, *held = zygote.take(3 + 3 * len(order.listeners))
     zygote.close()
     name_process(order.name)
     child.redirect(stdout, stderr)
     child.as_a_new_program()
-    listeners = dict(zip(order.listeners, held, strict=True))
+    sockets = zip(held[::3], held[1::3], held[2::3], strict=True)
+    listeners = dict(zip(order.listeners, sockets, strict=True))
     return child.host(socket.socket(fileno=control), runtime, preloaded, listeners)
 
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from weaver.control.messages import Application, Fault
 from weaver.control.stream import Codec, Receiver, encode
+from weaver.envelope.held import Held
 from weaver.envelope.process import Process
 from weaver.envelope.spawn import spawn, zygote_command
 from weaver.envelope.zygote_messages import (
@@ -87,13 +88,13 @@ class ZygoteLink:
         self._ready.result()
 
     async def fork(
-        self, name: str, descriptors: Sequence[int], listeners: dict[str, socket.socket]
+        self, name: str, descriptors: Sequence[int], listeners: dict[str, Held]
     ) -> Process:
         """A new replica with these as control socket, stdout and stderr. Raises CannotFork."""
         self._tickets += 1
         ticket = self._tickets
         future = self._forks[ticket] = self._loop.create_future()
-        held = [sock.fileno() for sock in listeners.values()]
+        held = [number for held in listeners.values() for number in held.descriptors()]
         try:
             await self._send(encode(Fork(ticket, name, tuple(listeners))), (*descriptors, *held))
             done, _ = await asyncio.wait((future,), timeout=FORK_TIMEOUT)

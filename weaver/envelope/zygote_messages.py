@@ -14,7 +14,9 @@ class Preload(Message, frozen=True):
 
 
 class Fork(Message, frozen=True):
-    """Fork a replica. With it come its control socket, stdout and stderr, then `listeners`."""
+    """Fork a replica. With it come its control socket, stdout and stderr, then three for each of
+    `listeners`: its listening socket, and the pair to hand connections over.
+    """
 
     ticket: int
     name: str

@@ -12,6 +12,7 @@ import socket
 import ssl
 from collections.abc import Callable
 
+from weaver.transport import handover
 from weaver.transport.listening import BACKLOG
 
 _log = logging.getLogger("weaver.transport")
@@ -24,7 +25,8 @@ class Acceptor:
     """Makes a protocol by `create` for every connection on `sock`, which it owns.
 
     The protocols run in the context in which `start()` was called; with `tls` they begin after
-    its handshake.
+    its handshake. With a `receiver`, which it owns as well, it also takes the connections that
+    other processes hand over there; they are plain, and their protocols made by `adopt`.
     """
 
     def __init__(
@@ -33,38 +35,61 @@ class Acceptor:
         create: Callable[[], asyncio.BaseProtocol],
         *,
         tls: ssl.SSLContext | None = None,
+        receiver: socket.socket | None = None,
+        adopt: Callable[[], asyncio.BaseProtocol] | None = None,
     ) -> None:
         self._sock = sock
+        self._receiver = receiver
         self._tls = tls
         self._create = create
+        self._adopt = adopt or create
         self._loop = asyncio.get_running_loop()
         self._connecting: set[asyncio.Task[None]] = set()
-        self._pause: asyncio.TimerHandle | None = None
+        self._rests: dict[socket.socket, asyncio.TimerHandle] = {}
+        self.accepting = False
 
     def start(self) -> None:
-        """Accept from now on."""
-        self._pause = None
+        """Accept from now on. May be called twice."""
+        if self.accepting or self._sock.fileno() < 0:
+            return
+        self.accepting = True
         self._loop.add_reader(self._sock, self._accept)
+        if self._receiver is not None:
+            self._loop.add_reader(self._receiver, self._receive)
+
+    def pause(self) -> None:
+        """Leave what comes to other processes that have these sockets. May be called twice."""
+        self.accepting = False
+        for timer in self._rests.values():
+            timer.cancel()
+        self._rests.clear()
+        for sock in (self._sock, self._receiver):
+            if sock is not None and sock.fileno() >= 0:
+                self._loop.remove_reader(sock)
 
     async def finish(self) -> None:
-        """Take the connections that clients have made until now, and close the socket.
+        """Take the connections that clients have made until now, and close the sockets.
 
-        Returns when all of them have their protocol. May be called twice.
+        Returns when all of them have their protocol. Where it does not accept it takes none. May be
+        called twice.
         """
-        for _ in range(BACKLOG // _BATCH):  # all that the kernel's queue can hold
-            if self._sock.fileno() < 0 or not self._accept():
+        for _ in range(BACKLOG // _BATCH if self.accepting else 0):  # all that a queue can hold
+            if not self._accept():
                 break
         self.close()
+        await self.connected()
+
+    async def connected(self) -> None:
+        """Wait until everything accepted so far has its protocol."""
         if self._connecting:
             await asyncio.wait(self._connecting)
 
     def close(self) -> None:
-        """Close the socket; what waits in its queue is refused. May be called twice."""
-        if self._pause is not None:
-            self._pause.cancel()
-        if self._sock.fileno() >= 0:
-            self._loop.remove_reader(self._sock)
-            self._sock.close()
+        """Close the sockets; what waits in their queues is for others. May be called twice."""
+        self.pause()
+        self._sock.close()
+        if self._receiver is not None:
+            self._receiver.close()
 
     def _accept(self) -> bool:
         """Accept a batch; whether there may be more."""
@@ -76,22 +101,50 @@ class Acceptor:
             except ConnectionAbortedError:
                 continue  # that client has gone already
             except OSError as error:  # out of file descriptors, most of the time
-                self._rest(error)
+                self._rest(self._sock, self._accept, error)
                 return False
-            task = self._loop.create_task(self._connect(connection))
-            self._connecting.add(task)
-            task.add_done_callback(self._connecting.discard)
+            self._begin(connection, self._create, self._tls)
         return True
 
-    def _rest(self, error: OSError) -> None:
-        _log.error("cannot accept connections for now: %s", error)
-        self._loop.remove_reader(self._sock)
-        self._pause = self._loop.call_later(_REST, self.start)
+    def _receive(self) -> None:
+        """Take a batch of what others hand over."""
+        assert self._receiver is not None
+        for _ in range(_BATCH):
+            try:
+                connection = handover.receive(self._receiver)
+            except OSError as error:
+                self._rest(self._receiver, self._receive, error)
+                return
+            if connection is None:
+                return
+            self._begin(connection, self._adopt, None)
 
-    async def _connect(self, connection: socket.socket) -> None:
+    def _rest(self, sock: socket.socket, read: Callable[[], object], error: OSError) -> None:
+        _log.error("cannot accept connections for now: %s", error)
+        self._loop.remove_reader(sock)
+        if sock in self._rests:
+            self._rests[sock].cancel()
+        self._rests[sock] = self._loop.call_later(_REST, self._loop.add_reader, sock, read)
+
+    def _begin(
+        self,
+        connection: socket.socket,
+        create: Callable[[], asyncio.BaseProtocol],
+        tls: ssl.SSLContext | None,
+    ) -> None:
+        task = self._loop.create_task(self._connect(connection, create, tls))
+        self._connecting.add(task)
+        task.add_done_callback(self._connecting.discard)
+
+    async def _connect(
+        self,
+        connection: socket.socket,
+        create: Callable[[], asyncio.BaseProtocol],
+        tls: ssl.SSLContext | None,
+    ) -> None:
         connection.setblocking(False)
         try:
-            await self._loop.connect_accepted_socket(self._create, connection, ssl=self._tls)
+            await self._loop.connect_accepted_socket(create, connection, ssl=tls)
         except OSError:  # the client has gone already
             with contextlib.suppress(OSError):
                 connection.close()
