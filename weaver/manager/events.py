@@ -20,6 +20,7 @@ from weaver.control.messages import (
     ReplicaStarted,
     StartComponent,
 )
+from weaver.control.traffic import Traffic
 
 FromHost = Attached | Fenced | ReplicaStarted | ReplicaExited | ListenerHeld | EnvelopeFailed
 FromReplica = RegisterReplica | StartComponent | Probed | Failed | Ended
@@ -81,6 +82,12 @@ class ScaleRequested(Happened, frozen=True):
     replicas: int
 
 
+class TrafficOrdered(Happened, frozen=True):
+    """How users reach the replicas on each host from now on; replaces what was ordered before."""
+
+    traffic: dict[str, Traffic]
+
+
 class LoadMeasured(Happened, frozen=True):
     """How busy replicas were since the last time: shares of their capacity, from 0 to 1."""
 
@@ -101,5 +108,5 @@ class Broke(Happened, frozen=True):
 
 Event = (
     Began | Broke | TimerFired | HostSaid | ReplicaSaid | EnvelopeLost | ReachFailed
-    | ScaleRequested | LoadMeasured | StopRequested
+    | ScaleRequested | TrafficOrdered | LoadMeasured | StopRequested
 )  # fmt: skip

@@ -56,6 +56,7 @@ def exited(turn: Turn, host: str, message: ReplicaExited) -> None:
         pid=0,
         address="",
         remote="",
+        serving={},
         nonce="",
         adopted=False,
         crash_loop=message.crash_loop,
@@ -63,6 +64,7 @@ def exited(turn: Turn, host: str, message: ReplicaExited) -> None:
     turn.report("exited", _exit_text(message), replica.id)
     if looping:
         fault = _loop_fault(replica, message)
+        turn.put(replica, fault=fault)
         turn.report("crash loop", f"{fault.what}: {fault.why}", replica.id)
         if turn.state.phase == "starting":
             turn.fail(fault)
@@ -195,7 +197,7 @@ def _begin(
         restarts=replica.restarts + (1 if replica.incarnation else 0),
         stage="stopping" if stopping else "starting",
         until=replica.until if stopping else turn.now + turn.state.spec.waits.start,
-        fault=None,
+        fault=replica.fault if replica.crash_loop else None,
     )
     _send_routing(turn, new)  # its components may call others while they start
     return new
@@ -210,7 +212,9 @@ def _send_routing(turn: Turn, replica: Replica) -> None:
 def _registered(turn: Turn, replica: Replica, message: RegisterReplica) -> None:
     if replica.stage != "starting":
         return
-    replica = turn.put(replica, address=message.address, remote=message.remote)
+    replica = turn.put(
+        replica, address=message.address, remote=message.remote, serving=message.serving
+    )
     if not _is_ours(turn, replica, message.deployment, message.build, asked=False):
         return
     _send_routing(turn, replica)  # what came while its process was being connected did not arrive

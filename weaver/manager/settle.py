@@ -7,6 +7,7 @@ what is with what was said last, so nothing depends on the order in which things
 import msgspec
 
 from weaver.control.messages import Application, Fault, GroupOrder, Orders
+from weaver.control.traffic import Traffic
 from weaver.manager import effects
 from weaver.manager.ending import advance, proceed
 from weaver.manager.envelopes import withdraw
@@ -120,6 +121,7 @@ def _order(turn: Turn, host: str, replicas: dict[str, str]) -> None:
         on_manager_lost=spec.on_manager_lost,
         stop_after=spec.stop_after,
         advertise=spec.hosts[host].address,
+        traffic=turn.state.desired.traffic.get(host, Traffic()),
     )
     if orders == envelope.orders:
         return

@@ -11,6 +11,7 @@ import msgspec
 
 from weaver.control.messages import Application, Fault, Orders
 from weaver.control.restarts import Heartbeats, Restarts
+from weaver.control.traffic import Traffic
 from weaver.manager.hosts import HostSpec, Slot
 from weaver.manager.placement import Group
 from weaver.routing import Assignment, Routing
@@ -94,7 +95,8 @@ class Desired(msgspec.Struct, frozen=True):
     of a group are ready. `live`: the deployment has been live once. `leaving` are replicas that are
     not wanted any more and may still run: their names are not used again until their end has been
     confirmed. `away` are hosts that were lost for too long, and `stand_ins` the replicas that run
-    elsewhere for that reason.
+    elsewhere for that reason. `traffic` maps hosts to how users reach the replicas there; where one
+    is missing, replicas take connections themselves.
     """
 
     replicas: dict[str, int] = {}
@@ -104,14 +106,16 @@ class Desired(msgspec.Struct, frozen=True):
     leaving: dict[str, Slot] = {}
     away: tuple[str, ...] = ()
     stand_ins: dict[str, StandIn] = {}
+    traffic: dict[str, Traffic] = {}
 
 
 class Replica(msgspec.Struct, frozen=True):
     """One replica. `until` is when its stage has lasted too long, 0 where it may last.
 
     `started` is in seconds since the epoch, all other times are of the control loop's clock.
-    `address` is where replicas on its host dial it, `remote` where those on other hosts do.
-    `proven`: it has been ready once; `adopted`: an earlier manager has started it.
+    `address` is where replicas on its host dial it, `remote` where those on other hosts do;
+    `serving` maps listeners to where an ingress on its host does. `proven`: it has been ready once;
+    `adopted`: an earlier manager has started it.
     """
 
     id: str
@@ -125,6 +129,7 @@ class Replica(msgspec.Struct, frozen=True):
     started: float = 0.0
     address: str = ""
     remote: str = ""
+    serving: dict[str, str] = {}
     nonce: str = ""
     probes: int = 0
     proven: bool = False

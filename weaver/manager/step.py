@@ -17,6 +17,7 @@ from weaver.manager.events import (
     ScaleRequested,
     StopRequested,
     TimerFired,
+    TrafficOrdered,
 )
 from weaver.manager.hosts import shortage
 from weaver.manager.settle import overdue, settle, wanted_in
@@ -49,12 +50,10 @@ def _happen(turn: Turn, event: Event) -> None:
             _begin(turn)
         case TimerFired(name=name):
             _fire(turn, name)
-        case ScaleRequested(group=group, replicas=count):
-            scaling.scale(turn, group, count)
         case LoadMeasured(loads=loads):
             load.follow(turn, loads)
-        case StopRequested(at_once=at_once):
-            turn.end("stopped", at_once=at_once)
+        case ScaleRequested() | TrafficOrdered() | StopRequested():
+            _obey(turn, event)
         case Broke(fault=fault):
             turn.report("error", fault.what)
             if turn.state.phase == "starting":
@@ -63,6 +62,16 @@ def _happen(turn: Turn, event: Event) -> None:
             envelope = envelopes.current(turn, event.host, event.session)
             if envelope is not None:
                 _hear(turn, envelope, event)
+
+
+def _obey(turn: Turn, event: ScaleRequested | TrafficOrdered | StopRequested) -> None:
+    match event:
+        case ScaleRequested(group=group, replicas=count):
+            scaling.scale(turn, group, count)
+        case TrafficOrdered(traffic=traffic):
+            turn.want(traffic=traffic)
+        case StopRequested(at_once=at_once):
+            turn.end("stopped", at_once=at_once)
 
 
 def _hear(
