@@ -29,8 +29,9 @@ LAST_LINES: Final = 20
 
 def deploy(config: Path | None, *, follow: bool, as_json: bool) -> int:
     """Build, install, start a manager, and wait for its word; the exit code."""
+    from weaver.deployers import kept_versions
     from weaver.deployers.estate import Estate
-    from weaver.deployers.launch import envelope_command, spec_of
+    from weaver.deployers.launch import config_of, envelope_command, spec_of
     from weaver.deployers.manager_process import Task
     from weaver.manager.state import Desired
     from weaver.packaging.build import build
@@ -54,7 +55,9 @@ def deploy(config: Path | None, *, follow: bool, as_json: bool) -> int:
     )
     task = Task(estate)
     command = [str(python), "-I", "-m", "weaver.application.main", "manager"]
+    kept_versions.keep(built.manifest.app, built.path, built.build_id)
     record = start_manager(command, task)
+    kept_versions.prune(record.app, config_of(built.manifest).rollout.keep_versions)
     return wait_live(record, follow=follow, as_json=as_json)
 
 

@@ -229,11 +229,13 @@ class _Deploy:
         return 0
 
     def _start(self, sites: "Mapping[str, Site]") -> "Record":
+        from weaver.deployers import kept_versions
         from weaver.deployers.estate import Estate
+        from weaver.deployers.launch import config_of
         from weaver.deployers.manager_process import Task
         from weaver.manager.state import Desired
 
-        revision = self.built.manifest.revision
+        manifest = self.built.manifest
         spec = self._spec(sites)
         if self.options.service:
             sites = self._enable(spec, sites)
@@ -243,10 +245,12 @@ class _Deploy:
             spec=spec,
             desired=Desired(),
             epoch=0,
-            revision=revision,
+            revision=manifest.revision,
             pythons=pythons,
             units=units,
         )
+        app = manifest.app
+        kept_versions.keep(app, self.built.path, self.built.build_id)
         try:
             record = start_manager(
                 MANAGER, Task(estate, sites=dict(sites), passphrases=dict(self.passphrases))
@@ -258,6 +262,7 @@ class _Deploy:
                 self.work.finish(self.built.build_id, f"failed: {error.what}", good=False)
             raise
         self.work.finish(self.built.build_id, "live", good=True)
+        kept_versions.prune(app, config_of(manifest).rollout.keep_versions)
         return record
 
     def _enable(self, spec: "Spec", sites: "Mapping[str, Site]") -> "dict[str, Site]":

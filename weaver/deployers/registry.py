@@ -48,8 +48,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
 def write(record: Record) -> None:
     """Keep a record, in place of an earlier one of the same deployment. Raises WeaverError."""
-    folder = state_directory("deployments", _safe(record.app))
-    path = folder / f"{_safe(record.deployment)}.json"
+    folder = state_directory("deployments", safe(record.app))
+    path = folder / f"{safe(record.deployment)}.json"
     try:
         part = path.with_suffix(f".{os.getpid()}")
         part.write_bytes(msgspec.json.encode(record))
@@ -81,7 +81,7 @@ def latest(record: Record) -> Record:
 def records(app: str | None = None) -> list[Record]:
     """All known deployments, oldest first; unreadable files are left out."""
     folder = state_directory("deployments")
-    found = [_read(path) for path in folder.glob(f"{_safe(app) if app else '*'}/*.json")]
+    found = [_read(path) for path in folder.glob(f"{safe(app) if app else '*'}/*.json")]
     return sorted((r for r in found if r is not None), key=lambda record: record.started)
 
 
@@ -131,5 +131,6 @@ def _prune(folder: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _safe(name: str) -> str:
+def safe(name: str) -> str:
+    """A name as that of a file."""
     return re.sub(r"[^\w.-]", "_", name)

@@ -1,0 +1,82 @@
+"""The PEX files of deployed versions, kept on the machine that deploys, by their build ids.
+
+Decides where they are and which may go: they are what `weaver diff` compares and `weaver rollback`
+starts again. It must not know how a version is started.
+"""
+
+import contextlib
+import os
+import shutil
+from collections.abc import Collection, Iterable
+from pathlib import Path
+
+from weaver.deployers import registry
+from weaver.deployers.directories import state_directory
+from weaver.deployers.registry import Record
+from weaver.errors import WeaverError
+
+
+def keep(app: str, pex: Path, build_id: str) -> Path:
+    """Keep a PEX, which appears at once and whole; returns its place. Raises WeaverError."""
+    folder = _folder(app)
+    path = folder / f"{build_id}.pex"
+    part = folder / f".{build_id}.{os.getpid()}"
+    try:
+        if path.is_file() and path.stat().st_size == pex.stat().st_size:
+            return path
+        try:
+            os.link(pex, part)  # builds are replaced, never written to: the bytes can be shared
+        except OSError:
+            shutil.copyfile(pex, part)
+        part.replace(path)
+    except OSError as error:
+        raise WeaverError(
+            f"version {build_id[:12]} cannot be kept for a rollback",
+            where=str(folder),
+            why=error.strerror or str(error),
+            fix="free some space there, or set XDG_STATE_HOME to a folder that you may write to",
+        ) from error
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink()
+    return path
+
+
+def kept(app: str) -> dict[str, Path]:
+    """Build id to PEX of every version that is kept."""
+    return {path.stem: path for path in sorted(_folder(app).glob("*.pex"))}
+
+
+def prune(app: str, most: int) -> tuple[str, ...]:
+    """Remove what `most` past versions leave over; returns the build ids that went."""
+    found = kept(app)
+    gone = superfluous(registry.records(app), found, most)
+    for build_id in gone:
+        with contextlib.suppress(OSError):
+            found[build_id].unlink()
+    return gone
+
+
+def superfluous(
+    records: Iterable[Record], build_ids: Collection[str], most: int
+) -> tuple[str, ...]:
+    """Which versions may go, of those with these ids: never one that runs, nor the last good one.
+
+    `records` are oldest first. Of the past ones, the `most` that were deployed last stay.
+    """
+    known = list(records)
+    running = {record.version for record in known if not record.ended}
+    latest = list(dict.fromkeys(r.version for r in reversed(known) if r.version not in running))
+    good = last_good(known, but=running)
+    stay = running | set(latest[:most]) | ({good.version} if good is not None else set[str]())
+    return tuple(build_id for build_id in build_ids if build_id not in stay)
+
+
+def last_good(records: Iterable[Record], *, but: Collection[str] = ()) -> Record | None:
+    """The newest deployment that has served as it should, but of these versions."""
+    good = [r for r in records if r.good and r.version not in but and not r.foreground]
+    return max(good, key=lambda record: record.good, default=None)
+
+
+def _folder(app: str) -> Path:
+    return state_directory("versions", registry.safe(app))
