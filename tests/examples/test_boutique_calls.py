@@ -1,9 +1,9 @@
 """How often each page calls each component: the call graph of the original, counted per edge."""
 
-from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
+from boutique_visit import CLOCK, MUG, ORDER, Calls
 
 if TYPE_CHECKING:
     from tests.examples.conftest import OpenShop, Shop
@@ -11,7 +11,6 @@ if TYPE_CHECKING:
 # The runners whose components are in this process, where the test can count.
 pytestmark = pytest.mark.weaver_runners("local", "rpc")
 
-MUG, CLOCK = "6E92ZMYYFZ", "1YMWWN1N4O"
 CART_READ = {("Web", "Cart.get_cart"): 1, ("Cart", "CartCache.get"): 1}
 CURRENCIES = {("Web", "Currency.supported"): 1}
 AD = {("Web", "Ads.get_ads"): 1}
@@ -20,29 +19,12 @@ RECOMMENDED = {
     ("Recommendation", "Catalog.list_products"): 1,
 }
 
-Calls = dict[tuple[str, str], int]
 
-
-async def calls_of(shop: "Shop", method: str, path: str, **fields: str) -> Counter[tuple[str, str]]:
+async def calls_of(shop: "Shop", method: str, path: str, **fields: str) -> Calls:
     before = shop.calls()
     answer = await shop.visitor.request(method, path, data=fields or None)
     assert answer.status_code < 400, answer.text
     return shop.calls() - before  # drops what was not called
-
-
-def checkout_form(**changes: str) -> dict[str, str]:
-    return {
-        "email": "ada@example.com",
-        "street_address": "1 Harbour Street",
-        "zip_code": "94043",
-        "city": "Mountain View",
-        "state": "CA",
-        "country": "United States",
-        "credit_card_number": "4432801561520454",
-        "credit_card_expiration_month": "1",
-        "credit_card_expiration_year": "2099",
-        "credit_card_cvv": "672",
-    } | changes
 
 
 async def test_the_home_page_makes_14_calls(shop: "Shop") -> None:
@@ -96,8 +78,8 @@ async def test_the_checkout_makes_two_more_calls_for_each_line(
 ) -> None:
     for product_id in (MUG, CLOCK)[:lines]:
         await shop.put_into_cart(product_id)
-    calls = await calls_of(shop, "POST", "/cart/checkout", **checkout_form())
-    order: Calls = {
+    calls = await calls_of(shop, "POST", "/cart/checkout", **ORDER)
+    order = {
         ("Web", "Checkout.place_order"): 1,
         ("Checkout", "Cart.get_cart"): 1,
         ("Cart", "CartCache.get"): 1,

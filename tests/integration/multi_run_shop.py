@@ -19,6 +19,7 @@ from typing import Any, Final, Self
 import msgspec
 import psutil
 import pytest
+from weaver_command import weaver
 
 from weaver.control.operator import ReplicaReport
 from weaver.deployers import registry
@@ -255,15 +256,7 @@ class MultiRun:
 
     def run(self, *command: str, within: float = PATIENCE) -> subprocess.CompletedProcess[str]:
         """Another `weaver` command beside it, that may fail."""
-        return subprocess.run(
-            [sys.executable, "-m", "weaver", *command],
-            cwd=self._project,
-            env=self.env,
-            capture_output=True,
-            text=True,
-            timeout=within,
-            check=False,
-        )
+        return weaver(self._project, self.env, *command, within=within)
 
     def left(self) -> list[object]:
         """What it has left behind: processes, and files for the time it runs."""

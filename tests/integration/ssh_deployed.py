@@ -6,13 +6,13 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import msgspec
 from multi_run_shop import PATIENCE, MultiRun, until
 from ssh_hosts import Operator, is_running
+from weaver_command import weaver
 
 from weaver.control.operator import DeploymentReport, GetEvents, History
 from weaver.deployers.manager_client import ask, ask_status
@@ -59,15 +59,7 @@ class Deployed:
 
     def command(self, *words: str, seconds: float = 120) -> subprocess.CompletedProcess[str]:
         """Any command of weaver."""
-        return subprocess.run(
-            [sys.executable, "-m", "weaver", *words],
-            cwd=self.project,
-            env=self.env,
-            capture_output=True,
-            text=True,
-            timeout=seconds,
-            check=False,
-        )
+        return weaver(self.project, self.env, *words, within=seconds)
 
     def get(self, path: str) -> tuple[int, str]:
         """The status and the page at `path`, over a connection of its own."""

@@ -4,13 +4,13 @@ import contextlib
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 from multi_run_shop import PATIENCE, MultiRun, multi_run, project_in, until
+from weaver_command import weaver
 
 from weaver.packaging.freeze import in_virtual_environment
 
@@ -42,15 +42,7 @@ class Deployed:
         return done
 
     def command(self, *words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "weaver", *words],
-            cwd=self.project,
-            env=self.run.env,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        return weaver(self.project, self.run.env, *words, within=60)
 
     def note(self) -> None:
         """Remember every process of it."""

@@ -1,13 +1,12 @@
 """The boutique on three hosts, its front on two: orders are placed by components of them all."""
 
 import shutil
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-import httpx
 import pytest
+from boutique_visit import Calls, calls, order
 from multi_run_shop import multi_run, project_for_session, until
 from ssh_deployed import Deployed
 from ssh_hosts import Kind, Operator, running_hosts
@@ -23,19 +22,6 @@ pytestmark = [
 ]
 
 BOUTIQUE: Final = Path(__file__).parents[2] / "examples" / "boutique"
-MUG: Final = "6E92ZMYYFZ"
-ORDER: Final = {
-    "email": "ada@example.com",
-    "street_address": "1 Harbour Street",
-    "zip_code": "94043",
-    "city": "Mountain View",
-    "state": "CA",
-    "country": "United States",
-    "credit_card_number": "4432801561520454",
-    "credit_card_expiration_month": "1",
-    "credit_card_expiration_year": "2099",
-    "credit_card_cvv": "672",
-}
 
 
 @pytest.fixture
@@ -73,8 +59,8 @@ def test_an_order_crosses_hosts(shop: Deployed, hosts: Operator) -> None:
     assert hosts_of_addresses == sorted(hosts[name].address for name in fronts)
     for address in addresses:
         order(address)
-    until(lambda: remote_calls(shop)["Checkout.place_order"] == 2)
-    until(lambda: remote_calls(shop)["Cart.empty_cart"] == 2)
+    until(lambda: remote_calls(shop)["Web", "Checkout.place_order"] == 2)
+    until(lambda: remote_calls(shop)["Checkout", "Cart.empty_cart"] == 2)
 
     stopped = shop.command("stop", "boutique")
     assert stopped.returncode == 0, stopped.stderr
@@ -82,19 +68,6 @@ def test_an_order_crosses_hosts(shop: Deployed, hosts: Operator) -> None:
         assert host.processes() == {}
 
 
-def remote_calls(shop: Deployed) -> Counter[str]:
-    """The calls that have left their process, by component and method."""
-    found: Counter[str] = Counter()
-    for called in shop.status()["methods"]:
-        found[f"{called['component'].rpartition('.')[2]}.{called['method']}"] += called["remote"]
-    return found
-
-
-def order(address: str) -> None:
-    """Put something into the cart and pay for it, as a visitor does."""
-    with httpx.Client(base_url=f"http://{address}", timeout=20, follow_redirects=True) as visitor:
-        added = visitor.post("/cart", data={"product_id": MUG, "quantity": "2"})
-        assert added.status_code == 200
-        paid = visitor.post("/cart/checkout", data=ORDER)
-        assert paid.status_code == 200
-        assert "Your order is complete" in paid.text
+def remote_calls(shop: Deployed) -> Calls:
+    """The calls that have left their process."""
+    return calls(shop.status()["methods"])[1]
