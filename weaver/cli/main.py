@@ -24,6 +24,7 @@ COMMANDS = {
     "graph": "Show the components of an application and who calls whom.",
     "build": "Freeze an application into one PEX file.",
     "inspect": "Show what is in a PEX, without running it.",
+    "diff": "Show what differs between two versions.",
     "doctor": "Show what would fail on hosts or this machine, before it does.",
     "multi": "Run an application as many processes on this machine.",
     "deploy": "Deploy an application on this machine; it goes on by itself.",

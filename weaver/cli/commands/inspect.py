@@ -8,7 +8,7 @@ import click
 from weaver.cli.target import json_option
 
 if TYPE_CHECKING:
-    from weaver.packaging.manifest import Manifest, ManifestMethod
+    from weaver.packaging.manifest import Manifest
 
 
 @click.command("inspect")
@@ -46,6 +46,8 @@ def command(*, pex: Path, as_json: bool) -> None:
 
 
 def _show(manifest: "Manifest", first: dict[str, str], distributions: list[str]) -> None:
+    from weaver.packaging.difference import method_text
+
     rows = {
         "app": manifest.app,
         "entry": manifest.entry,
@@ -65,11 +67,4 @@ def _show(manifest: "Manifest", first: dict[str, str], distributions: list[str])
         calls = ", ".join(shorts.get(name, name) for name in component.references)
         click.echo(f"\n{component.name}" + (f"  -> {calls}" if calls else ""))
         for method in component.methods:
-            click.echo(f"  {_line(method)}")
-
-
-def _line(method: "ManifestMethod") -> str:
-    prefix = {"async": "async ", "plain": "", "stream": "stream "}[method.kind]
-    marks = [f"routed by {method.routed_by}"] if method.routed_by else []
-    marks += ["idempotent"] if method.idempotent else []
-    return f"{prefix}{method.name}{method.signature}" + (f"  [{', '.join(marks)}]" if marks else "")
+            click.echo(f"  {method_text(method)}")
