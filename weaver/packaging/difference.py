@@ -88,7 +88,7 @@ def _coming_and_going(
 
 def _runtime(old: Snapshot, new: Snapshot) -> Iterator[Change]:
     before, after = old.manifest.weaver, new.manifest.weaver
-    changed = sum(1 for change in _mappings("file", _weavers(old), _weavers(new)))
+    changed = len(list(_mappings("file", _weavers(old), _weavers(new))))
     if before != after or changed:
         files = f" ({changed} {'file differs' if changed == 1 else 'files differ'})"
         yield Change("weaver", "changed", "weaver", before, after + (files if changed else ""))

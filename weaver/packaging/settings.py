@@ -69,13 +69,11 @@ def _flat(
 
 def _source(value: object) -> str:
     """Where a secret comes from, which is none itself; "" for any other value."""
-    match value:
-        case {"env": str(name), **rest} if not rest:
-            return f"environment {name}"
-        case {"file": str(name), **rest} if not rest:
-            return f"file {name}"
-        case _:
-            return ""
+    if not is_table(value) or len(value) != 1:
+        return ""
+    ((kind, name),) = value.items()
+    words = {"env": "environment", "file": "file"}
+    return f"{words[kind]} {name}" if kind in words and isinstance(name, str) else ""
 
 
 def _setting(path: tuple[str, ...], value: object, secrets: Collection[tuple[str, ...]]) -> Setting:
