@@ -223,5 +223,8 @@ class FakeDeployer:
     async def execute(self, host: str, command: Command) -> Completed:
         return Completed(3, f"{host}: {' '.join(command.words)}".encode(), b"")
 
+    def control_path(self, host: str) -> str:
+        return f"/run/{host}.sock"
+
     async def has_ended(self, host: str) -> bool:
         return self.envelopes[host].ended

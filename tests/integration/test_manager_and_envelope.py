@@ -53,6 +53,9 @@ class OneEnvelope:
     async def execute(self, host: str, command: Command) -> Completed:
         raise AssertionError(f"nothing runs commands on {host}: {command.words}")
 
+    def control_path(self, host: str) -> str:
+        return f"/run/{host}.sock"
+
     async def has_ended(self, host: str) -> bool:
         assert self.process is not None
         try:

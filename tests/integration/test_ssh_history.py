@@ -12,6 +12,7 @@ from weaver.deployers.deployer import Command
 from weaver.deployers.ssh import deploy_lock
 from weaver.deployers.ssh.deployer import SshDeployer
 from weaver.deployers.ssh.host_call import RemotePython
+from weaver.deployers.ssh.host_connections import HostConnections
 from weaver.deployers.ssh.preparation import Preparation
 from weaver.deployers.ssh.site import Site
 from weaver.deployers.ssh.upload import Parcel
@@ -112,7 +113,8 @@ async def test_what_a_manager_does_is_kept_without_the_arguments_of_commands(
     python = release / "venv" / "bin" / "python"
     python.symlink_to(PYTHON)
     sites = {"a": Site(host=hosts.listed[0], python=str(python))}
-    deployer = SshDeployer(sites, "d", hosts.connect, app="shop", version="v")
+    connections = HostConnections(hosts.connect)
+    deployer = SshDeployer(sites, "d", connections, app="shop", version="v")
     try:
         done = await deployer.execute("a", Command(("sh", "-c", "exit 3", "secret"), {}, 10.0))
         await deployer.note("stop", "stopped")

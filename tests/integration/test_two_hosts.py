@@ -70,6 +70,9 @@ class Hosts:
     async def execute(self, host: str, command: Command) -> Completed:
         raise AssertionError(f"nothing runs commands on {host}: {command.words}")
 
+    def control_path(self, host: str) -> str:
+        return f"/run/{host}.sock"
+
     async def has_ended(self, host: str) -> bool:
         return host not in self.cut and await connect_unix(self._socket(host)) is None
 

@@ -47,6 +47,9 @@ class Hosts(FakeDeployer):
             raise OSError("no route to host")
         return await super().connect(host)
 
+    def control_path(self, host: str) -> str:
+        return f"/run/{host}.sock"
+
     async def has_ended(self, host: str) -> bool:
         return host not in self.down and await super().has_ended(host)
 

@@ -10,7 +10,7 @@ import msgspec
 from weaver.control.ingress import FailedRequest
 from weaver.control.message import Fault, Message
 
-Action = Literal["promote", "pause", "resume", "rollback", "abort"]
+Action = Literal["promote", "pause", "resume", "rollback", "abort", "supersede"]
 
 
 class VersionReport(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -47,7 +47,8 @@ class Steer(Message, frozen=True):
     """Intervene: go on at once, hold, go on in time, take back.
 
     "promote" takes the next step now; where the old version is kept warm, it ends that. "rollback"
-    and "abort" give everything back to the old version, and end the new one.
+    and "abort" give everything back to the old version, and end the new one. "supersede" is said
+    before another version is deployed: the rollout is to end, one way or the other.
     """
 
     action: Action

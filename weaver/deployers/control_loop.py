@@ -63,7 +63,7 @@ class ControlLoop:
     `logs`, `history`, `changes`, `spans` and `ingress` (what ingress workers of each host report)
     are feeds for whoever follows: `changes` has an entry for every change of state. Serve it with
     `ManagerServer`. `estate` is what envelopes shall keep for the next manager, but for what only
-    this loop knows; None where there can be none.
+    this loop knows; None where there can be none. The epoch is larger than `above`.
     """
 
     def __init__(
@@ -74,6 +74,7 @@ class ControlLoop:
         *,
         started: float | None = None,
         estate: Estate | None = None,
+        above: int = 0,
     ) -> None:
         self.logs: Feed[LogRecord] = Feed(LOGS_KEPT)
         self.history: Feed[HistoryEvent] = Feed(HISTORY_KEPT)
@@ -85,7 +86,7 @@ class ControlLoop:
         self._journal = journal
         self._deployer = deployer
         self.history.add(journal.history()[-HISTORY_KEPT:])
-        self.epoch = journal.raise_epoch()
+        self.epoch = journal.raise_epoch(above)
         self.initial = initial(
             spec, epoch=self.epoch, seed=secrets.token_hex(8), desired=journal.desired()
         )
@@ -94,7 +95,7 @@ class ControlLoop:
         self._links: dict[str, EnvelopeLink] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._waiting: collections.deque[events.Event] = collections.deque()
-        self._busy = False
+        self._busy = True  # until `run`: what happens before waits
         self._now = 0.0
         self._flush: asyncio.TimerHandle | None = None
         self._load: asyncio.TimerHandle | None = None
@@ -110,7 +111,9 @@ class ControlLoop:
         """
         self._loop = asyncio.get_running_loop()
         try:
-            self.happen(events.Began())
+            self._busy = False
+            self._waiting.appendleft(events.Began())
+            self._go_on()
             if any(group.most is not None for group in self.state.spec.groups.values()):
                 self._load = self._loop.call_later(LOAD_EVERY, self._measure_load)
             await self._over.wait()
@@ -163,9 +166,9 @@ class ControlLoop:
         self.tell("executed", f"{request.words[0]} on {host} for {request.group}: {code}")
         return Executed(host, done.exit_code, done.stdout, done.stderr)
 
-    def tell(self, kind: str, text: str) -> None:
+    def tell(self, kind: str, text: str, *, logged: bool = True) -> None:
         """Add something to the history that happened to the deployment elsewhere."""
-        self._report(HistoryEvent(time.time(), kind, text))
+        self._report(HistoryEvent(time.time(), kind, text), logged=logged)
 
     def bequeath(self, **changes: Any) -> None:
         """Change what is left with envelopes for the next manager: fields of `Estate`."""
@@ -176,8 +179,10 @@ class ControlLoop:
     def happen(self, event: events.Event) -> None:
         """Take an event, and carry out what follows from it."""
         self._waiting.append(event)
-        if self._busy:
-            return  # carrying out an effect has caused it: after the others
+        if not self._busy:  # else carrying out an effect has caused it: after the others
+            self._go_on()
+
+    def _go_on(self) -> None:
         self._busy = True
         try:
             while self._waiting and not self._over.is_set():
@@ -271,9 +276,10 @@ class ControlLoop:
         if timer is not None:
             timer.cancel()
 
-    def _report(self, entry: HistoryEvent) -> None:
+    def _report(self, entry: HistoryEvent, *, logged: bool = True) -> None:
         level = logging.INFO if entry.kind in QUIET_KINDS else logging.WARNING
-        log.log(level, "%s: %s", entry.kind, entry.text)
+        if logged:
+            log.log(level, "%s: %s", entry.kind, entry.text)
         self.history.add([entry])
         self._untold.append(entry)
 

@@ -59,6 +59,10 @@ class Deployer(Protocol):
         """
         ...
 
+    def control_path(self, host: str) -> str:
+        """Where the envelope of a host listens, as processes of that host name it."""
+        ...
+
     async def connect(self, host: str) -> Link | None:
         """A link to the envelope of a host, or None where none runs. Raises WeaverError, OSError.
 

@@ -50,10 +50,10 @@ class Journal:
             os.close(self._lock)
             raise
 
-    def raise_epoch(self) -> int:
-        """A number larger than that of every manager before: the epoch of the caller."""
+    def raise_epoch(self, above: int = 0) -> int:
+        """A number larger than `above` and than that of every manager before: the caller's."""
         with self._transaction():
-            epoch = int(self._single("epoch") or b"0") + 1
+            epoch = max(int(self._single("epoch") or b"0"), above) + 1
             self._keep("epoch", str(epoch).encode())
         return epoch
 

@@ -67,6 +67,10 @@ class Multiprocess:
                 await ended
             ended.cancel()
 
+    def control_path(self, host: str) -> str:
+        """Where the envelope listens."""
+        return str(self._socket(host))
+
     async def connect(self, host: str) -> Link | None:
         """A link to the envelope, or None where none runs. Raises WeaverError."""
         return await connect_unix(self._socket(host))

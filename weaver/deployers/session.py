@@ -38,13 +38,15 @@ DeployerIn = Callable[[Path], OwnedDeployer]
 class Session:
     """One deployment under this process; await `run` once, or `close` it.
 
+    Its epoch is larger than `above`, and than that of all its earlier managers.
     Raises WeaverError for a directory that cannot be used, and where another manager writes there.
     """
 
-    def __init__(self, estate: Estate, deployer_in: DeployerIn) -> None:
+    def __init__(self, estate: Estate, deployer_in: DeployerIn, *, above: int = 0) -> None:
         estate = msgspec.structs.replace(estate, started=estate.started or time.time())
         self.spec = estate.spec
         application = self.spec.application
+        self.deployment = application.deployment
         self.sockets = runtime_directory(application.deployment)
         self._folder = state_directory("journals", application.app, application.deployment)
         self.deployer = deployer_in(self.sockets)
@@ -54,7 +56,12 @@ class Session:
             self.journal.inherit(estate.desired, estate.epoch, estate.rollout)
             left = None if self.spec.foreground else estate
             self.loop = ControlLoop(
-                self.spec, self.journal, self.deployer, started=self.record.started, estate=left
+                self.spec,
+                self.journal,
+                self.deployer,
+                started=self.record.started,
+                estate=left,
+                above=above,
             )
         except BaseException:
             self.close()
@@ -101,12 +108,13 @@ class Session:
         """Leave the deployment to another manager on this machine: cancel `run` after this."""
         self._retired = True
 
-    def note_good(self) -> None:
-        """Write down that it was seen to serve as its users want it."""
-        if not self.record.good:
-            self.record = msgspec.structs.replace(self.record, good=time.time())
-            with contextlib.suppress(WeaverError):
-                registry.write(self.record)
+    def note_good(self, *, good: bool) -> None:
+        """Write down whether it was seen to serve as its users want it."""
+        when = time.time() if good else 0.0
+        self.record = msgspec.structs.replace(self.record, good=when)
+        self.loop.bequeath(good=when)
+        with contextlib.suppress(WeaverError):
+            registry.write(self.record)
 
     async def _serve(
         self,

@@ -1,22 +1,20 @@
-"""Deploys to hosts over SSH: one connection to each, and the envelope's socket through it.
+"""Deploys to hosts over SSH: the envelope's socket is reached through a connection to its host.
 
-The deployer of the control loop. Decides when a connection is made anew; what travels on it is the
-control protocol's.
+The deployer of the control loop. Decides what is done on hosts for one deployment; what travels on
+a link is the control protocol's.
 """
 
 import asyncio
 import contextlib
 import functools
-import threading
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from typing import Final, TypeVar
+from collections.abc import Mapping
+from typing import Final
 
 from weaver.deployers.deployer import Command, Link
-from weaver.deployers.ssh.connection import Connection
 from weaver.deployers.ssh.deploy_lock import record
 from weaver.deployers.ssh.host_call import RemotePython
-from weaver.deployers.ssh.inventory import Host
+from weaver.deployers.ssh.host_connections import HostConnections
+from weaver.deployers.ssh.releases import make_current
 from weaver.deployers.ssh.remote import Completed
 from weaver.deployers.ssh.site import Site
 from weaver.errors import Unreachable, WeaverError
@@ -25,13 +23,10 @@ START: Final = 60.0
 """Seconds for an envelope to take managers: its Python starts, on a host that may be busy."""
 LOOK: Final = 5.0
 NOTING: Final = 3.0
-MOST_THREADS: Final = 16
-
-T = TypeVar("T")
 
 
 class SshDeployer:
-    """Starts and reaches the envelopes of one deployment. `dial` blocks, and raises WeaverError.
+    """Starts and reaches the envelopes of one deployment; other ones may share `connections`.
 
     With `app` and `version`, what is done to it is kept in the audit logs of the hosts.
     """
@@ -40,7 +35,7 @@ class SshDeployer:
         self,
         sites: Mapping[str, Site],
         deployment: str,
-        dial: Callable[[Host], Connection],
+        connections: HostConnections,
         *,
         app: str = "",
         version: str = "",
@@ -49,19 +44,18 @@ class SshDeployer:
         self._version = version
         self._sites = sites
         self._deployment = deployment
-        self._dial = dial
-        self._loop = asyncio.get_running_loop()
-        self._threads = ThreadPoolExecutor(MOST_THREADS, thread_name_prefix="weaver-ssh")
-        self._connections: dict[str, Connection] = {}
-        self._dialling: dict[str, asyncio.Lock] = {name: asyncio.Lock() for name in sites}
+        self._connections = connections.share()
+
+    def control_path(self, host: str) -> str:
+        """Where the envelope of a host listens, as processes of that host name it."""
+        return self._sites[host].socket(self._deployment)
 
     async def start_envelope(self, host: str) -> None:
         """Start the envelope of a host; it accepts connections when this returns.
 
         It survives the connection. Raises WeaverError with its last words where it does not start.
         """
-        site = self._sites[host]
-        done = await self._run(host, site.start(self._deployment), START)
+        done = await self._run(host, self._sites[host].start(self._deployment), START)
         if done.exit_code != 0:
             raise WeaverError(
                 "the envelope could not be started",
@@ -76,15 +70,15 @@ class SshDeployer:
         Raises OSError where the host cannot be reached now, WeaverError for what does not pass by
         itself.
         """
-        site = self._sites[host]
+        site, pool = self._sites[host], self._connections
+        connection = None
         try:
-            connection = await self._connection(host)
-            path = site.socket(self._deployment)
-            return await self._in_thread(
-                lambda: connection.open_unix(path, self._loop, python=site.python)
-            )
+            connection = reached = await pool.reach(site.host)
+            path, loop = site.socket(self._deployment), asyncio.get_running_loop()
+            return await pool.in_thread(lambda: reached.open_unix(path, loop, python=site.python))
         except Unreachable as error:
-            await self._drop(host)  # it may be dead, and not known to be
+            if connection is not None:
+                await pool.drop(host, connection)  # it may be dead, and not known to be
             raise OSError(f"{error.what}: {error.why}" if error.why else error.what) from error
 
     async def has_ended(self, host: str) -> bool:
@@ -106,63 +100,44 @@ class SshDeployer:
 
     async def note(self, what: str, result: str) -> None:
         """Keep in the audit logs of hosts what was done, where they are connected."""
-        await asyncio.gather(*(self._note(host, what, result) for host in self._connections))
+        await asyncio.gather(*(self._note(host, what, result) for host in self._sites))
+
+    async def note_good(self) -> None:
+        """Make this version's releases the current ones: they were seen to serve."""
+
+        async def note(host: str) -> None:
+            python = self._python(host)
+            if python is not None:
+                mark = functools.partial(make_current, python, self._app, self._version, good=True)
+                with contextlib.suppress(WeaverError):  # it serves all the same
+                    await self._connections.in_thread(mark)
+
+        await asyncio.gather(*(note(host) for host in self._sites))
 
     async def _note(self, host: str, what: str, result: str) -> None:
-        connection, site = self._connections.get(host), self._sites[host]
-        if not self._app or connection is None or not connection.alive:
+        python = self._python(host)
+        if python is None:
             return
-        python = RemotePython(connection, site.python, site.host.directory)
         write = functools.partial(
             record, python, self._app, what, build_id=self._version, result=result, timeout=NOTING
         )
         with contextlib.suppress(WeaverError):  # it has been done all the same
-            await self._in_thread(write)
+            await self._connections.in_thread(write)
+
+    def _python(self, host: str) -> RemotePython | None:
+        """The Python of a host that is connected."""
+        connection, site = self._connections.known(host), self._sites[host]
+        if not self._app or connection is None:
+            return None
+        return RemotePython(connection, site.python, site.host.directory)
 
     async def aclose(self, seconds: float = 15.0) -> None:
-        """End every connection; envelopes go on."""
+        """Give the connections back; envelopes go on."""
         del seconds
-        for connection in self._connections.values():
-            connection.close()
-        self._connections.clear()
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._connections.leave()
 
     async def _run(self, host: str, script: str, patience: float) -> Completed:
-        connection = await self._connection(host)
-        return await self._in_thread(
-            lambda: connection.run("sh -s", stdin=script.encode(), timeout=patience)
-        )
-
-    async def _connection(self, host: str) -> Connection:
-        """The connection to a host, made anew where it has been lost. Raises WeaverError."""
-        async with self._dialling[host]:
-            connection = self._connections.get(host)
-            if connection is not None and connection.alive:
-                return connection
-            await self._drop(host)
-            site = self._sites[host]
-            dialling = self._loop.run_in_executor(self._threads, self._dial, site.host)
-            try:
-                connection = await asyncio.shield(dialling)
-            except asyncio.CancelledError:
-                dialling.add_done_callback(self._close_unused)
-                raise
-            self._connections[host] = connection
-            return connection
-
-    async def _drop(self, host: str) -> None:
-        """Close the connection to a host: the next use makes another."""
-        connection = self._connections.pop(host, None)
-        if connection is not None:
-            await self._in_thread(connection.close)
-
-    def _close_unused(self, dialled: asyncio.Future[Connection]) -> None:
-        """Close a connection that nobody waits for any more."""
-        if not dialled.cancelled() and dialled.exception() is None:
-            threading.Thread(target=dialled.result().close, name="weaver-ssh-closer").start()
-
-    async def _in_thread(self, call: Callable[[], T]) -> T:
-        return await self._loop.run_in_executor(self._threads, call)
+        return await self._connections.run(self._sites[host].host, script, patience)
 
 
 def _last_lines(done: Completed) -> str:

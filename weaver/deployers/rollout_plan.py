@@ -1,0 +1,57 @@
+"""How a rollout is to go: what `[rollout]` and `[listeners]` of two versions say, as a plan.
+
+Decides nothing else; what happens to the plan is the rollout's machine.
+"""
+
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+
+from weaver.config.configuration import Config
+from weaver.config.load import load
+from weaver.manager.rollout.state import Front, Plan
+from weaver.manager.state import Spec
+
+
+def plan_of(new: Spec, old: Spec | None, predecessors: Mapping[str, str]) -> Plan:
+    """The plan for a rollout to `new`; `predecessors` are the control sockets of `old` by host."""
+    config = _config(new)
+    table = config.rollout
+    return Plan(
+        steps=tuple(float(step) for step in table.steps),
+        pause=float(table.pause),
+        error_rate=float(table.abort_on.error_rate),
+        p99_factor=table.abort_on.p99_factor,
+        keep_warm=float(table.keep_warm),
+        before=table.before is not None,
+        after=table.after is not None,
+        fronts=_fronts(new, config),
+        old_fronts=_fronts(old, _config(old)) if old is not None else {},
+        predecessors=dict(predecessors),
+    )
+
+
+def hook_words(spec: Spec, which: str) -> tuple[str, ...]:
+    """The command of a hook, "before" or "after"."""
+    table = _config(spec).rollout
+    return tuple(shlex.split((table.before if which == "before" else table.after) or ""))
+
+
+def _config(spec: Spec) -> Config:
+    return load(spec.application.config, source=spec.application.source)
+
+
+def _fronts(spec: Spec, config: Config) -> dict[str, Front]:
+    """The listeners of a version that replicas serve."""
+    folder = Path(spec.application.source).parent
+    found: dict[str, Front] = {}
+    for name in sorted({name for group in spec.groups.values() for name in group.listeners}):
+        table = config.listeners.get(name)
+        if table is None:
+            found[name] = Front()
+        elif table.tls is None:
+            found[name] = Front(mode=table.ingress)
+        else:
+            certificate, key = str(folder / table.tls.cert), str(folder / table.tls.key)
+            found[name] = Front(mode=table.ingress, certificate=certificate, key=key)
+    return found
