@@ -1,7 +1,11 @@
 import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from ordinary_rights import ORDINARY
 
 from weaver.control.messages import Fault, ReplicaExited
 from weaver.control.operator import HistoryEvent
@@ -117,14 +121,16 @@ def test_a_directory_that_is_not_there_is_reported(tmp_path: Path) -> None:
         Journal(tmp_path / "gone")
 
 
-@pytest.mark.skipif(os.getuid() == 0, reason="root may write everywhere")
 def test_a_directory_that_cannot_be_written_is_reported(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
+    opening = "import sys, pathlib; from weaver.deployers.journal import Journal as J; "
+    opening += "J(pathlib.Path(sys.argv[1]))"
     try:
-        with pytest.raises(WeaverError, match=r"cannot be written(.|\n)*Permission"):
-            Journal(tmp_path)
+        command = [*ORDINARY, sys.executable, "-c", opening, str(tmp_path)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     finally:
         tmp_path.chmod(0o700)
+    assert re.search(r"WeaverError: .* cannot be written(.|\n)*Permission", done.stderr)
 
 
 def test_a_full_disk_is_reported_and_what_was_saved_stays(tmp_path: Path) -> None:

@@ -4,6 +4,9 @@ import click
 from click.shell_completion import get_completion_class
 
 
+_ZSH_SETUP = "(( $+functions[compdef] )) || { autoload -Uz compinit && compinit -i }"
+
+
 @click.command("completion")
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
@@ -18,4 +21,8 @@ def command(ctx: click.Context, shell: str) -> None:
     adapter = get_completion_class(shell)
     assert adapter is not None
     root = ctx.find_root()
-    click.echo(adapter(root.command, {}, "weaver", "_WEAVER_COMPLETE").source())
+    script = adapter(root.command, {}, "weaver", "_WEAVER_COMPLETE").source()
+    if shell == "zsh":  # its completion may not be set up yet, or only below in ~/.zshrc
+        head, _, rest = script.partition("\n")
+        script = f"{head}\n{_ZSH_SETUP}\n{rest}"
+    click.echo(script)
