@@ -3,7 +3,6 @@
 import click
 from click.shell_completion import get_completion_class
 
-
 _ZSH_SETUP = "(( $+functions[compdef] )) || { autoload -Uz compinit && compinit -i }"
 
 
