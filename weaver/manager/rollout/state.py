@@ -122,7 +122,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
 
     `said` is what each version was last ordered on each host, `tables` the last number of a table.
     `hook` is the hook that runs, and `hooked` the one that has ended. `ending` are versions that
-    have been told to end.
+    have been told to end. `fenced`: another manager has taken over.
 
     `until` is when the phase has lasted too long; `pausing` when the step has been watched for long
     enough, and `watched` that it has. `short` is when capacity has been missing for too long,
@@ -145,6 +145,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     hooked: str = ""
     ending: tuple[str, ...] = ()
     finished: bool = False
+    fenced: bool = False
     until: float = 0.0
     pausing: float = 0.0
     watched: bool = False

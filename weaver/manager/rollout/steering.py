@@ -1,0 +1,85 @@
+"""What people may do to a rollout, and when: the commands, and why one is refused."""
+
+from typing import Final
+
+from weaver.control.messages import Fault
+from weaver.manager.rollout import facts, phases
+from weaver.manager.rollout.events import Action
+from weaver.manager.rollout.state import Outcome, State
+from weaver.manager.rollout.turn import Turn
+
+_AHEAD: Final = frozenset({"starting", "before", "opening", "shifting"})
+_OUTCOMES: Final[dict[str, Outcome]] = {
+    "rollback": "rolled back",
+    "abort": "aborted",
+    "supersede": "superseded",
+}
+
+
+def refusal(state: State, action: Action) -> Fault | None:
+    """Why a command cannot be carried out now, or None if it can."""
+    if state.rollout.phase in {"withdrawing", "removing", "withdrawn"}:
+        if action in _OUTCOMES:
+            return None  # it is what happens anyway
+        return Fault(f"{state.rollout.new} is being taken back", fix="deploy it again")
+    match action:
+        case "pause" | "resume" | "promote":
+            return _not_ahead(state, action)
+        case "rollback":
+            return _gone(state)
+        case "abort":
+            return _gone(state) if state.rollout.phase in _AHEAD else _moved(state)
+        case "supersede":
+            return None
+
+
+def _not_ahead(state: State, action: Action) -> Fault | None:
+    rollout = state.rollout
+    if rollout.phase not in _AHEAD:
+        why = f"{rollout.new} serves everybody already"
+        return Fault(f"there is nothing to {action}", why=why)
+    if action == "resume" and not rollout.held:
+        return Fault("there is nothing to resume", why="the rollout is not paused")
+    return None
+
+
+def _moved(state: State) -> Fault:
+    new = state.rollout.new
+    return Fault(f"{new} serves everybody already", fix="`weaver rollback` takes it back")
+
+
+def _gone(state: State) -> Fault | None:
+    rollout = state.rollout
+    if rollout.phase in {"retiring", "done"}:
+        return Fault(
+            f"{rollout.old or 'an earlier version'} does not run any more",
+            why=f"the rollout of {rollout.new} is over",
+            fix="`weaver rollback VERSION` deploys one that is kept",
+        )
+    first = not rollout.old and rollout.phase in _AHEAD
+    if facts.known(state) and not facts.old_runs(state) and not first:
+        return Fault("there is no version to go back to", fix="`weaver history` shows all")
+    return None
+
+
+def steer(turn: Turn, action: Action) -> None:
+    """Carry out a command; one that is refused is only reported."""
+    fault = refusal(turn.state, action)
+    if fault is not None:
+        turn.report("refused", f"{action}: {fault.what}")
+        return
+    turn.report("steered", action)
+    match action:
+        case "pause":
+            turn.decide(held=True)
+        case "resume":
+            turn.decide(held=False)
+        case "promote":
+            turn.decide(held=False, promoted=True)
+            if turn.state.rollout.phase == "shifting":
+                phases.shift(turn, len(turn.state.plan.steps) - 1)
+        case "supersede" if turn.state.rollout.phase in {"warm", "retiring", "done"}:
+            if turn.state.rollout.phase == "warm":
+                phases.enter(turn, "retiring")
+        case "rollback" | "abort" | "supersede":
+            phases.withdraw(turn, _OUTCOMES[action])

@@ -1,0 +1,130 @@
+"""Who takes users' connections on each host, in each phase: the orders of both versions.
+
+There is always somebody: the old version stops taking connections on a host when the ingress there
+says that it serves, and begins again before the ingress ends, or whenever nobody else could. It
+must not know when phases change, nor what has been ordered before.
+"""
+
+from typing import Final
+
+from weaver.control.ingress import Table
+from weaver.control.traffic import IngressOrder, Traffic
+from weaver.manager.observed import HostView, Observed
+from weaver.manager.rollout import facts
+from weaver.manager.rollout.shares import table, table_of_old
+from weaver.manager.rollout.state import Front, Plan, State
+
+_SHIFTS: Final = frozenset({"opening", "shifting"})
+_MOVED: Final = frozenset({"closing", "after", "warm", "retiring", "done"})
+_BACK: Final = frozenset({"withdrawing", "removing", "withdrawn"})
+
+
+def standby(plan: Plan, host: str) -> Traffic:
+    """What a new version is ordered on a host before it may serve users.
+
+    Also to be in its desired state when its machine begins: else its first replicas would serve.
+    """
+    return Traffic(accepting=False, predecessor=plan.predecessors.get(host, ""))
+
+
+def of_new(state: State, observed: Observed) -> dict[str, Traffic]:
+    """The orders of the new version; the numbers of their tables are 0."""
+    phase, meeting = state.rollout.phase, set(facts.meeting(state))
+    traffic: dict[str, Traffic] = {}
+    for host, view in observed.hosts.items():
+        if phase in _MOVED:
+            traffic[host] = _front_of_new(state, host, view)
+        elif phase in _SHIFTS and host in meeting:
+            traffic[host] = _between(state, host)
+        elif phase in _BACK and _must_stay(state, host):
+            accepting = state.said[state.rollout.new][host].accepting
+            traffic[host] = Traffic() if accepting else _between(state, host)
+        else:
+            traffic[host] = standby(state.plan, host)
+    return traffic
+
+
+def of_old(state: State, observed: Observed) -> dict[str, Traffic]:
+    """The orders of the old version; the numbers of their tables are 0."""
+    return {
+        host: Traffic(accepting=False)
+        if _is_relieved(state, host)
+        else _front_of_old(state, host, view)
+        for host, view in observed.hosts.items()
+    }
+
+
+def _is_relieved(state: State, host: str) -> bool:
+    """Whether somebody else takes the old version's connections on a host."""
+    old, new = (
+        facts.view(state, state.rollout.old, host),
+        facts.view(state, state.rollout.new, host),
+    )
+    if not new.wanted:
+        return False
+    if state.rollout.phase in _SHIFTS:
+        return bool(old.wanted) and facts.serves(state, state.rollout.new, host, old.wanted)
+    if state.rollout.phase not in _MOVED:
+        return False
+    said = state.said[state.rollout.old].get(host)
+    if not new.attached and (said is None or said.accepting or said.ingress):
+        return False  # it does not know yet that it is to take over
+    common = [listener for listener in old.wanted if listener in new.wanted]
+    if facts.fronted(state, state.rollout.new):
+        return facts.serves(state, state.rollout.new, host, common)
+    return all(new.ready.get(listener) for listener in common)
+
+
+def _must_stay(state: State, host: str) -> bool:
+    """Whether the new version has to go on until the old one's own ingress serves again."""
+    said = state.said[state.rollout.new].get(host)
+    if said is None or not (said.ingress or said.accepting) or not facts.old_runs(state):
+        return False
+    if not facts.fronted(state, state.rollout.old):
+        return False
+    wanted = facts.view(state, state.rollout.old, host).wanted
+    return not facts.serves(state, state.rollout.old, host, wanted)
+
+
+def _between(state: State, host: str) -> Traffic:
+    """The ingress between both versions, at every listener of the old one."""
+    plan = state.plan
+    ingress: dict[str, IngressOrder] = {}
+    for listener in facts.view(state, state.rollout.old, host).wanted:
+        front = plan.fronts.get(listener) or plan.old_fronts.get(listener) or Front()
+        ingress[listener] = _order(front, table(state, host, listener))
+    return Traffic(accepting=False, ingress=ingress, predecessor=plan.predecessors.get(host, ""))
+
+
+def _front_of_new(state: State, host: str, view: HostView) -> Traffic:
+    before = "" if state.rollout.phase == "done" else state.plan.predecessors.get(host, "")
+    if not facts.fronted(state, state.rollout.new):
+        return Traffic(predecessor=before)
+    ingress = {
+        listener: _order(state.plan.fronts.get(listener, Front()), table(state, host, listener))
+        for listener in view.wanted
+    }
+    return Traffic(accepting=False, ingress=ingress, predecessor=before)
+
+
+def _front_of_old(state: State, host: str, view: HostView) -> Traffic:
+    if not facts.fronted(state, state.rollout.old):
+        return Traffic()
+    ingress = {
+        listener: _order(
+            state.plan.old_fronts.get(listener, Front()), table_of_old(state, host, listener)
+        )
+        for listener in view.wanted
+    }
+    return Traffic(accepting=False, ingress=ingress)
+
+
+def _order(front: Front, table: Table) -> IngressOrder:
+    return IngressOrder(
+        table,
+        mode="proxy" if front.mode == "shared" else front.mode,
+        workers=front.workers,
+        certificate=front.certificate,
+        key=front.key,
+        socket=front.socket,
+    )
