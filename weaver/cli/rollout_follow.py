@@ -1,0 +1,140 @@
+"""Follows a rollout until something is known of it: live on a terminal, else a line per change.
+
+It only reads: a rollout goes on whether anybody follows it or not. A manager that makes way for
+another one is followed to that one.
+"""
+
+import contextlib
+import json
+import sys
+import time
+from collections.abc import Callable, Generator, Iterator
+from typing import TYPE_CHECKING, Final, Self
+
+import click
+
+from weaver.cli import render_rollout
+from weaver.control.rollout import ENDED, GetRollout, RolloutReport
+from weaver.deployers import registry
+from weaver.deployers.manager_client import ask
+from weaver.errors import Unreachable
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.live import Live
+
+    from weaver.deployers.registry import Record
+
+PATIENCE: Final = 15.0
+"""Seconds for another manager to take over from one that has gone."""
+
+PER_SECOND: Final = 4
+
+Until = Callable[[RolloutReport], bool]
+
+
+def rollout_of(record: "Record") -> RolloutReport:
+    """The rollout that a deployment takes part in, as it is now. Raises WeaverError."""
+    for answer in ask(record, GetRollout()):
+        if isinstance(answer, RolloutReport):
+            return answer
+    raise Unreachable(f"the manager of {record.app} does not tell of its rollout")
+
+
+def follow(
+    record: "Record", until: Until, *, as_json: bool = False, hint: str = ""
+) -> RolloutReport:
+    """Show the rollout until `until` holds of a report, or it has ended; that report.
+
+    Raises Unreachable where nobody manages it any more.
+    """
+    last: RolloutReport | None = None
+    with _Screen(as_json=as_json, hint=hint) as screen:
+        for report in reports(record):
+            last = report
+            screen.show(report)
+            if until(report) or report.phase in ENDED:
+                break
+    if last is None:
+        raise Unreachable(f"the manager of {record.app} does not tell of its rollout")
+    return last
+
+
+def reports(record: "Record") -> Generator[RolloutReport]:
+    """Every report from now on. Raises Unreachable where nobody manages it any more."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            for answer in _answers(record):
+                deadline = time.monotonic() + PATIENCE
+                yield answer
+        except Unreachable:
+            follower = _whoever_knows(record)
+            if follower is None or time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+            record = follower
+        else:
+            return
+
+
+def _whoever_knows(record: "Record") -> "Record | None":
+    """The deployment as it is now; or, where it has ended, the other version of its rollout."""
+    latest = registry.latest(record)
+    if not latest.ended:
+        return latest
+    others = [r for r in registry.records(record.app) if not r.ended and not r.foreground]
+    return others[-1] if others else None
+
+
+def _answers(record: "Record") -> Iterator[RolloutReport]:
+    answers = ask(record, GetRollout(follow=True), timeout=None)
+    with contextlib.closing(answers):
+        for answer in answers:
+            if isinstance(answer, RolloutReport):
+                yield answer
+
+
+class _Screen:
+    """Where reports are shown; use it as a context manager."""
+
+    def __init__(self, *, as_json: bool, hint: str) -> None:
+        self._as_json = as_json
+        self._hint = hint
+        self._last: RolloutReport | None = None
+        self._live: Live | None = None
+
+    def __enter__(self) -> Self:
+        if not self._as_json and sys.stdout.isatty():
+            from rich.console import Console
+            from rich.live import Live
+
+            self._live = Live(
+                get_renderable=self._render,
+                console=Console(highlight=False),
+                refresh_per_second=PER_SECOND,
+            )
+            self._live.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._hint = ""  # what could be done then can be done no more
+        if self._live is not None:
+            self._live.stop()
+
+    def show(self, report: RolloutReport) -> None:
+        """Show this from now on."""
+        before, self._last = self._last, report
+        if self._as_json:
+            if before != report:
+                text = json.dumps(render_rollout.plain(report), ensure_ascii=False)
+                click.echo(text)
+                sys.stdout.flush()
+        elif self._live is None and render_rollout.changed(before, report):
+            click.echo(render_rollout.line(report, time.time()))
+            sys.stdout.flush()
+
+    def _render(self) -> "RenderableType":
+        if self._last is None:
+            return ""
+        return render_rollout.screen(self._last, time.time(), self._hint)
