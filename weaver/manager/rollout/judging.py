@@ -4,15 +4,8 @@ Decides what counts as a reason. It must not know how samples are compared (`ana
 """
 
 from weaver.control.messages import Fault
-from weaver.control.traffic import IngressReport
-from weaver.manager.rollout import facts, phases, shares
+from weaver.manager.rollout import analysis, facts, phases, shares
 from weaver.manager.rollout.turn import Turn
-
-
-def count(turn: Turn, deployment: str, host: str, report: IngressReport) -> None:
-    """Keep what an ingress reports."""
-    place = (deployment, host, report.listener)
-    turn.set(ingress={**turn.state.ingress, place: report})
 
 
 def judge(turn: Turn) -> None:
@@ -30,6 +23,10 @@ def judge(turn: Turn) -> None:
         loop = new.crash_loop
         fault = loop.fault or Fault(f"{loop.replica} ends again and again")
         phases.withdraw(turn, "failed", fault)
+    elif state.rollout.phase == "shifting":
+        found = analysis.verdict(state, turn.now)
+        if found is not None:
+            phases.withdraw(turn, "failed", found)
 
 
 def limit(turn: Turn) -> None:

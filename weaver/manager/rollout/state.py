@@ -129,9 +129,9 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     `deaf` when an ingress has.
 
     `counted` is what each ingress had counted last, `window` what the versions did since the step
-    began, and `baseline` what the old one did in the last step in which it got requests, with
-    `load`, its requests in flight divided by its share. `saturated` is since when the new version
-    has had too many in flight. `seen` are the latest failed requests of the new version.
+    began, and `baseline` what the old one did in the last step in which it got requests. `load` is
+    its requests in flight divided by its share: at least 1, or 0 for unknown. `saturated` is since
+    when the new version has had too many in flight. `seen` are its latest failed requests.
     """
 
     plan: Plan

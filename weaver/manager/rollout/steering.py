@@ -35,6 +35,8 @@ def refusal(state: State, action: Action) -> Fault | None:
 
 def _not_ahead(state: State, action: Action) -> Fault | None:
     rollout = state.rollout
+    if action == "promote" and rollout.phase == "warm":
+        return None  # it ends the wait
     if rollout.phase not in _AHEAD:
         why = f"{rollout.new} serves everybody already"
         return Fault(f"there is nothing to {action}", why=why)
@@ -74,12 +76,11 @@ def steer(turn: Turn, action: Action) -> None:
             turn.decide(held=True)
         case "resume":
             turn.decide(held=False)
+        case "promote" | "supersede" if turn.state.rollout.phase == "warm":
+            phases.enter(turn, "retiring")
         case "promote":
             turn.decide(held=False, promoted=True)
             if turn.state.rollout.phase == "shifting":
                 phases.shift(turn, len(turn.state.plan.steps) - 1)
-        case "supersede" if turn.state.rollout.phase in {"warm", "retiring", "done"}:
-            if turn.state.rollout.phase == "warm":
-                phases.enter(turn, "retiring")
         case "rollback" | "abort" | "supersede":
             phases.withdraw(turn, _OUTCOMES[action])

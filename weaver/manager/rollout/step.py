@@ -6,7 +6,7 @@ import msgspec
 
 from weaver.control.messages import Fault
 from weaver.manager.observed import Observed
-from weaver.manager.rollout import effects, facts, judging, phases
+from weaver.manager.rollout import counting, effects, facts, judging, phases
 from weaver.manager.rollout.effects import Effect
 from weaver.manager.rollout.events import (
     Began,
@@ -65,7 +65,7 @@ def _happen(turn: Turn, event: Event) -> None:
         case VersionObserved(deployment=deployment, observed=observed):
             _observe(turn, deployment, observed)
         case IngressReported(deployment=deployment, host=host, report=report):
-            judging.count(turn, deployment, host, report)
+            counting.count(turn, deployment, host, report)
         case HookEnded(which=which, fault=fault, lines=lines):
             if turn.state.hook == which:
                 turn.set(hook="")
@@ -113,7 +113,9 @@ def _observe(turn: Turn, deployment: str, observed: Observed) -> None:
     if deployment not in {state.rollout.old, state.rollout.new}:
         return
     if deployment not in state.observed:
-        turn.set(said={**state.said, deployment: observed.traffic})
+        orders = (o for t in observed.traffic.values() for o in t.ingress.values())
+        last = max((order.table.number for order in orders), default=0)
+        turn.set(said={**state.said, deployment: observed.traffic}, tables=max(state.tables, last))
     turn.set(observed={**state.observed, deployment: observed})
     # What is lost with all its replicas takes no connections, whatever it said last.
     lost = {h for h, v in observed.hosts.items() if not v.attached and not v.ready}
