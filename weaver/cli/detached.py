@@ -1,10 +1,12 @@
-"""A deployment that goes on without the command line: start its manager, wait until it is live."""
+"""A deployment that goes on without the command line: start its manager, wait until it is live.
+
+What its manager is to run, others decide: `local_deploy`, `ssh_deploy`, `taking_over`.
+"""
 
 import json
 import subprocess
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final
 
 import click
@@ -14,7 +16,7 @@ from weaver.control.faults import error_of
 from weaver.deployers import registry
 from weaver.deployers.directories import state_directory
 from weaver.deployers.manager_client import ask, ask_status, is_managed
-from weaver.errors import Unreachable, UsageError, WeaverError
+from weaver.errors import Unreachable, WeaverError
 
 if TYPE_CHECKING:
     from weaver.control.operator import Status
@@ -27,57 +29,17 @@ START_TIMEOUT: Final = 30.0
 LAST_LINES: Final = 20
 
 
-def deploy(config: Path | None, *, follow: bool, as_json: bool) -> int:
-    """Build, install, start a manager, and wait for its word; the exit code."""
-    from weaver.deployers import kept_versions
-    from weaver.deployers.estate import Estate
-    from weaver.deployers.launch import config_of, envelope_command, spec_of
-    from weaver.deployers.manager_process import Task
-    from weaver.manager.state import Desired
-    from weaver.packaging.build import build
-    from weaver.packaging.installed import install
-
-    def say(text: str) -> None:
-        if not as_json:
-            click.echo(click.style(text, dim=True), err=True)
-
-    built = build(config, progress=say)
-    if is_live(built, as_json=as_json):
-        return 0
-    python = install(built.path)
-    spec = spec_of(built.manifest, built.build_id, foreground=False)
-    estate = Estate(
-        spec=spec,
-        desired=Desired(),
-        epoch=0,
-        revision=built.manifest.revision,
-        command=tuple(envelope_command(python)),
-    )
-    task = Task(estate)
-    command = [str(python), "-I", "-m", "weaver.application.main", "manager"]
-    kept_versions.keep(built.manifest.app, built.path, built.build_id)
-    record = start_manager(command, task)
-    kept_versions.prune(record.app, config_of(built.manifest).rollout.keep_versions)
-    return wait_live(record, follow=follow, as_json=as_json)
-
-
 def is_live(built: "Built", *, as_json: bool = False) -> bool:
-    """Whether this version runs already, which is said. Raises UsageError when another one does."""
+    """Whether this version is the newest that runs, which is said."""
     running = [r for r in registry.records(built.manifest.app) if not r.ended and is_managed(r)]
-    if not running:
+    if not running or running[-1].foreground or running[-1].version != built.build_id:
         return False
     record = running[-1]
-    if record.version == built.build_id and not record.foreground:
-        if as_json:
-            click.echo(json.dumps(plain_status(ask_status(record)), indent=2))
-        else:
-            click.echo(f"{record.app} {record.version[:12]} is deployed already: nothing to do")
-        return True
-    raise UsageError(
-        f"{record.app} runs already, as version {record.version[:12]}",
-        where=f"deployment {record.deployment}, manager process {record.pid}",
-        fix=f"end it first: weaver stop {record.app}",
-    )
+    if as_json:
+        click.echo(json.dumps(plain_status(ask_status(record)), indent=2))
+    else:
+        click.echo(f"{record.app} {record.version[:12]} is deployed already: nothing to do")
+    return True
 
 
 def start_manager(command: Sequence[str], task: "Task") -> registry.Record:

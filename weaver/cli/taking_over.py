@@ -1,6 +1,5 @@
 """A new manager for a deployment whose manager has gone: its envelopes say what it must know."""
 
-import asyncio
 import sys
 from collections.abc import Collection
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import click
 
 from weaver.cli.detached import start_manager, wait_live
+from weaver.cli.former import formers_here
 from weaver.deployers import registry
 from weaver.deployers.manager_client import ask_status, attaching, is_managed, lives
 from weaver.errors import Unreachable, WeaverError
@@ -35,7 +35,6 @@ def take_over(record: registry.Record) -> registry.Record | None:
 
     One that runs, but whose socket has been removed, has not gone: that is Unreachable.
     """
-    from weaver.deployers.estate import decode_estate
     from weaver.deployers.manager_process import Task
 
     if lives(record.pid) and not Path(record.socket).exists():
@@ -49,13 +48,13 @@ def take_over(record: registry.Record) -> registry.Record | None:
         )
     if record.foreground:
         return None  # its replicas have ended with their manager
-    memo = asyncio.run(_recall_here(record))
-    if not memo:
+    found = formers_here(record.app)
+    if not found:
         return None
-    estate = decode_estate(memo)
+    estate, former = found[0].estate, found[1:]
     python = estate.command[0] if estate.command else sys.executable
     command = [python, "-I", "-m", "weaver.application.main", "manager"]
-    return start_manager(command, Task(estate))
+    return start_manager(command, Task(estate, former=former))
 
 
 def forget(record: registry.Record) -> None:
@@ -69,13 +68,3 @@ def forget_gone(app: str, hosts: Collection[str]) -> None:
         known = record.hosts and set(record.hosts) <= set(hosts)
         if known and not record.ended and not is_managed(record):
             forget(record)
-
-
-async def _recall_here(record: registry.Record) -> bytes:
-    """What the last manager has left with the envelopes of this machine, or b""."""
-    from weaver.deployers.deployer import connect_unix
-    from weaver.deployers.multiprocess import HOST
-    from weaver.deployers.recall import recall
-
-    link = await connect_unix(Path(record.socket).with_name(f"{HOST}.sock"))
-    return (await recall(link, HOST)).memo if link is not None else b""

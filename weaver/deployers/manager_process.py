@@ -5,6 +5,7 @@ file. What it says itself is in its log file in the state directory.
 """
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
@@ -19,28 +20,40 @@ from weaver.deployers.control_loop import ControlLoop, Outcome
 from weaver.deployers.deployer import OwnedDeployer
 from weaver.deployers.estate import Estate
 from weaver.deployers.multiprocess import Multiprocess
-from weaver.deployers.session import manage
+from weaver.deployers.retirement import retire
+from weaver.deployers.rollout_loop import RolloutLoop
+from weaver.deployers.session import Session
 from weaver.deployers.ssh.site import Site
+from weaver.deployers.versions import Versions
 from weaver.errors import UsageError, WeaverError
 
 if TYPE_CHECKING:
     from weaver.deployers.ssh.deployer import SshDeployer
+    from weaver.deployers.ssh.host_connections import HostConnections
 
 log = logging.getLogger("weaver.manager")
 
 
+class Former(msgspec.Struct, frozen=True):
+    """A version that runs already, as its envelopes recall it."""
+
+    estate: Estate
+    sites: dict[str, Site] = {}
+
+
 class Task(msgspec.Struct, frozen=True):
-    """What a manager process is started with."""
+    """What a manager process is started with. `former` are older versions, the newest first."""
 
     estate: Estate
     sites: dict[str, Site] = {}
     """The hosts, where they are reached over SSH."""
     passphrases: dict[str, str] = {}
     """Of keys, by file: nobody can be asked any more."""
+    former: tuple[Former, ...] = ()
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run the manager until its deployment has ended; 0 if that was asked for."""
+    """Run the manager until every version has ended; 0 if that was asked for."""
     del argv
     data = sys.stdin.buffer.read()
     try:
@@ -54,8 +67,11 @@ def main(argv: Sequence[str]) -> int:
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
+    versions = [Former(task.estate, task.sites), *task.former]
     try:
-        return asyncio.run(_run(task))
+        application = task.estate.spec.application
+        retire(application.app, (v.estate.spec.application.deployment for v in versions))
+        return asyncio.run(_run(versions, task.passphrases))
     except WeaverError as error:
         log.error("%s", error)  # noqa: TRY400 # its four parts say more than a traceback
         return 1
@@ -69,41 +85,63 @@ async def _note_start(loop: ControlLoop) -> None:
                 log.info("%s %s: %s", record.level, record.replica, record.message)
 
 
-async def _run(task: Task) -> int:
-    def prepared(loop: ControlLoop) -> None:
+async def _run(found: Sequence[Former], passphrases: dict[str, str]) -> int:
+    connections = _connections(passphrases) if any(one.sites for one in found) else None
+    over_ssh: dict[str, SshDeployer] = {}
+
+    def open_one(one: Former, above: int) -> Session:
+        def deployer_in(sockets: Path) -> OwnedDeployer:
+            if connections is None:
+                return Multiprocess(one.estate.command, sockets, daemon=True)
+            deployer = _over_ssh(one, connections)
+            over_ssh[one.estate.spec.application.deployment] = deployer
+            return deployer
+
+        return Session(one.estate, deployer_in, above=above)
+
+    async def finished(session: Session, outcome: Outcome) -> None:
+        if session.deployment in over_ssh and outcome.result == "stopped":
+            await over_ssh[session.deployment].note("stop", session.result or "stopped")
+
+    marking: set[asyncio.Task[None]] = set()
+
+    def good(session: Session) -> None:
+        if session.deployment in over_ssh:
+            marking.add(asyncio.ensure_future(over_ssh[session.deployment].note_good()))
+
+    with contextlib.ExitStack() as stack:
+        sessions: list[Session] = []
+        # Epochs of all versions rise together: the numbers that they begin must never fall.
+        above = max(one.estate.epoch for one in found)
+        for one in reversed(found):  # those that run before the one that may not be able to
+            session = open_one(one, above)
+            stack.callback(session.close)
+            sessions.insert(0, session)
+            above = max(above, session.loop.epoch - 1)
+        versions = Versions(sessions, RolloutLoop(sessions, good))
         running = asyncio.get_running_loop()
-        running.add_signal_handler(signal.SIGTERM, loop.request_stop)
+        running.add_signal_handler(signal.SIGTERM, versions.request_stop)
         running.add_signal_handler(signal.SIGINT, lambda: None)
-
-    deployers: list[SshDeployer] = []
-
-    def deployer_in(sockets: Path) -> OwnedDeployer:
-        if task.sites:
-            deployers.append(_over_ssh(task))
-            return deployers[0]
-        return Multiprocess(task.estate.command, sockets, daemon=True)
-
-    async def finished(outcome: Outcome) -> None:
-        if outcome.result == "stopped":
-            for deployer in deployers:
-                await deployer.note("stop", "stopped")
-
-    outcome = await manage(
-        task.estate, deployer_in, prepared=prepared, watch=_note_start, finished=finished
-    )
-    return 1 if outcome.result == "failed" else 0
+        went_well = await versions.run(watch=_note_start, finished=finished)
+    return 0 if went_well else 1
 
 
-def _over_ssh(task: Task) -> "SshDeployer":
+def _connections(passphrases: dict[str, str]) -> "HostConnections":
     from weaver.deployers.ssh.client import Client
+    from weaver.deployers.ssh.host_connections import HostConnections
+
+    client = Client(ask=lambda key: passphrases.get(str(key)))
+    return HostConnections(client.connect)
+
+
+def _over_ssh(one: Former, connections: "HostConnections") -> "SshDeployer":
     from weaver.deployers.ssh.deployer import SshDeployer
 
-    client = Client(ask=lambda key: task.passphrases.get(str(key)))
-    application = task.estate.spec.application
+    application = one.estate.spec.application
     return SshDeployer(
-        task.sites,
+        one.sites,
         application.deployment,
-        client.connect,
+        connections,
         app=application.app,
         version=application.version,
     )

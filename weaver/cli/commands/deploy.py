@@ -84,7 +84,7 @@ def command(
 
 
 def _here(config: Path | None, about_hosts: bool, follow: bool, as_json: bool) -> int:
-    from weaver.cli.detached import deploy
+    from weaver.cli.local_deploy import deploy
     from weaver.errors import UsageError
 
     if about_hosts:

@@ -1,0 +1,74 @@
+"""What runs of an application here, for a manager that takes it over.
+
+Decides what can be taken over. What becomes of several versions, their rollout decides.
+"""
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from weaver.deployers import registry
+from weaver.deployers.manager_client import is_managed
+from weaver.errors import Unreachable, UsageError
+
+if TYPE_CHECKING:
+    from weaver.deployers.manager_process import Former
+    from weaver.deployers.registry import Record
+
+
+def running(app: str) -> "list[Record]":
+    """The deployments of an application that have not ended, the newest first."""
+    return [record for record in reversed(registry.records(app)) if not record.ended]
+
+
+def formers_here(app: str, *, close: bool = False) -> "tuple[Former, ...]":
+    """What runs of an application on this machine, the newest first, as its envelopes recall it.
+
+    `close`: deployments of which nothing runs any more are closed. Raises UsageError for what
+    cannot be taken over.
+    """
+    from weaver.deployers.estate import decode_estate
+    from weaver.deployers.manager_process import Former
+
+    found: list[Former] = []
+    for record in running(app):
+        _refuse(record)
+        memo = asyncio.run(recall_here(record))
+        if memo:
+            found.append(Former(decode_estate(memo)))
+        elif not is_managed(record):
+            if close:
+                registry.ended(record, "lost")
+        else:
+            raise Unreachable(
+                f"{app} runs here, but what its manager has left cannot be had",
+                where=f"deployment {record.deployment}, process {record.pid}",
+                fix="wait until it is live, and deploy again",
+            )
+    return tuple(found)
+
+
+def _refuse(record: "Record") -> None:
+    if record.foreground and is_managed(record):
+        raise UsageError(
+            f"{record.app} runs already, as version {record.version[:12]}",
+            where=f"process {record.pid}, in the foreground",
+            fix="end it first: Ctrl-C where it runs",
+        )
+    if record.hosts:
+        raise UsageError(
+            f"{record.app} runs on other hosts already, as version {record.version[:12]}",
+            where=", ".join(record.hosts),
+            fix=f"deploy it there: --ssh HOSTS; or end it first: weaver stop {record.app}",
+        )
+
+
+async def recall_here(record: "Record") -> bytes:
+    """What the last manager has left with the envelope of this machine, or b""."""
+    from pathlib import Path
+
+    from weaver.deployers.deployer import connect_unix
+    from weaver.deployers.multiprocess import HOST
+    from weaver.deployers.recall import recall
+
+    link = await connect_unix(Path(record.socket).with_name(f"{HOST}.sock"))
+    return (await recall(link, HOST)).memo if link is not None else b""
