@@ -97,9 +97,7 @@ def plain(report: RolloutReport) -> dict[str, Any]:
     """The form of `--json`: times in seconds since the epoch, latencies in milliseconds."""
     import msgspec
 
-    found: dict[str, Any] = msgspec.to_builtins(report)
-    found.pop("type", None)
-    found["versions"] = [
+    versions = [
         {
             "deployment": v.deployment,
             "version": v.version,
@@ -115,7 +113,18 @@ def plain(report: RolloutReport) -> dict[str, Any]:
         }
         for v in report.versions
     ]
-    return found
+    return {
+        "app": report.app,
+        "phase": report.phase,
+        "held": report.held,
+        "step": report.step,
+        "steps": list(report.steps),
+        "next_at": report.next_at,
+        "versions": versions,
+        "verdict": msgspec.to_builtins(report.verdict),
+        "evidence": msgspec.to_builtins(report.evidence),
+        "lines": list(report.lines),
+    }
 
 
 def screen(report: RolloutReport, now: float, hint: str = "") -> "RenderableType":

@@ -1,0 +1,97 @@
+"""A manager's socket that answers with what a test has prepared, for commands that ask one."""
+
+import contextlib
+import socket
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Self
+
+from weaver.control.messages import Fault
+from weaver.control.operator import (
+    DeploymentReport,
+    Done,
+    GetStatus,
+    ListenerReport,
+    Refused,
+    Request,
+    Status,
+)
+from weaver.control.rollout import GetRollout, RolloutReport, Steer
+from weaver.control.stream import Codec, Receiver, encode
+
+PATIENCE = 10.0
+
+
+class FakeManager:
+    """Serves `path`; use it as a context manager.
+
+    Whoever follows the rollout gets `reports` one after the other, and who asks once the last of
+    those that were sent, or the first. `steered` are the commands that came; `refusal` answers
+    them, where there is one. `after` is what is reported once a command has come.
+    """
+
+    def __init__(self, path: Path, reports: Sequence[RolloutReport] = ()) -> None:
+        self.reports = list(reports)
+        self.after: list[RolloutReport] = []
+        self.steered: list[str] = []
+        self.refusal: Fault | None = None
+        self.requests: list[str] = []
+        self._current = self.reports[0] if self.reports else None
+        self._server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._server.bind(str(path))
+        self._server.listen()
+        self._thread = threading.Thread(target=self._serve, name="weaver-fake-manager")
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._server.shutdown(socket.SHUT_RDWR)
+        self._thread.join(PATIENCE)
+        self._server.close()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                client, _ = self._server.accept()
+            except OSError:
+                return
+            with client:
+                client.settimeout(PATIENCE)
+                with contextlib.suppress(OSError):  # whoever asked has left
+                    self._answer(client)
+
+    def _answer(self, client: socket.socket) -> None:
+        receiver: Receiver[Any] = Receiver(Codec(Request))
+        while data := client.recv(65536):
+            for request in receiver.feed(data):
+                self.requests.append(type(request).__name__)
+                for answer in self._answers(request):
+                    client.sendall(encode(answer))
+                return
+
+    def _answers(self, request: Any) -> list[Any]:
+        match request:
+            case GetRollout(follow=True):
+                self._current = self.reports[-1]
+                return [*self.reports, Done()]
+            case GetRollout():
+                return [self._current, Done()]
+            case Steer(action=action):
+                self.steered.append(action)
+                if self.refusal is not None:
+                    return [Refused(self.refusal, usage=True)]
+                self.reports = self.after or self.reports
+                self._current = self.reports[0]
+                return [Done()]
+            case GetStatus():
+                return [_status(), Done()]
+            case _:
+                return [Done()]
+
+
+def _status() -> Status:
+    listener = ListenerReport("http", "127.0.0.1:8080")
+    return Status(DeploymentReport("shop", "b" * 64, "d2", "live", listeners=(listener,)))

@@ -1,0 +1,27 @@
+"""`weaver promote`."""
+
+import click
+
+from weaver.cli.deployment import app_argument
+from weaver.cli.target import json_option
+
+
+@click.command("promote")
+@app_argument
+@json_option
+def command(*, app: str | None, as_json: bool) -> int:
+    """Give everything to the new version of APP now, whatever steps are left.
+
+    Returns when it serves alone. The old version is kept warm as after any rollout.
+    """
+    from weaver.cli import conclusion
+    from weaver.cli.steering import steer
+    from weaver.cli.versions import short
+    from weaver.deployers import registry
+
+    record = registry.current(app)
+    steer(record, "promote")
+    code = conclusion.wait(record, as_json=as_json)
+    if not code and not as_json:
+        click.echo(f"{record.app} {short(record.version)} serves alone")
+    return code

@@ -1,0 +1,91 @@
+"""What became of a rollout, told at its end: the new version serves alone, or it was taken back.
+
+Decides the last words and the exit code of every command that waits for one.
+"""
+
+import time
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from weaver.cli import render_rollout
+from weaver.cli.render_rollout import SERVED, TAKEN_BACK
+from weaver.cli.rollout_follow import follow
+from weaver.cli.versions import short
+from weaver.control.rollout import RolloutReport
+from weaver.errors import Unreachable, WeaverError
+
+if TYPE_CHECKING:
+    from weaver.deployers.registry import Record
+
+INTERRUPTED: Final = 130
+"""Exit code after Ctrl-C, as shells have it."""
+
+
+def settled(report: RolloutReport) -> bool:
+    """Whether it is known who serves from now on, and whoever does not is on its way out."""
+    return report.phase in SERVED or (report.phase in TAKEN_BACK and not _draining(report))
+
+
+def _draining(report: RolloutReport) -> bool:
+    return report.phase == "withdrawing"
+
+
+def wait(record: "Record", *, as_json: bool) -> int:
+    """Follow the rollout of a version until it is settled; the exit code.
+
+    Raises WeaverError with the reason where it was taken back. Ctrl-C leaves it running.
+    """
+    app = record.app
+    hint = f"Ctrl-C leaves it running · weaver pause {app} · promote {app} · abort {app}"
+    try:
+        report = follow(record, settled, as_json=as_json, hint=hint)
+    except KeyboardInterrupt:
+        click.echo("", err=True)
+        click.echo(f"the rollout of {app} goes on without this command", err=True)
+        click.echo(f"to follow it: weaver rollout -f {app}", err=True)
+        click.echo(f"to take it back: weaver abort {app}", err=True)
+        return INTERRUPTED
+    except Unreachable as error:
+        raise _ended(record) or error from error
+    if report.phase in SERVED:
+        return 0
+    raise taken_back(report, as_json=as_json)
+
+
+def taken_back(report: RolloutReport, *, as_json: bool) -> WeaverError:
+    """Why, once the evidence and the last lines of log have been shown."""
+    if not as_json:
+        for text in render_rollout.evidence_lines(report):
+            click.echo(text, err=True)
+    new, old = render_rollout.versions_of(report)
+    named = f"{report.app} {short(new.version)}" if new is not None else report.app
+    serves = f"; {short(old.version)} serves everybody" if old is not None else ""
+    what = f"{named} was taken back{serves}"
+    verdict = report.verdict
+    if verdict is None:
+        return WeaverError(what, why="by command, or because a newer version was deployed")
+    why = verdict.what + (f"\n{verdict.why}" if verdict.why else "")
+    return WeaverError(what, where=verdict.where, why=why, fix=verdict.fix or _fix(report.app))
+
+
+def warm_words(report: RolloutReport) -> str:
+    """That the version before can be had back at once, while that is so; or ""."""
+    _, old = render_rollout.versions_of(report)
+    if report.phase != "warm" or old is None:
+        return ""
+    left = f" for {render_rollout.seconds(report.next_at - time.time())}" if report.next_at else ""
+    return f"{short(old.version)} is kept warm{left}: weaver rollback {report.app}"
+
+
+def _ended(record: "Record") -> WeaverError | None:
+    """What its record says where nobody is there to be asked any more."""
+    from weaver.control.faults import error_of
+    from weaver.deployers import registry
+
+    fault = registry.latest(record).fault
+    return error_of(fault) if fault is not None else None
+
+
+def _fix(app: str) -> str:
+    return f"see: weaver history {app} · weaver logs {app}"
