@@ -17,6 +17,7 @@ from websockets.asyncio.client import connect
 
 from weaver.errors import StartError, UsageError
 from weaver.proclet.http import HttpServer
+from weaver.proclet.http_sockets import Sockets
 from weaver.proclet.web_application import WSGI_THREADS, Receive, Scope, Send
 from weaver.transport.listening import bind
 
@@ -36,7 +37,7 @@ class Serving:
         sock = bind("127.0.0.1:0")
         self.port: int = sock.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
-        self.server = HttpServer(app, sock, name="Web", grace=grace)
+        self.server = HttpServer(app, Sockets(sock), name="Web", grace=grace)
         self.task = asyncio.create_task(self.server.serve())
 
     async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -217,7 +218,7 @@ def test_two_servers_in_one_loop(run: Run) -> None:
 def test_a_unix_socket_is_served(run: Run, tmp_path: Any) -> None:
     async def body() -> None:
         path = tmp_path / "web.sock"
-        server = HttpServer(hello, bind(f"unix:{path}"), name="Web", grace=1.0)
+        server = HttpServer(hello, Sockets(bind(f"unix:{path}")), name="Web", grace=1.0)
         task = asyncio.create_task(server.serve())
         transport = httpx.AsyncHTTPTransport(uds=str(path))
         async with httpx.AsyncClient(transport=transport) as client:

@@ -11,6 +11,7 @@ import pytest
 import uvloop
 
 from weaver.proclet.http import LINGER, HttpServer
+from weaver.proclet.http_sockets import Sockets
 from weaver.proclet.web_application import Receive, Scope, Send
 from weaver.transport.listening import bind
 
@@ -53,7 +54,7 @@ class Running:
         sock = bind("127.0.0.1:0")
         self.app = app
         self.port: int = sock.getsockname()[1]
-        self.server = HttpServer(app, sock, name="Web", grace=grace)
+        self.server = HttpServer(app, Sockets(sock), name="Web", grace=grace)
         self.task = asyncio.create_task(self.server.serve())
 
     async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

@@ -293,9 +293,13 @@ class Drain(Message, frozen=True):
 
 
 class Stop(Message, frozen=True):
-    """Drain, stop components in reverse order, and exit. `grace` in seconds."""
+    """Drain, stop components in reverse order, and exit. `grace` in seconds.
+
+    `others`: other processes accept on its listeners, and go on with its idle connections.
+    """
 
     grace: float = 10.0
+    others: bool = False
 
 
 class Profile(Message, frozen=True):

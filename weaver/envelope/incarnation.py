@@ -30,6 +30,7 @@ from weaver.control.messages import (
     Spans,
     Statistics,
 )
+from weaver.control.private_socket import private_name
 from weaver.control.stream import encode
 from weaver.envelope.held import HeldListeners
 from weaver.envelope.launch import Launcher
@@ -157,6 +158,8 @@ class Incarnation:
             replica.order,
             heartbeat=self._heartbeat,
             advertise=orders.advertise,
+            accepting=orders.traffic.accepting,
+            private=orders.on_manager_lost != "end",  # else nobody can deploy a version beside it
         )
 
     # --- while it runs ---
@@ -217,7 +220,7 @@ class Incarnation:
             why = self._fault.what
         if not why and self._replica.phase is not Phase.STOPPING:
             why = self._around.memory.explain(end)
-        self._remove_socket()
+        self._remove_sockets()
         self._report(end, f"{end}: {why}" if why else str(end))
 
     def _report(self, end: Exit, reason: str) -> None:
@@ -244,12 +247,16 @@ class Incarnation:
             )
         )
 
-    def _remove_socket(self) -> None:
-        """Remove the socket of a replica that could not do so; callers then fail sooner."""
-        registered = self._replica.registered
+    def _remove_sockets(self) -> None:
+        """Remove the sockets of a replica that could not do so; callers then fail sooner."""
+        replica, directory = self._replica, self._around.directory
+        for listener in replica.order.listeners:
+            with contextlib.suppress(OSError):
+                (directory / private_name(replica.name, self._number, listener)).unlink()
+        registered = replica.registered
         if registered is None or not registered.address.startswith("unix:"):
             return
         path = Path(registered.address.removeprefix("unix:"))
-        if path.parent == self._around.directory:
+        if path.parent == directory:
             with contextlib.suppress(OSError):
                 path.unlink(missing_ok=True)

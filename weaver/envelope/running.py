@@ -104,9 +104,12 @@ class Running(asyncio.Protocol):
         self.note = self.note or note
         self.process.kill()
 
-    def stop(self, grace: float, term: float = TERM_GRACE) -> None:
-        """Ask it to end within `grace` seconds, then less kindly."""
-        self.send(encode(Stop(grace)))
+    def stop(self, grace: float, term: float = TERM_GRACE, *, others: bool = False) -> None:
+        """Ask it to end within `grace` seconds, then less kindly.
+
+        `others`: other processes accept on its listeners.
+        """
+        self.send(encode(Stop(grace, others)))
         self._end(self._stop(grace, term))
 
     def end_hung(self, note: str) -> None:

@@ -1,24 +1,31 @@
-"""Serves one web application on one listening socket, in the running event loop.
+"""Serves one web application on the sockets of one listener, in the running event loop.
 
-uvicorn reads requests and writes responses; this file decides how a server starts, drains and
-ends. uvicorn's own `Server` is not used: it installs signal handlers, exits the process when a
+uvicorn reads requests and writes responses; this file decides how a server starts, accepts, drains
+and ends. uvicorn's own `Server` is not used: it installs signal handlers, exits the process when a
 start fails, and drops requests that arrive while it stops. This file must not know of components
 other than by the name it logs, nor how applications are told apart.
 """
 
 import asyncio
+import contextlib
+import contextvars
 import email.utils
+import functools
 import logging
-import socket
 from collections.abc import Coroutine
-from typing import Any, cast
+from typing import Any, Final, NamedTuple, cast
 
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from weaver.errors import UsageError
+from weaver.proclet.forwarded import Forwarded
+from weaver.proclet.http_connection import PARSER, Connection
+from weaver.proclet.http_sockets import Sockets
 from weaver.proclet.lifespan import Lifespan
-from weaver.proclet.web_application import Reported, WebApplication
+from weaver.proclet.moving import Mover
+from weaver.proclet.web_application import CLOSE, Application, Reported, WebApplication
+from weaver.transport import handover
 from weaver.transport.acceptor import Acceptor
 
 _log = logging.getLogger("weaver.http")
@@ -26,12 +33,16 @@ _log = logging.getLogger("weaver.http")
 # How long connections without a request stay open after stop(): a client that connected, or sent
 # on a kept-alive connection, just before is answered. Longer than a slow network's one-way delay.
 LINGER = 0.25
+
 # Longer than the idle time of the usual proxies and clients, so that they close first: a request
 # can then not meet a connection that we are just closing.
-PARSER = "h11"
-"""uvicorn's other one, httptools, answers HTTP/1.0 in chunks, which its clients cannot read."""
-
 KEEP_ALIVE = 75
+
+LOOK: Final = 0.02
+"""Seconds between two looks at what other processes have taken of it."""
+
+UNTAKEN: Final = 1.0
+"""Seconds until connections are taken back that no other process has taken."""
 
 
 def prepare() -> None:
@@ -39,40 +50,33 @@ def prepare() -> None:
 
     async def nothing(_scope: object, _receive: object, _send: object) -> None: ...
 
-    app = cast("Any", nothing)
-    Config(app, http=PARSER, interface="asgi3", lifespan="off", log_config=None).load()
+    _config(nothing).load()
 
 
 class HttpServer:
-    """An ASGI or WSGI application on a bound socket; `name` is the component's, for the log.
+    """An ASGI or WSGI application on bound sockets; `name` is the component's, for the log.
 
     `grace` is the number of seconds that requests in flight get after `stop()`. The server owns
-    `sock` and closes it. Raises `UsageError` if `app` is neither ASGI nor WSGI.
+    `sockets` and closes them. Raises `UsageError` if `app` is neither ASGI nor WSGI.
     """
 
-    def __init__(self, app: object, sock: socket.socket, *, name: str, grace: float) -> None:
+    def __init__(
+        self, app: object, sockets: Sockets, *, name: str, grace: float, accepting: bool = True
+    ) -> None:
         self._app = WebApplication(app, name)
         self._name = name
-        self._sock = sock
+        self._sockets = sockets
         self._grace = grace
+        self._accepting = accepting
         self._lifespan = Lifespan(self._app.app, name)
         self._stopping = asyncio.Event()
-        self._started = False
-        self._state = ServerState()
-        self._config = Config(
-            cast("Any", self._app),
-            http=PARSER,
-            interface="asgi3",
-            lifespan="off",
-            log_config=None,
-            proxy_headers=False,
-            server_header=False,
-            timeout_keep_alive=KEEP_ALIVE,
-        )
+        self._others = False
+        self._context: contextvars.Context | None = None
         self._connections: _Watched = _Watched()
         self._tasks: _Watched = _Watched()
-        self._state.connections = self._connections
-        self._state.tasks = self._tasks
+        self._public = self._way_in(self._app)
+        self._private = self._way_in(Forwarded(self._app, _server(sockets)))
+        self._mover = Mover(self._connections, sockets.pair.sender if sockets.pair else None)
 
     async def serve(self) -> None:
         """Serve until `stop()`, then finish what is in flight and return.
@@ -80,57 +84,161 @@ class HttpServer:
         Raises `StartError` if the application's lifespan refuses to start. Cancellation closes
         all connections at once.
         """
-        if self._started:
+        if self._context is not None:
             raise UsageError("this server has served already", fix="create a new HttpServer")
-        self._started = True
-        acceptor = Acceptor(self._sock, self._connect)
+        self._context = contextvars.copy_context()
+        for way in (self._public, self._private):
+            way.config.load()
+        acceptors = self._acceptors()
+        self._acceptor = acceptors[0]
         try:
             if not self._app.is_wsgi:
                 await self._lifespan.start()
-            self._config.load()
-            acceptor.start()
+            for acceptor in acceptors[1:]:
+                acceptor.start()
+            self._follow()
             await self._until_stopped()
-            await self._drain(acceptor)
+            await self._drain(acceptors)
         finally:
-            acceptor.close()
+            for acceptor in acceptors:
+                acceptor.close()
             await self._close()
 
-    def stop(self) -> None:
-        """Stop accepting; `serve()` returns when the requests in flight are answered."""
+    def accept(self, *, accepting: bool) -> None:
+        """Whether to take connections from the listener's sockets. May change at any time.
+
+        Where not, idle connections are handed to whoever does, busy ones after their answer.
+        WebSockets stay, and so does what TLS protects, but its answers ask clients to connect anew.
+        """
+        self._accepting = accepting
+        if self._context is not None and not self._stopping.is_set():
+            self._context.run(self._follow)
+
+    def stop(self, *, others: bool = False) -> None:
+        """Stop accepting; `serve()` returns when the requests in flight are answered.
+
+        `others`: other processes accept on these sockets, and go on with idle connections.
+        """
+        self._others = others
         self._stopping.set()
 
-    def _connect(self) -> asyncio.Protocol:
-        create = cast("Any", self._config.http_protocol_class)
-        protocol = create(
-            config=self._config, server_state=self._state, app_state=self._lifespan.state
+    # --- connections ---
+
+    def _acceptors(self) -> list[Acceptor]:
+        """That of the listener's own sockets, and that of the private one."""
+        listening, pair, private, tls = self._sockets
+        create = functools.partial(self._connect, self._public)
+        acceptors = [
+            Acceptor(
+                listening,
+                create,
+                tls=tls,
+                receiver=None if pair is None else pair.receiver.dup(),
+                adopt=functools.partial(create, received=True),
+            )
+        ]
+        if private is not None:
+            create = functools.partial(self._connect, self._private, private=True)
+            acceptors.append(Acceptor(private, create))
+        return acceptors
+
+    def _way_in(self, app: Application) -> "_WayIn":
+        state = ServerState()
+        state.connections = self._connections
+        state.tasks = self._tasks
+        return _WayIn(_config(app), state)
+
+    def _connect(
+        self, way: "_WayIn", *, received: bool = False, private: bool = False
+    ) -> Connection:
+        return Connection(
+            way.config,
+            way.state,
+            self._lifespan.state,
+            settled=self._mover.settled,
+            received=received,
+            private=private,
         )
-        protocol.access_log = False  # Config's own switch would remove handlers for everybody
-        return cast("asyncio.Protocol", protocol)
+
+    def _follow(self) -> None:
+        """Do as `accept` has said last."""
+        self._set_default_headers()
+        if self._accepting:
+            self._mover.stop()
+            self._acceptor.start()
+        else:
+            self._acceptor.pause()
+            self._mover.start()
+
+    # --- life ---
 
     async def _until_stopped(self) -> None:
         while not self._stopping.is_set():
-            date = email.utils.formatdate(usegmt=True).encode()
-            self._state.default_headers = [(b"date", date)]
+            self._set_default_headers()
             await _within(1.0, self._stopping.wait())
 
-    async def _drain(self, acceptor: Acceptor) -> None:
+    async def _drain(self, acceptors: list[Acceptor]) -> None:
         clock = asyncio.get_running_loop().time
         deadline = clock() + self._grace
+        if self._others or not self._accepting:
+            self._mover.start()
         self._app.drain()
-        await acceptor.finish()
+        self._set_default_headers()
+        for acceptor in acceptors:
+            await acceptor.finish()
         await _within(min(LINGER, self._grace), self._connections.until_empty())
-        for connection in self._connections.copy():
-            try:
-                connection.shutdown()  # closes idle ones now, busy ones after their response
-            except Exception:  # noqa: BLE001 - a parser that has failed refuses to end in order
-                connection.transport.abort()
+        self._shut_down(movable=not self._mover.active)
+        if self._mover.active:
+            await _within(deadline - clock(), self._moved())
+            self._mover.stop()
+            self._shut_down(movable=True)
         await _within(deadline - clock(), self._connections.until_empty())
         await _within(deadline - clock(), self._tasks.until_empty())
         if not await _within(max(deadline - clock(), 1.0), self._lifespan.stop()):
             _log.warning("%s: the web application took too long to stop", self._name)
 
+    async def _moved(self) -> None:
+        """Until every connection has moved or ended; those that nobody takes are taken back."""
+        clock = asyncio.get_running_loop().time
+        pair = self._sockets.pair
+        assert pair is not None
+        taken = clock()
+        while clock() - taken < UNTAKEN:
+            if not (self._accepting and handover.waits(pair.receiver)):
+                taken = clock()
+                if not self._connections:
+                    return
+            await asyncio.sleep(LOOK)
+        self._mover.stop()
+        await self._take_back(pair)
+
+    async def _take_back(self, pair: handover.Pair) -> None:
+        loop = asyncio.get_running_loop()
+        create = functools.partial(self._connect, self._public, received=True)
+        with contextlib.suppress(OSError):
+            while (connection := handover.receive(pair.receiver)) is not None:
+                await loop.connect_accepted_socket(create, connection)
+        await _within(LINGER, self._connections.until_empty())
+
+    def _set_default_headers(self) -> None:
+        date = (b"date", email.utils.formatdate(usegmt=True).encode())
+        self._private.state.default_headers = [date]
+        leaving = self._sockets.tls and not self._accepting and not self._stopping.is_set()
+        self._public.state.default_headers = [date, CLOSE] if leaving else [date]
+
+    def _shut_down(self, *, movable: bool) -> None:
+        for connection in self._connections.copy():
+            if isinstance(connection, Connection) and connection.movable and not movable:
+                continue
+            try:
+                connection.shutdown()  # closes idle ones now, busy ones after their response
+            except Exception:  # noqa: BLE001 - a parser that has failed refuses to end in order
+                connection.transport.abort()
+
     async def _close(self) -> None:
         self._app.drain()
+        self._mover.stop()
+        self._sockets.close()
         tasks = self._tasks.copy()
         for connection in self._connections.copy():
             connection.transport.abort()
@@ -140,6 +248,31 @@ class HttpServer:
             await asyncio.wait(tasks, timeout=1.0)
         await self._lifespan.cancel()
         self._app.release()
+
+
+class _WayIn(NamedTuple):
+    """How connections of one kind are served: the application as they reach it, and its state."""
+
+    config: Config
+    state: ServerState
+
+
+def _config(app: Application) -> Config:
+    return Config(
+        cast("Any", app),
+        http=PARSER,
+        interface="asgi3",
+        lifespan="off",
+        log_config=None,
+        proxy_headers=False,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE,
+    )
+
+
+def _server(sockets: Sockets) -> tuple[str, int] | None:
+    name = sockets.listening.getsockname()
+    return (str(name[0]), int(name[1])) if isinstance(name, tuple) else None
 
 
 class _Watched(set[Any]):

@@ -5,7 +5,6 @@ All problems of all components are found in one pass, before any of them is crea
 
 import asyncio
 import os
-import socket
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from weaver.component.values import Secret
 from weaver.config.configuration import Config
 from weaver.config.section import build_section, check_section, secret_value
 from weaver.errors import ConfigError, Problem
+from weaver.proclet.http_sockets import Sockets
 from weaver.proclet.listeners import BoundListener
 from weaver.transport.listening import bind
 
@@ -26,8 +26,8 @@ NO_ADDRESS = "127.0.0.1:0"
 class Injection:
     """Builds what fields ask for; `folder` is that of weaver.toml. `close()` frees addresses.
 
-    `hosted` limits it to these components; `sockets` are listening ones by name, which it owns from
-    now on, in place of those it would bind.
+    `hosted` limits it to these components; `sockets` are those of listeners by name, which it owns
+    from now on, in place of those it would bind.
     """
 
     def __init__(
@@ -38,7 +38,8 @@ class Injection:
         folder: Path | None = None,
         environ: Mapping[str, str] | None = None,
         hosted: Collection[str] | None = None,
-        sockets: Mapping[str, socket.socket] | None = None,
+        sockets: Mapping[str, Sockets] | None = None,
+        accepting: bool = True,
     ) -> None:
         self._folder = folder or Path()
         self._graph = graph
@@ -46,6 +47,7 @@ class Injection:
         self._environ = os.environ if environ is None else environ
         self._hosted = frozenset(graph.components if hosted is None else hosted)
         self._sockets = dict(sockets or {})
+        self._accepting = accepting
         self.listeners: dict[str, BoundListener] = {}
 
     def values(self) -> dict[tuple[str, str], Any]:
@@ -121,9 +123,22 @@ class Injection:
     def _components(self) -> list[Component]:
         return [c for c in self._graph.components.values() if c.full_name in self._hosted]
 
-    async def drain(self) -> bool:
-        """Stop accepting on every listener; whether anything was being served."""
-        drained = await asyncio.gather(*(listener.drain() for listener in self.listeners.values()))
+    def accept(self, *, accepting: bool) -> None:
+        """Whether the listeners take connections from their sockets."""
+        for listener in self.listeners.values():
+            listener.accept(accepting=accepting)
+
+    def private_addresses(self) -> dict[str, str]:
+        """Where an ingress of this host reaches the listeners that have such an address."""
+        return {name: each.private for name, each in self.listeners.items() if each.private}
+
+    async def drain(self, *, others: bool = False) -> bool:
+        """Stop accepting on every listener; whether anything was being served.
+
+        `others`: other processes go on with idle connections.
+        """
+        draining = [listener.drain(others=others) for listener in self.listeners.values()]
+        drained = await asyncio.gather(*draining)
         return any(drained)
 
     def close(self) -> None:
@@ -139,11 +154,16 @@ class Injection:
         )
 
     def _listener(self, component: Component, name: str) -> BoundListener:
-        sock = self._sockets.pop(name, None)
-        if sock is None:
-            sock = bind(self._config.listener(name).address or NO_ADDRESS)
-        grace = self._config.app.stop_timeout
-        listener = BoundListener(name, sock, component=component.short_name, grace=grace)
+        sockets = self._sockets.pop(name, None)
+        if sockets is None:
+            sockets = Sockets(bind(self._config.listener(name).address or NO_ADDRESS))
+        listener = BoundListener(
+            name,
+            sockets,
+            component=component.short_name,
+            grace=self._config.app.stop_timeout,
+            accepting=self._accepting,
+        )
         self.listeners[name] = listener
         return listener
 

@@ -26,6 +26,7 @@ from weaver.proclet.distributed import DistributedPlacement
 from weaver.proclet.entry import run_entry
 from weaver.proclet.fault import fault_of
 from weaver.proclet.host import Host
+from weaver.proclet.inherited import inherited_sockets
 from weaver.proclet.injection import Injection
 from weaver.proclet.log_capture import LogCapture
 from weaver.proclet.network import Network
@@ -58,6 +59,9 @@ class Replica:
         self._leave = asyncio.Event()
         self._grace = float(self._config.app.stop_timeout)
         self._until: float | None = None
+        self._accepting = hosting.accepting
+        self._others = False
+        self._injection: Injection | None = None
         self._routing = Routing()
         self._profiler = Profiler()
         self._network: Network | None = None
@@ -129,7 +133,8 @@ class Replica:
             config,
             folder=self._folder,
             hosted=hosting.order.components,
-            sockets={name: _listening(fd) for name, fd in hosting.listeners.items()},
+            sockets=inherited_sockets(hosting),
+            accepting=self._accepting,
         )
         values = self._injection.values()
         self._workers = Workers(config.app.threads)
@@ -192,6 +197,7 @@ class Replica:
         name = f"{self._hosting.replica}-{secrets.token_hex(4)}.sock"
         path = Path(self._hosting.directory) / name
         assert self._network is not None
+        assert self._injection is not None
         address = await self._network.listen(f"unix:{path}")
         remote = await self._listen_for_other_hosts(self._network)
         tune()
@@ -203,6 +209,7 @@ class Replica:
                 build=application.version,
                 deployment=application.deployment,
                 remote=remote,
+                serving=self._injection.private_addresses(),
             )
         )
 
@@ -244,9 +251,10 @@ class Replica:
             log.warning("calls in flight did not end within %g s; they are cancelled", self._grace)
 
     async def _drain_listeners(self) -> bool:
+        assert self._injection is not None
         try:
             async with asyncio.timeout(self._left()):
-                return await self._injection.drain()
+                return await self._injection.drain(others=self._others)
         except TimeoutError:
             log.warning("requests did not end within %g s; they are cancelled", self._grace)
             return False
@@ -267,7 +275,8 @@ class Replica:
         await self._drain()
         self._host.stop_timeout = self._grace
         await self._host.stop()
-        self._injection.close()
+        if self._injection is not None:
+            self._injection.close()
         await self._placement.aclose()
         self._loop.set_default_executor(ThreadPoolExecutor())
         self._workers.close()
@@ -285,7 +294,12 @@ class Replica:
                 self.link.send(m.Probed(nonce, application.deployment, application.version))
             case m.Drain():
                 self._leave.set()
-            case m.Stop(grace=grace):
+            case m.Accept(accepting=accepting):
+                self._accepting = accepting
+                if self._injection is not None:
+                    self._injection.accept(accepting=accepting)
+            case m.Stop(grace=grace, others=others):
+                self._others = others
                 self._stop_within(grace)
             case m.Profile(seconds=seconds):
                 if not self._profiler.start(seconds, self._profiled):
@@ -315,12 +329,6 @@ def _identity(given: Certificates | None) -> Identity | None:
     if given is None:
         return None
     return Identity(given.name, given.ca, given.certificate, given.key, given.always)
-
-
-def _listening(fd: int) -> socket.socket:
-    sock = socket.socket(fileno=fd)
-    sock.setblocking(False)
-    return sock
 
 
 def _ignore() -> None:

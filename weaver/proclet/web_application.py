@@ -25,7 +25,7 @@ Application: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 WSGI_THREADS = 32  # requests that one WSGI application handles at a time; the others wait
 
 _log = logging.getLogger("weaver.http")
-_CLOSE = (b"connection", b"close")
+CLOSE = (b"connection", b"close")
 
 
 class Reported(Exception):
@@ -149,7 +149,7 @@ class WebApplication:
 
 def _closing(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
     kept = [(name, value) for name, value in headers if name.lower() != b"connection"]
-    return [*kept, _CLOSE]
+    return [*kept, CLOSE]
 
 
 def _wsgi(adapter: Application) -> Application:

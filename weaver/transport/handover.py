@@ -7,6 +7,7 @@ the pair. This file decides how one connection travels; it must not know when it
 
 import contextlib
 import os
+import select
 import socket
 import sys
 from typing import Final, NamedTuple
@@ -86,6 +87,13 @@ def receive(receiver: socket.socket) -> socket.socket | None:
             return taken[0]
         if not data:
             return None
+
+
+def waits(receiver: socket.socket) -> bool:
+    """Whether a connection waits to be taken."""
+    poll = select.poll()
+    poll.register(receiver, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def _connection(descriptor: int) -> socket.socket | None:

@@ -1,0 +1,103 @@
+"""One client connection of the web server, which can move to another process between requests.
+
+uvicorn reads and writes HTTP; this file decides when a connection is idle, so that nothing of it is
+lost when another process goes on with it. It must not know when connections have to move.
+"""
+
+import asyncio
+import socket
+from collections.abc import Callable
+from typing import Any, Final
+
+import h11
+from uvicorn.config import Config
+from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.server import ServerState
+
+from weaver.transport import handover
+
+PARSER: Final = "h11"
+"""uvicorn's other one, httptools, answers HTTP/1.0 in chunks, which its clients cannot read."""
+
+
+class Connection(H11Protocol):
+    """A connection of a client; `settled` is called with it whenever it may have become idle.
+
+    One that another process has handed over is `received`: it is closed when nothing comes. A
+    `private` one is of our ingress, not of a client.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        state: ServerState,
+        app_state: dict[str, Any],
+        *,
+        settled: "Callable[[Connection], None]",
+        received: bool = False,
+        private: bool = False,
+    ) -> None:
+        super().__init__(config=config, server_state=state, app_state=app_state)
+        self.access_log = False  # Config's own switch would remove handlers for everybody
+        self._settled = settled
+        self._received = received
+        self._private = private
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """asyncio: it is open, and TLS, if any, is ready."""
+        super().connection_made(transport)
+        if self._received:  # it has been idle for a while; uvicorn's own time begins with an answer
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
+        self._settled(self)
+
+    def on_response_complete(self) -> None:
+        """uvicorn: the answer has been written."""
+        super().on_response_complete()
+        self._settled(self)
+
+    @property
+    def movable(self) -> bool:
+        """Whether it can move at all: where TLS ends here, its state would have to move, too."""
+        return self.scheme != "https" and not self._private
+
+    @property
+    def idle(self) -> bool:
+        """Whether no request has begun, and all of the last answer has left."""
+        return (
+            self.conn.our_state is h11.IDLE
+            and self.conn.their_state is h11.IDLE
+            and self.conn.trailing_data == (b"", False)
+            and not self.transport.is_closing()
+            and not self.transport.get_write_buffer_size()
+        )
+
+    def stay(self) -> None:
+        """Go on here with what was held."""
+        if not self.transport.is_closing():
+            self.flow.resume_reading()
+
+    def hold(self) -> bool:
+        """Read nothing more, if it is idle and can move; whether that is so."""
+        if not self.movable or not self.idle:
+            return False
+        self.flow.pause_reading()
+        return True
+
+    def move(self, sender: socket.socket) -> bool:
+        """Hand over what is held; else it goes on here.
+
+        Call it when the loop has turned twice since `hold`: uvloop writes at the end of a turn, and
+        does not count until then what is to be written.
+        """
+        if not self.idle:
+            self.stay()
+            return False
+        sock = self.transport.get_extra_info("socket")
+        if not handover.send(sender, sock.fileno()):
+            self.stay()
+            return False
+        self._unset_keepalive_if_required()
+        self.transport.abort()  # closes our descriptor, and nothing is sent: the other one lives
+        return True
