@@ -22,8 +22,8 @@ class Frame:
     session_id: str
     request_id: str
     currency: str
-    served_by: Mapping[str, str]
-    currencies: Sequence[str] = ()  # none: no switch is shown
+    served_by: tuple[tuple[str, str], ...]
+    currencies: tuple[str, ...] = ()  # none: no switch is shown
     cart_size: int = 0
 
 
@@ -44,9 +44,12 @@ class Line:
     price: Money
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class CheckoutForm:
-    """The checkout form: what its fields hold, and what is wrong with them."""
+    """The checkout form: what its fields hold, and what is wrong with them.
+
+    Its fields are drawn once for each such object without errors: do not make one per visitor.
+    """
 
     values: Mapping[str, str]
     errors: Mapping[str, str]

@@ -27,7 +27,7 @@ STATIC = Path(__file__).parent.parent / "static"
 
 def make_app(services: Services, served_by: Mapping[str, str]) -> Starlette:
     """The web site; `served_by` tells, at the foot of each page, which process made it."""
-    handlers = Handlers(services, served_by)
+    handlers = Handlers(services, tuple(served_by.items()))
     return Starlette(
         routes=[
             Route("/", handlers.home),

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from functools import lru_cache
 from random import choice
 from urllib.parse import urlsplit
 
@@ -39,7 +40,7 @@ class Handlers:
     """One method per page; `served_by` is shown at its foot."""
 
     services: Services
-    served_by: Mapping[str, str]
+    served_by: tuple[tuple[str, str], ...]
 
     async def home(self, request: Request) -> Response:
         """GET /"""
@@ -71,11 +72,9 @@ class Handlers:
             await self.services.catalog.get_product(item.product_id)  # refuses what we do not sell
             await self.services.cart.add_item(Visit.of(request).session_id, item)
             return _see("/cart")
-        return await self._cart_page(request, forms.checkout_defaults(_today()), {})
+        return await self._cart_page(request, _blank_form(_today()))
 
-    async def _cart_page(
-        self, request: Request, values: Mapping[str, str], errors: Mapping[str, str]
-    ) -> Response:
+    async def _cart_page(self, request: Request, form: CheckoutForm) -> Response:
         visit = Visit.of(request)
         currencies = await self._currencies()
         items = await self.services.cart.get_cart(visit.session_id)
@@ -84,10 +83,9 @@ class Handlers:
         shipping = await self.services.currency.convert(quote, visit.currency)
         lines = [await self._line(item, visit.currency) for item in items]
         # A refused order is shown under /cart/checkout: a new currency could not lead back there.
-        frame = self.frame(visit, () if errors else currencies, pieces(items))
-        form = CheckoutForm(values, errors, _today().year)
+        frame = self.frame(visit, () if form.errors else currencies, pieces(items))
         page = pages.cart(frame, lines, shipping, recommended, form)
-        return HTMLResponse(page, 422 if errors else 200)
+        return HTMLResponse(page, 422 if form.errors else 200)
 
     async def empty_cart(self, request: Request) -> Response:
         """POST /cart/empty"""
@@ -101,7 +99,7 @@ class Handlers:
         try:
             order = await self.services.checkout.place_order(forms.order_request(fields, visit))
         except (FormError, CardError, EmptyCartError) as error:
-            return await self._cart_page(request, *_refusal(fields, error))
+            return await self._cart_page(request, _refused_form(fields, error))
         await self._currencies()  # nothing on this page needs them: the original asks, too
         recommended = await self._recommended(visit, [])
         paid = total_cost(order.items, order.shipping_cost)
@@ -128,9 +126,7 @@ class Handlers:
         """GET /_healthz"""
         return PlainTextResponse("ok")
 
-    def frame(
-        self, visit: Visit, currencies: list[str] | tuple[()] = (), cart_size: int = 0
-    ) -> Frame:
+    def frame(self, visit: Visit, currencies: tuple[str, ...] = (), cart_size: int = 0) -> Frame:
         """What is around the content of a page."""
         return Frame(
             visit.session_id,
@@ -141,9 +137,9 @@ class Handlers:
             cart_size,
         )
 
-    async def _currencies(self) -> list[str]:
+    async def _currencies(self) -> tuple[str, ...]:
         supported = await self.services.currency.supported()
-        return [code for code in supported if code in CURRENCIES]
+        return tuple([code for code in supported if code in CURRENCIES])
 
     async def _offer(self, product: Product, currency: str) -> Offer:
         return Offer(product, await self.services.currency.convert(product.price, currency))
@@ -193,13 +189,25 @@ def _limited(receive: Receive) -> Receive:
     return receive_some
 
 
-def _refusal(
+@lru_cache(maxsize=1)
+def _blank_form(today: date) -> CheckoutForm:
+    """The form before anybody has typed: one for all visitors of a day."""
+    return CheckoutForm(forms.checkout_defaults(today), {}, today.year)
+
+
+def _refused_form(
     fields: Mapping[str, str], error: FormError | CardError | EmptyCartError
-) -> tuple[Mapping[str, str], Mapping[str, str]]:
+) -> CheckoutForm:
     """What the form holds when it is shown again, and the message for each field.
 
     A card's number and code are not sent back.
     """
+    return CheckoutForm(*_refusal(fields, error), _today().year)
+
+
+def _refusal(
+    fields: Mapping[str, str], error: FormError | CardError | EmptyCartError
+) -> tuple[Mapping[str, str], Mapping[str, str]]:
     values = {name: fields.get(name, "") for name in forms.checkout_defaults(_today())}
     values |= {"credit_card_number": "", "credit_card_cvv": ""}
     match error:

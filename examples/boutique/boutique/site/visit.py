@@ -22,11 +22,14 @@ DEFAULT_CURRENCY = "USD"
 
 _MAX_AGE = 48 * 60 * 60  # seconds
 _SESSION_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_HEADERS = {
-    "content-security-policy": "default-src 'self'; form-action 'self'; frame-ancestors 'none'",
-    "referrer-policy": "same-origin",
-    "x-content-type-options": "nosniff",
-}
+_HEADERS = (
+    (
+        b"content-security-policy",
+        b"default-src 'self'; form-action 'self'; frame-ancestors 'none'",
+    ),
+    (b"referrer-policy", b"same-origin"),
+    (b"x-content-type-options", b"nosniff"),
+)
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +65,9 @@ class Visits:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                _add_headers(MutableHeaders(scope=message), visit, scope["path"])
+                message["headers"] = [*message["headers"], *_HEADERS]
+                if visit.is_new:
+                    _add_session(MutableHeaders(scope=message), visit, scope["path"])
                 milliseconds = (perf_counter() - started) * 1000
                 status, path = message["status"], scope["path"]
                 log.debug("%s %s %d %.1f ms", scope["method"], path, status, milliseconds)
@@ -94,10 +99,9 @@ def _visit(request: Request) -> Visit:
     )
 
 
-def _add_headers(headers: MutableHeaders, visit: Visit, path: str) -> None:
-    headers.update(_HEADERS)
+def _add_session(headers: MutableHeaders, visit: Visit, path: str) -> None:
     is_page = headers.get("content-type", "").startswith("text/html") or "location" in headers
-    if is_page and visit.is_new and path != "/logout":
+    if is_page and path != "/logout":
         headers.append("set-cookie", _cookie(SESSION_COOKIE, visit.session_id, _MAX_AGE))
 
 
