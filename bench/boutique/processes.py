@@ -1,0 +1,83 @@
+"""What processes use, from /proc: CPU to the nanosecond, memory without counting pages twice."""
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def tree(roots: Iterable[int]) -> set[int]:
+    """These processes and their descendants."""
+    found: set[int] = set()
+    for root in roots:
+        process = psutil.Process(root)
+        found |= {root, *(child.pid for child in process.children(recursive=True))}
+    return found
+
+
+def cpu_of(pids: Iterable[int]) -> dict[tuple[int, int], float]:
+    """CPU seconds of each thread of these processes, by (process, thread)."""
+    used: dict[tuple[int, int], float] = {}
+    for pid in pids:
+        for thread in _threads(pid):
+            try:
+                text = Path(f"/proc/{pid}/task/{thread}/schedstat").read_text()
+            except OSError:  # it has just ended
+                continue
+            used[pid, thread] = int(text.split()[0]) / 1e9
+    return used
+
+
+def spent(before: dict[tuple[int, int], float], after: dict[tuple[int, int], float]) -> float:
+    """CPU seconds between two times; a thread that ended between them is left out."""
+    return sum(seconds - before.get(thread, 0.0) for thread, seconds in after.items())
+
+
+def pss_of(pids: Iterable[int]) -> float:
+    """MiB of memory, shared pages divided among those who share them."""
+    kib = 0
+    for pid in pids:
+        try:
+            lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+        except OSError:
+            continue
+        kib += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+    return kib / 1024
+
+
+def busy() -> float:
+    """CPU seconds that all of the machine has used since it began."""
+    fields = Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]
+    user, nice, system, _idle, _wait, irq, softirq = (int(field) for field in fields[:7])
+    return (user + nice + system + irq + softirq) / _TICKS
+
+
+def stolen() -> float:
+    """CPU seconds that the machine's host gave to others."""
+    fields = Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]
+    return int(fields[7]) / _TICKS
+
+
+@dataclass(frozen=True)
+class Usage:
+    """CPU seconds of some processes, and of the whole machine."""
+
+    threads: dict[tuple[int, int], float]
+    busy: float
+    stolen: float
+
+    @classmethod
+    def now(cls, pids: Iterable[int]) -> "Usage":
+        """What has been used so far."""
+        return cls(cpu_of(pids), busy(), stolen())
+
+
+def _threads(pid: int) -> list[int]:
+    try:
+        return [int(thread.name) for thread in Path(f"/proc/{pid}/task").iterdir()]
+    except OSError:
+        return []
