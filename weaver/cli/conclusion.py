@@ -4,6 +4,7 @@ Decides the last words and the exit code of every command that waits for one.
 """
 
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -31,26 +32,56 @@ def _draining(report: RolloutReport) -> bool:
     return report.phase == "withdrawing"
 
 
-def wait(record: "Record", *, as_json: bool) -> int:
+def wait(
+    record: "Record",
+    *,
+    as_json: bool,
+    detach: bool = False,
+    started: Callable[[], None] = lambda: None,
+) -> int:
     """Follow the rollout of a version until it is settled; the exit code.
 
-    Raises WeaverError with the reason where it was taken back. Ctrl-C leaves it running.
+    With `detach`, until the new version is up. `started` is called then, in any case. Raises
+    WeaverError with the reason where it was taken back. Ctrl-C leaves it running.
     """
+
+    def until(report: RolloutReport) -> bool:
+        if report.phase != "starting":
+            started()
+        return settled(report) or (detach and report.phase not in {"starting", *TAKEN_BACK})
+
     app = record.app
     hint = f"Ctrl-C leaves it running · weaver pause {app} · promote {app} · abort {app}"
     try:
-        report = follow(record, settled, as_json=as_json, hint=hint)
+        report = follow(record, until, as_json=as_json, hint=hint)
     except KeyboardInterrupt:
         click.echo("", err=True)
-        click.echo(f"the rollout of {app} goes on without this command", err=True)
-        click.echo(f"to follow it: weaver rollout -f {app}", err=True)
-        click.echo(f"to take it back: weaver abort {app}", err=True)
+        _leave(app, err=True)
         return INTERRUPTED
     except Unreachable as error:
         raise _ended(record) or error from error
-    if report.phase in SERVED:
-        return 0
-    raise taken_back(report, as_json=as_json)
+    if report.phase in TAKEN_BACK:
+        raise taken_back(report, as_json=as_json)
+    if not as_json:
+        _last_words(record, report)
+    return 0
+
+
+def _leave(app: str, *, err: bool = False) -> None:
+    click.echo(f"the rollout of {app} goes on without this command", err=err)
+    click.echo(
+        f"to follow it: weaver rollout -f {app} · to take it back: weaver abort {app}", err=err
+    )
+
+
+def _last_words(record: "Record", report: RolloutReport) -> None:
+    if report.phase not in SERVED:
+        _leave(record.app)
+        return
+    deployment = f"(deployment {record.deployment})"
+    click.echo(f"{record.app} {short(record.version)} serves alone {deployment}")
+    if text := warm_words(report):
+        click.echo(text)
 
 
 def taken_back(report: RolloutReport, *, as_json: bool) -> WeaverError:

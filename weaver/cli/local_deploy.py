@@ -3,50 +3,97 @@
 Decides the order of the steps. What traffic goes where is the rollout's, in the manager.
 """
 
-import time
+import contextlib
+import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import click
+import msgspec
 
+from weaver.cli import conclusion
+from weaver.cli.comparing import compare, judge
+from weaver.cli.deploy_plan import plain_plan, plan_lines
 from weaver.cli.detached import follow_logs, is_live, start_manager, wait_live
 from weaver.cli.former import formers_here, running
-from weaver.cli.rolling import wait_rolled_out
-from weaver.cli.taking_over import take_over
-from weaver.control.rollout import Steer
+from weaver.cli.making_way import make_way
+from weaver.cli.render_rollout import SERVED, versions_of
+from weaver.cli.rollout_follow import rollout_of
 from weaver.deployers.local_lock import deploying
-from weaver.deployers.manager_client import ask, is_managed
-from weaver.errors import WeaverError
+from weaver.deployers.manager_client import is_managed
 
 if TYPE_CHECKING:
     from weaver.deployers.registry import Record
     from weaver.packaging.build import Built
 
-WAY: Final = 120.0
-"""Seconds for a rollout that is under way to be taken back, and its version to be stopped."""
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """What the command line says of a deploy to this machine."""
+
+    plan_only: bool = False
+    force: bool = False
+    detach: bool = False
+    follow: bool = False
+    as_json: bool = False
 
 
-def deploy(config: Path | None, *, follow: bool, as_json: bool) -> int:
-    """Build, and deploy beside what runs; the exit code."""
+def deploy(config: Path | None, options: Options) -> int:
+    """Build, and deploy beside what runs, or say what that would do; the exit code."""
     from weaver.packaging.build import build
 
     def say(text: str) -> None:
-        if not as_json:
+        if not options.as_json:
             click.echo(click.style(text, dim=True), err=True)
 
-    return deploy_built(build(config, progress=say), follow=follow, as_json=as_json)
+    built = build(config, progress=say)
+    if options.plan_only:
+        return _show_plan(built, as_json=options.as_json)
+    return deploy_built(built, options)
 
 
-def deploy_built(built: "Built", *, follow: bool, as_json: bool) -> int:
+def deploy_built(built: "Built", options: Options) -> int:
     """Install, start a manager, wait until it is live and serves everybody; the exit code."""
-    with deploying(built.manifest.app):
-        if is_live(built, as_json=as_json):
+    with contextlib.ExitStack() as lock:
+        lock.enter_context(deploying(built.manifest.app))
+        if is_live(built, as_json=options.as_json):
             return 0
+        old = serving(built.manifest.app)
+        judge(compare(old, built), built, force=options.force)
         record = _start(built)
-        wait_live(record, follow=False, as_json=as_json)
-    wait_rolled_out(record, quiet=as_json)
-    if follow:
-        follow_logs(record, as_json=as_json)
+        if old is None:
+            code = wait_live(record, follow=False, as_json=options.as_json)
+        else:
+            code = conclusion.wait(
+                record, as_json=options.as_json, detach=options.detach, started=lock.close
+            )
+    if options.follow and not code:
+        follow_logs(record, as_json=options.as_json)
+    return code
+
+
+def serving(app: str) -> "Record | None":
+    """The version that a new one would follow: while a rollout runs, the old one of it."""
+    found = [record for record in running(app) if is_managed(record)]
+    if len(found) < 2:
+        return found[0] if found else None
+    report = rollout_of(found[0])
+    _, old = versions_of(report)
+    if old is None or report.phase in SERVED:
+        return found[0]
+    return next((record for record in found if record.deployment == old.deployment), found[0])
+
+
+def _show_plan(built: "Built", *, as_json: bool) -> int:
+    from weaver.deployers.launch import config_of
+
+    found = compare(serving(built.manifest.app), built)
+    rollout = config_of(built.manifest).rollout
+    if as_json:
+        click.echo(json.dumps(plain_plan(found, built, rollout), indent=2, ensure_ascii=False))
+        return 0
+    for line in plan_lines(found, built, rollout):
+        click.echo(line)
+    click.echo("nothing was changed: this was --plan")
     return 0
 
 
@@ -74,28 +121,3 @@ def _start(built: "Built") -> "Record":
     record = start_manager(command, Task(estate, former=formers_here(app, close=True)))
     kept_versions.prune(app, config_of(built.manifest).rollout.keep_versions)
     return record
-
-
-def make_way(app: str) -> None:
-    """End a rollout that is under way here: the newest version supersedes it. Raises WeaverError.
-
-    Returns when one version is left, and at once where no more than that runs.
-    """
-    found = running(app)
-    if len(found) < 2:
-        return
-    if not is_managed(found[0]):
-        if take_over(found[0]) is None:
-            return
-        found = running(app)
-    for _ in ask(found[0], Steer("supersede")):
-        pass
-    deadline = time.monotonic() + WAY
-    while len(running(app)) > 1:
-        if time.monotonic() > deadline:
-            raise WeaverError(
-                f"the rollout of {app} that is under way does not end",
-                where=f"deployment {found[0].deployment}",
-                fix=f"see what it does: weaver status {app}; weaver events {app}",
-            )
-        time.sleep(0.02)

@@ -31,6 +31,7 @@ COMMANDS = {
     "rollout": "Show or follow the rollout of a new version.",
     "promote": "Give all traffic to the new version now.",
     "pause": "Hold a rollout where it is, or go on with it.",
+    "rollback": "Go back to the version before, or to another good one.",
     "abort": "End a rollout, and give all traffic back to the old version.",
     "status": "Show what runs: deployments, groups, replicas, methods.",
     "logs": "Show or follow the log of a deployment.",

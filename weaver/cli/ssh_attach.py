@@ -1,6 +1,6 @@
 """`weaver attach --ssh`: go on where the manager on another machine, or an earlier one, stopped."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -8,13 +8,13 @@ import click
 from weaver.cli.detached import start_manager, wait_live
 from weaver.cli.host_table import HostTable
 from weaver.cli.ssh_deploy import MANAGER
+from weaver.cli.ssh_formers import attended, formers_on
 from weaver.errors import UsageError, WeaverError, did_you_mean
 
 if TYPE_CHECKING:
     from weaver.deployers.registry import Record
     from weaver.deployers.ssh.heirs import Found
     from weaver.deployers.ssh.inventory import Host
-    from weaver.deployers.ssh.site import Site
 
 
 def attach_over_ssh(
@@ -45,12 +45,13 @@ def take_over_hosts(
         wanted = _chosen(app, found.values())
         for host in examined.failed:
             click.echo(f"warning: {host.host}: {host.findings[0].what}", err=True)
-        estate = wanted.estate
         if wanted.attended and not steal:
-            raise _attended(wanted)
-        sites = _sites(estate.pythons, estate.units, hosts)
-        record = start_manager(MANAGER, Task(estate, sites=sites, passphrases=passphrases))
-        application = estate.spec.application
+            raise attended(wanted)
+        application = wanted.estate.spec.application
+        versions = formers_on(application.app, found.values(), hosts, steal=True)
+        estate, sites = versions[0].estate, versions[0].sites
+        task = Task(estate, sites=sites, passphrases=passphrases, former=versions[1:])
+        record = start_manager(MANAGER, task)
         work.note(
             application.app,
             "attach",
@@ -59,15 +60,6 @@ def take_over_hosts(
             result="its manager was replaced" if wanted.attended else "it has a manager again",
         )
     return record
-
-
-def _attended(found: "Found") -> UsageError:
-    return UsageError(
-        f"{found.estate.spec.application.app} has a manager",
-        where=", ".join(found.attended),
-        why="it is attached to the envelopes there now",
-        fix="let that one act: `weaver status` on its machine; or take over with --steal",
-    )
 
 
 def _chosen(app: str | None, found: "Iterable[Found]") -> "Found":
@@ -85,25 +77,5 @@ def _chosen(app: str | None, found: "Iterable[Found]") -> "Found":
             why=f"what runs there: {names}",
             fix=(did_you_mean(app, by_app) if app else "") or "deploy it: weaver deploy --ssh",
         )
-    # Should there be two, the one that began last is what its users want.
+    # Of several versions, the one that began last takes over from the others.
     return max(by_app[key], key=lambda each: each.estate.started)
-
-
-def _sites(
-    pythons: Mapping[str, str], units: Mapping[str, str], hosts: "Sequence[Host]"
-) -> "dict[str, Site]":
-    from weaver.deployers.ssh.site import Site
-
-    listed = {host.name: host for host in hosts}
-    missing = [name for name in pythons if name not in listed]
-    if missing:
-        raise UsageError(
-            "the list of hosts lacks some of the deployment",
-            where=", ".join(missing),
-            why=f"it runs on {', '.join(pythons)}",
-            fix="use the hosts file that it was deployed with",
-        )
-    return {
-        name: Site(host=listed[name], python=python, unit=units.get(name, ""))
-        for name, python in pythons.items()
-    }

@@ -17,10 +17,13 @@ import msgspec
 from weaver.cli.detached import follow_logs, is_live, start_manager, wait_live
 from weaver.cli.failed_hosts import FAILED, only_failed, remember
 from weaver.cli.host_table import HostTable
+from weaver.cli.making_way import make_way
+from weaver.cli.ssh_formers import formers_on
 from weaver.cli.taking_over import forget_gone
 from weaver.errors import UsageError, WeaverError
 
 if TYPE_CHECKING:
+    from weaver.deployers.manager_process import Former
     from weaver.deployers.registry import Record
     from weaver.deployers.ssh.inventory import Host
     from weaver.deployers.ssh.preflight.run import Preflight
@@ -46,23 +49,30 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     service: bool = False
     steal: bool = False
     message: str = ""
+    force: bool = False
+    detach: bool = False
     follow: bool = False
     as_json: bool = False
 
 
 def deploy(config: Path | None, hosts: "Sequence[Host]", options: Options) -> int:
-    """Build, examine the hosts, upload, start, and wait until it is live; the exit code."""
-    from weaver.cli.hosts import passphrases_of
-    from weaver.deployers.ssh.client import Client
-    from weaver.deployers.ssh.preparation import Preparation
+    """Build, and deploy to the hosts; the exit code."""
     from weaver.packaging.build import build
 
     def say(text: str) -> None:
         if not options.as_json:
             click.echo(click.style(text, dim=True), err=True)
 
+    return deploy_built(build(config, progress=say), hosts, options)
+
+
+def deploy_built(built: "Built", hosts: "Sequence[Host]", options: Options) -> int:
+    """Examine the hosts, upload, start, and wait until it is live; the exit code."""
+    from weaver.cli.hosts import passphrases_of
+    from weaver.deployers.ssh.client import Client
+    from weaver.deployers.ssh.preparation import Preparation
+
     ask, passphrases = passphrases_of()
-    built = build(config, progress=say)
     app = built.manifest.app
     if options.only_failed:
         hosts = only_failed(app, hosts)
@@ -72,7 +82,7 @@ def deploy(config: Path | None, hosts: "Sequence[Host]", options: Options) -> in
     names = [host.name for host in hosts]
     table = HostTable(names, quiet=options.as_json)
     with Preparation(app, hosts, client, table, at_once=options.batch) as work:
-        steps = _Deploy(built, work, table, options, passphrases)
+        steps = _Deploy(built, work, table, options, passphrases, hosts)
         try:
             code = steps.run()
         finally:
@@ -93,7 +103,10 @@ class _Deploy:
         table: HostTable,
         options: Options,
         passphrases: Mapping[str, str],
+        listed: "Sequence[Host]",
     ) -> None:
+        self.listed = listed
+        self.former: tuple[Former, ...] = ()
         self.built = built
         self.work = work
         self.table = table
@@ -113,7 +126,7 @@ class _Deploy:
             return 1
         if not self.options.only_failed:
             self._spec({})  # whether it can be placed, before anything is changed
-            self._refuse_second()
+            self.former = self._formers()
         parcel = Parcel(self.built.manifest.app, self.built.path)
         if self.options.plan_only:
             return self._show_plan(parcel)
@@ -193,21 +206,26 @@ class _Deploy:
         application = msgspec.structs.replace(spec.application, environment=environment)
         return msgspec.structs.replace(spec, application=application)
 
-    def _refuse_second(self) -> None:
-        """One deployment of an application at a time, whichever machine its manager is on."""
-        found = self.work.running()
+    def _formers(self) -> "tuple[Former, ...]":
+        """What runs on the hosts already, whichever machine its manager is on. Raises WeaverError.
+
+        What cannot be taken over must not be doubled.
+        """
         app = self.built.manifest.app
-        if not found:
-            if not self.options.plan_only:
-                forget_gone(app, self.work.hosts)
-            return
-        builds = sorted({build[:12] for builds in found.values() for build in builds})
-        raise UsageError(
-            f"{app} runs on these hosts already, as version {', '.join(builds)}",
-            where=", ".join(found),
-            why="it was deployed from another machine, or its manager has gone",
-            fix=f"take it over: weaver attach {app} --ssh HOSTS, and then: weaver stop {app}",
-        )
+        running, found = self.work.running(), self.work.deployments().values()
+        former = formers_on(app, found, self.listed, steal=self.options.steal)
+        known = {host for version in former for host in version.sites}
+        if unknown := {h: builds for h, builds in running.items() if h not in known}:
+            builds = sorted({build[:12] for builds in unknown.values() for build in builds})
+            raise UsageError(
+                f"{app} runs on these hosts already, as version {', '.join(builds)}",
+                where=", ".join(unknown),
+                why="it does not say what its manager has left: it may be starting, or ending",
+                fix=f"look again in a while: weaver attach {app} --ssh HOSTS",
+            )
+        if not former and not self.options.plan_only:
+            forget_gone(app, self.work.hosts)
+        return former
 
     def _show_plan(self, parcel: "Parcel") -> int:
         plans = self.work.plan(parcel)
@@ -252,16 +270,24 @@ class _Deploy:
         app = manifest.app
         kept_versions.keep(app, self.built.path, self.built.build_id)
         try:
-            record = start_manager(
-                MANAGER, Task(estate, sites=dict(sites), passphrases=dict(self.passphrases))
+            if len(self.former) > 1:
+                make_way(app)
+                self.former = self._formers()
+            task = Task(
+                estate,
+                sites=dict(sites),
+                passphrases=dict(self.passphrases),
+                former=self.former,
             )
+            record = start_manager(MANAGER, task)
             wait_live(record, follow=False, as_json=self.options.as_json)
         except WeaverError as error:
             with contextlib.suppress(WeaverError):
                 self.work.remove_units(sites)
                 self.work.finish(self.built.build_id, f"failed: {error.what}", good=False)
             raise
-        self.work.finish(self.built.build_id, "live", good=True)
+        # Beside another version, it is good once it serves everybody: its manager marks it then.
+        self.work.finish(self.built.build_id, "live", good=not self.former)
         kept_versions.prune(app, config_of(manifest).rollout.keep_versions)
         return record
 

@@ -60,7 +60,9 @@ def test_following_ends_well_when_the_new_version_serves_alone(
     )
     with manager(sockets, *phases):
         assert execute(["rollout", "-f"]) == 0
-    lines = capsys.readouterr().out.splitlines()
+    *lines, words, warm = capsys.readouterr().out.splitlines()
+    assert words == "shop bbbbbbbbbbbb serves alone (deployment d2)"
+    assert warm == "aaaaaaaaaaaa is kept warm: weaver rollback shop"
     assert [line.partition(";")[0].partition(",")[0] for line in lines] == [
         "the new version starts",
         "traffic shifts",
@@ -124,7 +126,7 @@ def test_promote_waits_until_the_new_version_serves_alone(
         asked.after = [report("closing", 1.0), report("warm", 1.0)]
         assert execute(["promote"]) == 0
         assert asked.steered == ["promote"]
-    assert capsys.readouterr().out.endswith("shop bbbbbbbbbbbb serves alone\n")
+    assert "shop bbbbbbbbbbbb serves alone" in capsys.readouterr().out
 
 
 def test_abort_waits_until_the_old_version_serves_everybody(

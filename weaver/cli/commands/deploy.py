@@ -32,6 +32,10 @@ from weaver.cli.target import json_option
 )
 @click.option("--steal", is_flag=True, help="Take the deploy lock from whoever holds it.")
 @click.option("--message", "-m", metavar="TEXT", default="", help="What others read at the lock.")
+@click.option(
+    "--force", is_flag=True, help="Also where users would notice what both versions share."
+)
+@click.option("--detach", is_flag=True, help="Return once the new version is up.")
 @click.option("--follow", is_flag=True, help="Go on with the log once it is live; Ctrl-C leaves.")
 @json_option
 def command(
@@ -48,6 +52,8 @@ def command(
     service: bool,
     steal: bool,
     message: str,
+    force: bool,
+    detach: bool,
     follow: bool,
     as_json: bool,
 ) -> int:
@@ -61,9 +67,17 @@ def command(
     only_failed = limit == FAILED
     hosts = hosts_of(ssh, None if only_failed else limit, config=config, here=here, quiet=as_json)
     if hosts is None:
-        changed = limit or accept_new or plan_only or skip_unreachable
-        return _here(
-            config, bool(changed or service or max_fail or steal or message), follow, as_json
+        if limit or accept_new or skip_unreachable or service or max_fail or steal or message:
+            from weaver.errors import UsageError
+
+            raise UsageError("this option is about hosts", fix="add --ssh hosts.txt")
+        from weaver.cli import local_deploy
+
+        return local_deploy.deploy(
+            config,
+            local_deploy.Options(
+                plan_only=plan_only, force=force, detach=detach, follow=follow, as_json=as_json
+            ),
         )
     from weaver.cli.ssh_deploy import Options, deploy
 
@@ -77,16 +91,9 @@ def command(
         service=service,
         steal=steal,
         message=message,
+        force=force,
+        detach=detach,
         follow=follow,
         as_json=as_json,
     )
     return deploy(config, hosts, options)
-
-
-def _here(config: Path | None, about_hosts: bool, follow: bool, as_json: bool) -> int:
-    from weaver.cli.local_deploy import deploy
-    from weaver.errors import UsageError
-
-    if about_hosts:
-        raise UsageError("this option is about hosts", fix="add --ssh hosts.txt")
-    return deploy(config, follow=follow, as_json=as_json)

@@ -16,12 +16,8 @@ def command(*, app: str | None, as_json: bool) -> int:
     """
     from weaver.cli import conclusion
     from weaver.cli.steering import steer
-    from weaver.cli.versions import short
     from weaver.deployers import registry
 
     record = registry.current(app)
     steer(record, "promote")
-    code = conclusion.wait(record, as_json=as_json)
-    if not code and not as_json:
-        click.echo(f"{record.app} {short(record.version)} serves alone")
-    return code
+    return conclusion.wait(record, as_json=as_json)

@@ -23,7 +23,7 @@ NOTED = 5.0
 @click.option("--now", "at_once", is_flag=True, help="Do not wait for calls in flight.")
 @json_option
 def command(*, app: str | None, ssh: str | None, at_once: bool, as_json: bool) -> int:
-    """Stop the running deployment of APP in order; returns when every replica has ended.
+    """Stop APP in order, all its versions; returns when every replica has ended.
 
     Where its manager has gone, a new one takes over first (over SSH, --ssh or `[ssh] hosts` names
     the hosts); where nothing of it runs any more, that is noted. Hosts that cannot be reached, and
@@ -50,9 +50,10 @@ def command(*, app: str | None, ssh: str | None, at_once: bool, as_json: bool) -
             _say(record, said, as_json=as_json)
             return 0
         record = successor
+    versions = [r for r in registry.records(record.app) if not r.ended and is_managed(r)]
     for _ in ask(record, StopDeployment(at_once), timeout=None):
         pass
-    left = _noted(record).unended
+    left = tuple(dict.fromkeys(host for each in versions for host in _noted(each).unended))
     if left:
         _say_left(record, left, as_json=as_json)
         return 1

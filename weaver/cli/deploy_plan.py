@@ -1,0 +1,66 @@
+"""What a deploy would do, told without doing it: `weaver deploy --plan`."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from weaver.cli.comparing import Comparison
+from weaver.cli.render_difference import summary
+from weaver.cli.render_rollout import percent, seconds
+from weaver.cli.versions import short
+
+if TYPE_CHECKING:
+    from weaver.config.schema import RolloutTable
+    from weaver.packaging.build import Built
+
+
+def plan_lines(found: Comparison, built: "Built", rollout: "RolloutTable") -> Iterator[str]:
+    """For a person: which versions, what differs, and the steps."""
+    app, size = built.manifest.app, built.path.stat().st_size / 1e6
+    old = found.old
+    if old is None:
+        yield f"{app} {short(built.build_id)} ({size:.1f} MB): the first one, it serves at once"
+        return
+    if old.version == built.build_id:
+        yield f"{app} {short(old.version)} is deployed already: nothing to do"
+        return
+    yield f"{app} {short(built.build_id)} ({size:.1f} MB) after {short(old.version)}"
+    if found.known:
+        yield f"{summary(found.changes)}: weaver diff {short(old.version)}"
+    for conflict in found.conflicts:
+        yield f"{conflict.severity}: {conflict.what}"
+    if rollout.before:
+        yield f"before: {rollout.before}"
+    steps = ", ".join(percent(step) for step in rollout.steps)
+    yield f"steps: {steps}, each for {seconds(rollout.pause)}"
+    yield (
+        f"taken back at {percent(rollout.abort_on.error_rate)} more errors, or a p99 of "
+        f"{rollout.abort_on.p99_factor:g} times that of {short(old.version)}"
+    )
+    if rollout.after:
+        yield f"after: {rollout.after}"
+    warm = seconds(rollout.keep_warm) if rollout.keep_warm else ""
+    yield f"{short(old.version)} is then " + (f"kept warm for {warm}" if warm else "stopped")
+
+
+def plain_plan(found: Comparison, built: "Built", rollout: "RolloutTable") -> dict[str, Any]:
+    """The same for `--json`."""
+    import msgspec
+
+    old = found.old
+    return {
+        "app": built.manifest.app,
+        "version": built.build_id,
+        "size": built.path.stat().st_size,
+        "running": old.version if old is not None else None,
+        "changes": msgspec.to_builtins(found.changes),
+        "conflicts": msgspec.to_builtins(found.conflicts),
+        "rollout": {
+            "before": rollout.before,
+            "steps": [float(step) for step in rollout.steps],
+            "pause": float(rollout.pause),
+            "error_rate": float(rollout.abort_on.error_rate),
+            "p99_factor": rollout.abort_on.p99_factor,
+            "after": rollout.after,
+            "keep_warm": float(rollout.keep_warm),
+        },
+    }
