@@ -13,6 +13,7 @@ from weaver.control.message import Fault as Fault
 from weaver.control.message import Message as Message
 from weaver.control.restarts import Heartbeats, Restarts
 from weaver.control.succession import Keep, Memo, Recall
+from weaver.control.takeover import TakeOver
 from weaver.control.traffic import IngressReport, Traffic
 from weaver.routing import Routing
 
@@ -378,7 +379,7 @@ class Ended(Message, frozen=True):
     """The entry's `main` has returned: the application ends."""
 
 
-ToEnvelope = Attach | Orders | Relay | Restart | End | Heartbeat | Keep | Recall
+ToEnvelope = Attach | Orders | Relay | Restart | End | Heartbeat | Keep | Recall | TakeOver
 FromEnvelope = (
     Attached | Fenced | ReplicaStarted | ReplicaExited | FromReplica | ListenerHeld
     | EnvelopeFailed | Logs | Event | Heartbeat | Memo | IngressReport

@@ -25,7 +25,10 @@ from weaver.control.messages import (
 )
 from weaver.control.stream import Codec, Receiver, encode
 from weaver.control.succession import Keep, Memo, Recall
+from weaver.control.takeover import TakeOver
+from weaver.envelope import takeover
 from weaver.envelope.epoch import EpochFence, epoch_file
+from weaver.envelope.held import Held
 from weaver.envelope.replay import Replay
 from weaver.errors import ProtocolError, WeaverError
 from weaver.transport.listening import bind
@@ -49,6 +52,10 @@ class Commanded(Protocol):
 
     def manager_lost(self) -> None:
         """The connection of the manager has ended, and no other has taken its place."""
+        ...
+
+    def hand_over(self, wanted: TakeOver) -> list[tuple[str, Held]]:
+        """The listeners that another envelope gets of those it wants."""
         ...
 
     def no_manager(self) -> None:
@@ -197,6 +204,8 @@ class ManagerConnection(asyncio.Protocol):
             self._attach(message)
         elif isinstance(message, Recall):
             self._recall()
+        elif isinstance(message, TakeOver):
+            self._hand_over(message)
         elif self._server.manager is not self:
             self._refuse("the first message of a manager is Attach")
         elif isinstance(message, Keep):
@@ -231,6 +240,12 @@ class ManagerConnection(asyncio.Protocol):
         fence = server.fence
         attended = server.manager is not None
         self._send(Memo(fence.deployment, fence.epoch, server.memo, attended))
+        self._transport.close()
+
+    def _hand_over(self, wanted: TakeOver) -> None:
+        descriptor = self._transport.get_extra_info("socket").fileno()
+        with contextlib.suppress(OSError):  # it is gone, or no process of ours
+            takeover.give(descriptor, self._server.commanded.hand_over(wanted))
         self._transport.close()
 
     def fence(self, reason: str) -> None:

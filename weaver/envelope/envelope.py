@@ -7,20 +7,16 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any, Final
 
-import msgspec
-
 from weaver.control.messages import (
-    Application,
     Attached,
     End,
     EnvelopeFailed,
     Fault,
     Heartbeat,
-    ListenerHeld,
     LogRecord,
     Message,
     NewRouting,
@@ -31,15 +27,17 @@ from weaver.control.messages import (
     ToProclet,
 )
 from weaver.control.stream import Codec
+from weaver.control.takeover import TakeOver
 from weaver.envelope import strays
 from weaver.envelope.control_socket import ControlSocket
-from weaver.envelope.held import HeldListeners
+from weaver.envelope.held import Held, HeldListeners
 from weaver.envelope.incarnation import Incarnation, Surroundings
 from weaver.envelope.launch import Launcher
 from weaver.envelope.memory import MemoryKills
 from weaver.envelope.replay import Replay
 from weaver.envelope.ring import LogRing
 from weaver.envelope.supervision import Replica, Supervision
+from weaver.envelope.traffic import UserTraffic
 from weaver.errors import ProtocolError
 
 FIRST_MANAGER: Final = 30.0  # seconds until somebody must have attached
@@ -79,6 +77,7 @@ class Envelope:
             host,
             path.parent,
         )
+        self._traffic = UserTraffic(str(path), self._listeners, self)
         self._tasks: dict[asyncio.Task[None], Incarnation] = {}
         self._to_proclet: Codec[Any] = Codec(ToProclet)
         self._routing = b""
@@ -200,10 +199,7 @@ class Envelope:
     # --- orders ---
 
     def _obey_orders(self, orders: Orders) -> None:
-        current = self._supervision.orders
-        if current is not None and current.application is not None:
-            application = _completed(orders.application, current.application)
-            orders = msgspec.structs.replace(orders, application=application)
+        orders = self._supervision.completed(orders)
         self._failed = None
         unwanted = self._supervision.apply(orders, self._loop.time())
         if self._supervision.orders is not orders:
@@ -211,12 +207,7 @@ class Envelope:
         for replica in unwanted.stopping:
             self._stop(replica)
         self._report_forgotten(unwanted.forgotten)
-        bound, refused = self._listeners.hold(orders.groups.values())
-        for name in bound:
-            self.publish(ListenerHeld(name, self._listeners.addresses[name]))
-        for name, error in refused:
-            where = f"listener {name}" + (f", {error.where}" if error.where else "")
-            self.publish(EnvelopeFailed(Fault(error.what, where, error.why, error.fix)))
+        self._traffic.follow(orders)
         if orders.application is not None and any(g.preload for g in orders.groups.values()):
             try:
                 self._launcher.prepare(orders.application)
@@ -233,9 +224,29 @@ class Envelope:
         if isinstance(message, NewRouting) and message.routing.version > self._routing_version:
             self._routing_version = message.routing.version
             self._routing = relay.message  # for replicas that are started without a manager
+        self.tell_replicas(relay.message, relay.replicas)
+
+    # --- users' connections (traffic.Place) ---
+
+    def tell_replicas(self, message: bytes, only: Collection[str] = ()) -> None:
+        """An encoded message for these replicas, as far as they run; for all if none is named."""
         for incarnation in self._tasks.values():
-            if not relay.replicas or incarnation.name in relay.replicas:
-                incarnation.send(relay.message)
+            if not only or incarnation.name in only:
+                incarnation.send(message)
+
+    def listeners_changed(self) -> None:
+        """Replicas may have waited for them."""
+        self._wake.set()
+
+    def say(self, line: str) -> None:
+        """A line of the envelope's own log."""
+        self._say("log", [line])
+
+    def hand_over(self, wanted: TakeOver) -> list[tuple[str, Held]]:
+        """What another version gets of the listeners held here."""
+        return self._traffic.share(wanted)
+
+    # --- stopping ---
 
     def _stop(self, replica: Replica) -> None:
         orders = self._supervision.orders
@@ -248,7 +259,10 @@ class Envelope:
             elif self._brief:
                 incarnation.running.stop(LOST_STOP, LOST_TERM)
             else:
-                incarnation.running.stop(grace)
+                others = self._supervision.has_another(replica) or any(
+                    map(self._traffic.shared, replica.order.listeners)
+                )
+                incarnation.running.stop(grace, others=others)
 
     def _report_forgotten(self, replicas: list[Replica]) -> None:
         for replica in replicas:
@@ -354,7 +368,7 @@ class Envelope:
         self._launcher.close()
         if zygote is not None:
             await zygote.ended_within(1.0)
-        self._listeners.close()
+        await self._traffic.close()
         self._flush()
         await self._socket.close(LAST_WORDS)
         strays.end(())
@@ -373,12 +387,3 @@ class Envelope:
         level = "INFO" if stream == "stdout" else "WARNING"
         now = time.time()
         self.log([LogRecord(now, level, line, logger, stream=stream) for line in lines])
-
-
-def _completed(ordered: Application | None, current: Application) -> Application:
-    """What is ordered, with what a manager that has taken over may not have: this host's keys."""
-    if ordered is None:
-        return current
-    if ordered.certificates is None:
-        return msgspec.structs.replace(ordered, certificates=current.certificates)
-    return ordered

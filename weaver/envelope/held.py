@@ -5,8 +5,9 @@ connections that one process hands to another (`weaver.transport.handover`). It 
 is served.
 """
 
+import errno
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -46,30 +47,53 @@ class HeldListeners:
         self.addresses: dict[str, str] = {}
         self._sockets: dict[str, Held] = {}
         self._asked: dict[str, str] = {}
+        self._sharing: dict[str, set[str]] = {}
+
+    def missing(self, groups: Iterable[GroupOrder]) -> dict[str, str]:
+        """The addresses of what is wanted and not held; closes what is not wanted any more."""
+        wanted = {name: address for group in groups for name, address in group.listeners.items()}
+        for name in [name for name in self._sockets if wanted.get(name) != self._asked[name]]:
+            self._release(name)
+        return {name: at for name, at in wanted.items() if name not in self._sockets}
 
     def hold(self, groups: Iterable[GroupOrder]) -> tuple[list[str], list[Refused]]:
         """Bind what is wanted and not held yet, and close what is not wanted any more.
 
         Returns the names bound now, and the listeners refused; those are tried again next time.
         """
-        wanted = {name: address for group in groups for name, address in group.listeners.items()}
-        for name in [name for name in self._sockets if wanted.get(name) != self._asked[name]]:
-            self._release(name)
         bound: list[str] = []
         refused: list[Refused] = []
-        for name, address in wanted.items():
-            if name in self._sockets:
-                continue
+        for name, address in self.missing(groups).items():
             try:
                 sock = bind(address)
             except WeaverError as error:
                 refused.append(Refused(name, error))
                 continue
-            self._sockets[name] = Held(sock, handover.make_pair())
-            self._asked[name] = address
-            self.addresses[name] = address_of(sock)
+            self._add(name, address, Held(sock, handover.make_pair()))
             bound.append(name)
         return bound, refused
+
+    def adopt(self, name: str, address: str, held: Held, other: str) -> None:
+        """Hold what was bound for `address` by the envelope whose control socket is `other`."""
+        self._add(name, address, held)
+        self._sharing[name] = {other}
+
+    def share(self, wanted: Mapping[str, str], other: str) -> list[tuple[str, Held]]:
+        """What another envelope may hold as well: a listener of its name, or at its address.
+
+        From now on the files of Unix sockets stay as long as somebody listens there.
+        """
+        given: list[tuple[str, Held]] = []
+        for name, address in wanted.items():
+            own = name if self._asked.get(name) == address else self._at(address)
+            if own is not None:
+                self._sharing.setdefault(own, set()).add(other)
+                given.append((name, self._sockets[own]))
+        return given
+
+    def shared(self, name: str) -> bool:
+        """Whether another envelope that holds this listener as well is still there."""
+        return any(other and Path(other).exists() for other in self._sharing.get(name, ()))
 
     def of(self, group: GroupOrder) -> dict[str, Held] | None:
         """The sockets of a group, or None while one of them cannot be held."""
@@ -77,14 +101,37 @@ class HeldListeners:
             return None
         return {name: self._sockets[name] for name in group.listeners}
 
+    def find(self, name: str) -> Held | None:
+        """The sockets of a listener, if it is held."""
+        return self._sockets.get(name)
+
     def close(self) -> None:
         """Give all addresses back; the file of a Unix socket goes with it."""
         for name in list(self._sockets):
             self._release(name)
 
+    def _at(self, address: str) -> str | None:
+        if address.endswith(":0"):
+            return None  # a port that the system chooses is another one for each name
+        return next((name for name, asked in self._asked.items() if asked == address), None)
+
+    def _add(self, name: str, address: str, held: Held) -> None:
+        self._sockets[name] = held
+        self._asked[name] = address
+        self.addresses[name] = address_of(held.listening)
+
     def _release(self, name: str) -> None:
         address = self.addresses.pop(name)
         self._asked.pop(name)
         self._sockets.pop(name).close()
+        sharing = self._sharing.pop(name, None)
         if address.startswith("unix:"):
-            Path(address.removeprefix("unix:")).unlink(missing_ok=True)
+            path = address.removeprefix("unix:")
+            if not sharing or not _listened_to(path):
+                Path(path).unlink(missing_ok=True)
+
+
+def _listened_to(path: str) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.setblocking(False)
+        return probe.connect_ex(path) in {0, errno.EAGAIN}

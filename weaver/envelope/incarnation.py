@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple, Protocol
 import msgspec
 
 from weaver.control.messages import (
+    Accept,
     Ended,
     EnvelopeFailed,
     Failed,
@@ -24,6 +25,7 @@ from weaver.control.messages import (
     LogRecord,
     Logs,
     Message,
+    Orders,
     RegisterReplica,
     ReplicaExited,
     ReplicaStarted,
@@ -138,6 +140,9 @@ class Incarnation:
         )
         around.reports.publish(started)
         await running.connect(launched.control, launched.hosting)
+        traffic = self._orders().traffic
+        if traffic.accepting != launched.hosting.accepting:
+            running.send(encode(Accept(traffic.accepting)))  # changed while it was being started
         if self._routing:
             running.send(self._routing)
         if replica.phase is Phase.STOPPING:
@@ -146,8 +151,7 @@ class Incarnation:
 
     def _hosting(self) -> Hosting:
         around, replica = self._around, self._replica
-        orders = around.supervision.orders
-        assert orders is not None
+        orders = self._orders()
         return Hosting(
             self._application,
             replica.name,
@@ -161,6 +165,11 @@ class Incarnation:
             accepting=orders.traffic.accepting,
             private=orders.on_manager_lost != "end",  # else nobody can deploy a version beside it
         )
+
+    def _orders(self) -> Orders:
+        orders = self._around.supervision.orders
+        assert orders is not None
+        return orders
 
     # --- while it runs ---
 

@@ -8,6 +8,8 @@ import enum
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
+import msgspec
+
 from weaver.control.messages import GroupOrder, Orders, RegisterReplica, ReplicaState
 from weaver.control.restarts import Restarts
 from weaver.manager.restart import RestartPolicy
@@ -84,6 +86,18 @@ class Supervision:
 
     # --- what shall run ---
 
+    def completed(self, orders: Orders) -> Orders:
+        """Orders with what a manager that has taken over may not have: this host's keys."""
+        current = None if self.orders is None else self.orders.application
+        if current is None:
+            return orders
+        ordered = orders.application
+        if ordered is None:
+            return msgspec.structs.replace(orders, application=current)
+        if ordered.certificates is None:
+            ordered = msgspec.structs.replace(ordered, certificates=current.certificates)
+        return msgspec.structs.replace(orders, application=ordered)
+
     def apply(self, orders: Orders, now: float) -> Unwanted:
         """Take orders; returns what is not wanted any more. Old orders change nothing."""
         if self.ending or (self.orders is not None and orders.number < self.orders.number):
@@ -115,6 +129,13 @@ class Supervision:
             and replica.due <= now
             and replica.group not in excluded
         ]
+
+    def has_another(self, replica: Replica) -> bool:
+        """Whether another replica of its group runs, and is to go on."""
+        return any(
+            other.group == replica.group and other.phase is Phase.RUNNING and other is not replica
+            for other in self.replicas.values()
+        )
 
     def next_due(self, now: float) -> float | None:
         """Seconds until a replica's time comes, or None."""

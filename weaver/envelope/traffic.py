@@ -1,0 +1,131 @@
+"""What an envelope does for users' connections: it holds listeners, and says who accepts on them.
+
+Decides when listeners are bound and when taken over from another version. It must not know how
+replicas run, nor what decides about versions.
+"""
+
+import asyncio
+from typing import Final, Protocol
+
+from weaver.control.messages import (
+    Accept,
+    EnvelopeFailed,
+    Fault,
+    ListenerHeld,
+    Message,
+    Orders,
+)
+from weaver.control.stream import encode
+from weaver.control.takeover import TakeOver
+from weaver.envelope import takeover
+from weaver.envelope.held import Held, HeldListeners, Refused
+
+RELEASED_WITHIN: Final = 3.0
+"""Seconds that an address may stay in use after the version that held it has gone."""
+AGAIN: Final = 0.1
+
+
+class Place(Protocol):
+    """The envelope, as this file sees it."""
+
+    def publish(self, message: Message) -> None:
+        """An event that is kept until a manager has seen it."""
+        ...
+
+    def tell_replicas(self, message: bytes) -> None:
+        """An encoded message for every replica that runs."""
+        ...
+
+    def listeners_changed(self) -> None:
+        """Replicas may have waited for that."""
+        ...
+
+    def say(self, line: str) -> None:
+        """A line of the log."""
+        ...
+
+
+class UserTraffic:
+    """Follows `Orders.traffic`; `path` is the control socket of this envelope."""
+
+    def __init__(self, path: str, held: HeldListeners, place: Place) -> None:
+        self._path = path
+        self._held = held
+        self._place = place
+        self._orders: Orders | None = None
+        self._taking: asyncio.Task[None] | None = None
+
+    def follow(self, orders: Orders) -> None:
+        """Hold what is ordered, now or after it has been taken over; tell replicas who accepts."""
+        before, self._orders = self._orders, orders
+        accepting = orders.traffic.accepting
+        if before is not None and before.traffic.accepting != accepting:
+            self._place.tell_replicas(encode(Accept(accepting)))
+        missing = self._held.missing(orders.groups.values())
+        if self._taking is not None:
+            return  # it looks at the latest orders when it is done
+        if missing and orders.traffic.predecessor:
+            self._taking = asyncio.get_running_loop().create_task(self._take_over())
+        else:
+            self._told(*self._held.hold(orders.groups.values()))
+
+    def share(self, wanted: TakeOver) -> list[tuple[str, Held]]:
+        """What another version gets of the listeners held here; they stay held here as well."""
+        given = self._held.share(wanted.listeners, wanted.path)
+        names = ", ".join(name for name, _ in given) or "none"
+        self._place.say(f"another version takes listeners over: {names}")
+        return given
+
+    def shared(self, listener: str) -> bool:
+        """Whether processes of another version, or an ingress, may accept there."""
+        return self._held.shared(listener)
+
+    async def close(self) -> None:
+        """Stop; what is held is closed."""
+        if self._taking is not None:
+            self._taking.cancel()
+            await asyncio.wait((self._taking,))
+        self._held.close()
+
+    async def _take_over(self) -> None:
+        assert self._orders is not None
+        asked: set[str] = set()
+        while True:
+            orders = self._orders
+            predecessor = orders.traffic.predecessor
+            missing = self._held.missing(orders.groups.values())
+            wanted = {name: at for name, at in missing.items() if name not in asked}
+            if not wanted or not predecessor:
+                break
+            asked |= wanted.keys()
+            taken = await takeover.take(predecessor, TakeOver(wanted, self._path))
+            for name, held in taken.items():
+                self._held.adopt(name, wanted[name], held, predecessor)
+            self._told(sorted(taken), [])
+        outcome = await self._bind()
+        self._taking = None
+        self._told(*outcome)
+
+    async def _bind(self) -> tuple[list[str], list[Refused]]:
+        """Bind what could not be taken over. Where its holder is gone, it is free in a moment."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + RELEASED_WITHIN
+        bound: list[str] = []
+        while True:
+            assert self._orders is not None
+            more, refused = self._held.hold(self._orders.groups.values())
+            bound += more
+            if not refused or loop.time() > until:
+                return bound, refused
+            await asyncio.sleep(AGAIN)
+
+    def _told(self, held: list[str], refused: list[Refused]) -> None:
+        for name in held:
+            if name in self._held.addresses:
+                self._place.publish(ListenerHeld(name, self._held.addresses[name]))
+        for name, error in refused:
+            where = f"listener {name}" + (f", {error.where}" if error.where else "")
+            fault = Fault(error.what, where, error.why, error.fix)
+            self._place.publish(EnvelopeFailed(fault))
+        if held:
+            self._place.listeners_changed()
