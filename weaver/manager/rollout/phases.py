@@ -35,7 +35,7 @@ def rearm(turn: Turn) -> None:
         "opening": waits.opening,
         "closing": waits.closing,
         "after": waits.hook if turn.state.plan.after else 0.0,
-        "warm": turn.state.plan.keep_warm,
+        "warm": turn.state.plan.keep_warm or waits.closing,
         "retiring": waits.ending,
         "withdrawing": waits.closing,
         "removing": waits.ending,
@@ -171,15 +171,13 @@ def _after(turn: Turn) -> bool:
     state = turn.state
     if state.plan.after and state.hooked != "after":
         return False
-    if not facts.old_runs(state):
-        enter(turn, "done")
-    else:
-        enter(turn, "warm" if state.plan.keep_warm else "retiring")
+    enter(turn, "warm" if facts.old_runs(state) else "done")
     return True
 
 
 def _warm(turn: Turn) -> bool:
-    if facts.old_runs(turn.state):
+    state = turn.state
+    if facts.old_runs(state) and (state.plan.keep_warm or traffic.unrelieved(state)):
         return False
     enter(turn, "retiring")
     return True
@@ -249,6 +247,9 @@ def overdue(turn: Turn) -> None:
         case "closing":
             turn.report("not drained", "the ingress has not ended in time; it goes on without us")
             enter(turn, "after")
+        case "warm" if late := traffic.unrelieved(state):
+            turn.report("waiting", f"{state.rollout.old} still serves on {', '.join(late)}")
+            turn.set(until=turn.now + state.plan.waits.closing)
         case "warm":
             enter(turn, "retiring")
         case "withdrawing":

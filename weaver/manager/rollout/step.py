@@ -129,8 +129,8 @@ def _observe(turn: Turn, deployment: str, observed: Observed) -> None:
 
 
 def _with_lines(fault: Fault | None, lines: tuple[str, ...]) -> Fault | None:
-    if fault is None or not lines:
-        return fault
     text = "\n".join(lines)
+    if fault is None or text in fault.why:
+        return fault
     why = f"{fault.why}; its last lines:\n{text}" if fault.why else f"its last lines:\n{text}"
     return msgspec.structs.replace(fault, why=why)

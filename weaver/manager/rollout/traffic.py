@@ -54,6 +54,11 @@ def of_old(state: State, observed: Observed) -> dict[str, Traffic]:
     }
 
 
+def unrelieved(state: State) -> list[str]:
+    """Hosts where the old version is needed, as the new one does not serve there what it shall."""
+    return [host for host in facts.meeting(state) if not _is_relieved(state, host)]
+
+
 def _is_relieved(state: State, host: str) -> bool:
     """Whether somebody else takes the old version's connections on a host."""
     old, new = (
@@ -76,14 +81,17 @@ def _is_relieved(state: State, host: str) -> bool:
 
 
 def _must_stay(state: State, host: str) -> bool:
-    """Whether the new version has to go on until the old one's own ingress serves again."""
-    said = state.said[state.rollout.new].get(host)
-    if said is None or not (said.ingress or said.accepting) or not facts.old_runs(state):
+    """Whether the new version has to go on until the old one takes connections there again.
+
+    It does so at once when it is told, unless it needs an ingress of its own.
+    """
+    said, old = state.said[state.rollout.new].get(host), state.rollout.old
+    view = facts.view(state, old, host)
+    if said is None or not (said.ingress or said.accepting) or not view.wanted:
         return False
-    if not facts.fronted(state, state.rollout.old):
-        return False
-    wanted = facts.view(state, state.rollout.old, host).wanted
-    return not facts.serves(state, state.rollout.old, host, wanted)
+    if not view.attached:
+        return True
+    return facts.fronted(state, old) and not facts.serves(state, old, host, view.wanted)
 
 
 def _between(state: State, host: str) -> Traffic:
