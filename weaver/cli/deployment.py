@@ -12,7 +12,7 @@ from weaver.control.messages import LogRecord
 if TYPE_CHECKING:
     from weaver.control.operator import Status
 
-app_argument = click.argument("app", required=False)
+app_argument = click.argument("app", metavar="[APP[@VERSION]]", required=False)
 
 _COLOURS: Final = ("cyan", "green", "yellow", "blue", "magenta", "bright_cyan", "bright_green")
 _LEVEL_COLOURS: Final = {"WARNING": "yellow", "ERROR": "red", "CRITICAL": "red"}

@@ -19,6 +19,14 @@ KEPT = 50
 """Records of ended deployments that are kept for each application."""
 
 
+class Shift(msgspec.Struct, frozen=True):
+    """From `time` on, a version has had `share` (0 to 1) of the requests, in this phase."""
+
+    time: float
+    phase: str
+    share: float
+
+
 class Record(msgspec.Struct, frozen=True, kw_only=True):
     """One deployment; times in seconds since the epoch, `ended` 0 while it runs.
 
@@ -26,7 +34,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     "fenced" where a manager on another machine has taken over. `hosts` are those it runs on, where
     that is not this machine. One that has ended but for `unended`, which may still run replicas,
     counts as not ended. `good` is when it was seen to serve as it should, 0 for never; a result can
-    also be "replaced" or "withdrawn", by a rollout.
+    also be "replaced", "withdrawn", "rolled back", "aborted" or "superseded", by a rollout, whose
+    steps are `shifts`.
     """
 
     app: str
@@ -44,6 +53,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     hosts: tuple[str, ...] = ()
     unended: tuple[str, ...] = ()
     good: float = 0.0
+    shifts: tuple[Shift, ...] = ()
 
 
 def write(record: Record) -> None:
@@ -88,8 +98,13 @@ def records(app: str | None = None) -> list[Record]:
 def current(app: str | None) -> Record:
     """The newest deployment of an application that has not ended.
 
-    Without a name, the only one there is. Raises UsageError that names those there are.
+    Without a name, the only one there is; "NAME@VERSION" is a version, by the beginning of its
+    build id or deployment id. Raises UsageError that names those there are.
     """
+    app, _, version = (app or "").partition("@")
+    app = app or None
+    if app is not None and version:
+        return _version(app, version)
     running = {r.app: r for r in records() if not r.ended}
     if app is not None and app in running:
         return running[app]
@@ -114,6 +129,19 @@ def current(app: str | None) -> Record:
         f'no application called "{app}" runs here',
         why=f"running: {names}",
         fix=did_you_mean(app, running) or "start it with `weaver deploy` or `weaver multi run`",
+    )
+
+
+def _version(app: str, version: str) -> Record:
+    found = [r for r in reversed(records(app)) if not r.ended]
+    for record in found:
+        if record.version.startswith(version) or record.deployment == version:
+            return record
+    names = ", ".join(record.version[:12] for record in found) or "none"
+    raise UsageError(
+        f"no version {version} of {app} runs here",
+        why=f"running: {names}",
+        fix="`weaver status` shows all",
     )
 
 

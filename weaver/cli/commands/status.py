@@ -20,12 +20,15 @@ MOST_METHODS = 20
 @app_argument
 @json_option
 def command(*, app: str | None, as_json: bool) -> None:
-    """Show the deployments of APP on this machine, or all: groups, replicas, methods."""
+    """Show the versions of APP on this machine, or all, the newest first: replicas, methods."""
     from weaver.deployers import registry
     from weaver.deployers.manager_client import ask_status
     from weaver.errors import Unreachable
 
-    running = [r for r in registry.records(app) if not r.ended]
+    if app is not None and "@" in app:
+        running = [registry.current(app)]
+    else:
+        running = [r for r in reversed(registry.records(app)) if not r.ended]
     if app is not None and not running:
         registry.current(app)  # raises, and names what there is
     found: list[Status] = []
