@@ -1,0 +1,97 @@
+"""Two versions of a small web application on this host, each with an envelope of its own."""
+
+import contextlib
+import subprocess
+import sys
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from envelope_fakes import FakeManager, attached
+
+from weaver.control.messages import Application, GroupOrder, Orders
+from weaver.control.restarts import Heartbeats, Restarts
+from weaver.control.traffic import Traffic
+
+CODE: Final = """
+import asyncio, os, weaver
+
+async def app(scope, receive, send):
+    if scope["type"] != "http":
+        return
+    while (message := await receive())["type"] == "http.request" and message.get("more_body"):
+        pass
+    if scope["path"] == "/slow":
+        await asyncio.sleep(0.3)
+    client = scope["client"] or ("", 0)
+    text = f"{os.getpid()} {client[0]}:{client[1]} {scope['scheme']} 0".encode()
+    headers = [(b"content-length", str(len(text)).encode())]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": text})
+
+@weaver.component
+class Web:
+    http: weaver.Listener
+
+    async def main(self) -> None:
+        await self.http.serve(app)
+"""
+
+
+def start_envelope_at(path: Path) -> subprocess.Popen[bytes]:
+    """An envelope with weaver's own runtime."""
+    command = [sys.executable, "-m", "weaver.envelope.main", "--socket", str(path), "--host", "h"]
+    return subprocess.Popen(command, start_new_session=True)
+
+
+class Version:
+    """One version: its envelope's process, and a manager of it."""
+
+    def __init__(self, name: str, folder: Path, path: Path, manager: FakeManager) -> None:
+        self.name = name
+        self.folder = folder
+        self.path = path
+        self.manager = manager
+        self._number = 0
+
+    def order(self, address: str, traffic: Traffic, replicas: int = 1, **changes: Any) -> None:
+        """Give orders."""
+        self._number += 1
+        listeners = {changes.pop("listener", "http"): address}
+        group = GroupOrder(("twosided.Web",), entry="twosided.Web", listeners=listeners)
+        options: dict[str, Any] = {
+            "application": Application(
+                "two",
+                self.name,
+                self.name,
+                "twosided:Web",
+                config=f"[app]\nname = 'two'\nentry = 'twosided:Web'\n{changes.pop('config', '')}",
+                source=str(self.folder / "weaver.toml"),
+                project=str(self.folder),
+            ),
+            "restarts": Restarts(first=0.02, most=0.1, crashes=5),
+            "heartbeats": Heartbeats(every=0.5, missed=10),
+            "stop_timeout": 5.0,
+            "on_manager_lost": "continue",
+            "traffic": traffic,
+        }
+        names = {f"{self.name}-{i}": "web" for i in range(replicas)}
+        self.manager.send(Orders(self._number, {"web": group}, names, **{**options, **changes}))
+
+
+@asynccontextmanager
+async def version(name: str, root: Path) -> AsyncGenerator[Version]:
+    """An envelope that runs, and has no orders yet."""
+    folder = root / name
+    folder.mkdir()
+    (folder / "twosided.py").write_text(CODE)
+    path = folder / "run" / "e.sock"
+    process = start_envelope_at(path)
+    try:
+        async with attached(path, deployment=name) as manager:
+            yield Version(name, folder, path, manager)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        process.wait()
