@@ -38,6 +38,7 @@ class FakeDeployment:
         self.logs: Feed[LogRecord] = Feed(5)
         self.history: Feed[HistoryEvent] = Feed(5)
         self.changes: Feed[None] = Feed(1)
+        self.spans: Feed[bytes] = Feed(10)
         self.state = "live"
         self.scaled: list[tuple[str, int]] = []
 

@@ -37,6 +37,8 @@ class AppTable(Table, frozen=True):
     """How long each phase of an orderly stop may take."""
     threads: Count = 64
     """Most worker threads for plain (not async) methods in one process."""
+    trace_sample: Percent = Percent(0)
+    """Share of users' requests that are traced, of those that do not say it themselves."""
     spin: Literal["auto", "off"] = "auto"
     """Whether a process looks for answers that come within microseconds before it sleeps."""
 

@@ -6,7 +6,7 @@ maps as in `weaver.control.messages`. It must not know how requests are carried 
 
 import msgspec
 
-from weaver.control.messages import Fault, LogRecord, Message, MethodStatistics
+from weaver.control.messages import Fault, LogRecord, Message, MethodStatistics, Spans
 from weaver.control.rollout import GetRollout, RolloutReport, Steer
 
 
@@ -14,7 +14,8 @@ class LogFilter(msgspec.Struct, frozen=True, omit_defaults=True):
     """Which log records are wanted; empty fields admit everything.
 
     `component` is a short or full name; `level` the least severe one; `text` must be contained;
-    `since` in seconds since the epoch; `tail` is how many of the latest, -1 for all that are kept.
+    `since` in seconds since the epoch; `tail` is how many of the latest, -1 for all that are kept;
+    the hexadecimal id of the record's trace begins with `trace`.
     """
 
     component: str = ""
@@ -23,6 +24,7 @@ class LogFilter(msgspec.Struct, frozen=True, omit_defaults=True):
     text: str = ""
     since: float = 0.0
     tail: int = -1
+    trace: str = ""
 
 
 class ReplicaReport(msgspec.Struct, frozen=True):
@@ -101,6 +103,12 @@ class GetEvents(Message, frozen=True):
     follow: bool = False
 
 
+class GetSpans(Message, frozen=True):
+    """`Spans` of the traces whose hexadecimal ids begin with `trace`, those that are kept."""
+
+    trace: str = ""
+
+
 class Scale(Message, frozen=True):
     """Run this many replicas of a group."""
 
@@ -173,9 +181,18 @@ class Refused(Message, frozen=True):
 
 
 Request = (
-    GetStatus | GetLogs | GetEvents | Scale | StopDeployment | Retire | Execute | GetRollout | Steer
+    GetStatus
+    | GetLogs
+    | GetEvents
+    | GetSpans
+    | Scale
+    | StopDeployment
+    | Retire
+    | Execute
+    | GetRollout
+    | Steer
 )
-Answer = Status | Records | History | Executed | RolloutReport | Done | Refused
+Answer = Status | Records | History | Spans | Executed | RolloutReport | Done | Refused
 
 
 def admits(wanted: LogFilter, record: LogRecord) -> bool:
@@ -187,6 +204,7 @@ def admits(wanted: LogFilter, record: LogRecord) -> bool:
         and _severity(record.level) >= _severity(wanted.level)
         and wanted.text.lower() in record.message.lower()
         and record.time >= wanted.since
+        and record.trace.startswith(wanted.trace.lower())
     )
 
 

@@ -10,14 +10,17 @@ import os
 from pathlib import Path
 from typing import Final, Protocol, Self
 
+import msgspec
+
 from weaver.control.faults import fault_of
-from weaver.control.messages import LogRecord
+from weaver.control.messages import LogRecord, Spans
 from weaver.control.operator import (
     Done,
     Execute,
     Executed,
     GetEvents,
     GetLogs,
+    GetSpans,
     GetStatus,
     History,
     HistoryEvent,
@@ -31,6 +34,7 @@ from weaver.control.operator import (
     admits,
 )
 from weaver.control.rollout import ENDED, Action, GetRollout, RolloutReport, Steer
+from weaver.control.spans import decode_span
 from weaver.control.stream import LENGTH, Codec, encode
 from weaver.deployers.feed import Feed
 from weaver.errors import ProtocolError, UsageError, WeaverError
@@ -50,6 +54,7 @@ class Managed(Protocol):
     logs: Feed[LogRecord]
     history: Feed[HistoryEvent]
     changes: Feed[None]
+    spans: Feed[bytes]
 
     def status(self) -> Status:
         """The deployment now."""
@@ -166,6 +171,8 @@ class ManagerServer:
                 await self._logs(request, writer)
             case GetEvents(follow=follow):
                 await self._events(writer, follow=follow)
+            case GetSpans(trace=trace):
+                writer.write(encode(Spans(_of_trace(self._managed.spans, trace))))
             case GetRollout(follow=follow):
                 await self._rollout(writer, follow=follow)
             case _:
@@ -232,3 +239,14 @@ class ManagerServer:
             while follow:
                 await writer.drain()
                 writer.write(encode(History(tuple(await reader.take()))))
+
+
+def _of_trace(spans: Feed[bytes], trace: str) -> tuple[bytes, ...]:
+    return tuple(span for span in spans.latest if _belongs(span, trace.lower()))
+
+
+def _belongs(span: bytes, trace: str) -> bool:
+    try:
+        return decode_span(span).trace.startswith(trace)
+    except msgspec.MsgspecError:  # of a replica of another version
+        return False

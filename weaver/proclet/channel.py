@@ -274,7 +274,15 @@ class Channel:
             if when <= self._now:
                 self.connection.send_error(call, Outcome.EXPIRED)
                 return
-        task = dispatcher.begin(request.method, request.body, self, call, when, request.metadata)
+        task = dispatcher.begin(
+            request.method,
+            request.body,
+            self,
+            call,
+            when,
+            request.metadata,
+            trace=request.trace,
+        )
         if task is not None:
             self._running[call] = task
 

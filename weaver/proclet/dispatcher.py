@@ -9,7 +9,7 @@ import contextvars
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
-from weaver.proclet import context
+from weaver.proclet import context, tracing
 from weaver.proclet.eager import start_eagerly
 from weaver.proclet.paths import Closing
 from weaver.proclet.threads import Workers
@@ -91,17 +91,26 @@ class Dispatcher:
         call: int,
         deadline: float,
         metadata: bytes,
+        *,
+        trace: bytes = b"",
     ) -> asyncio.Task[None] | None:
         """Run a call; the task of one that goes on, which cancelling cancels, else None.
 
-        `deadline` is a time of the loop's clock. A call beyond the limit is refused as overloaded.
+        `deadline` is a time of the loop's clock; `trace` is set where the call belongs to a sampled
+        one. A call beyond the limit is refused as overloaded.
         """
         if self.running >= self._most_running:
             replies.refuse(call, Outcome.OVERLOADED, "")
             return None
         hosted = self._methods[method]
+        own = hosted.context.copy()
+        if trace:
+            name = f"{hosted.component.rpartition('.')[2]}.{hosted.name}"
+            span = tracing.of_call(trace, name, hosted.component)
+            own.run(tracing.enter, span)
+            replies = tracing.Replies(replies, span)
         coroutine = self._run(hosted, body, replies, call, deadline, metadata)
-        return start_eagerly(self._loop, coroutine, hosted.context.copy())
+        return start_eagerly(self._loop, coroutine, own)
 
     async def _run(
         self,

@@ -74,6 +74,7 @@ class Leases:
                     codec.index,
                     body,
                     deadline_ms=context.whole_milliseconds(when - now),
+                    trace=context.trace.get(),
                     metadata=context.metadata(),
                     within=when - time.monotonic(),
                 )

@@ -94,7 +94,11 @@ class Outgoing:
         metadata = context.metadata() if context.propagated or context.starting.get() else b""
         try:
             call = connection.send_request(
-                codec.index, body, deadline_ms=remaining, metadata=metadata
+                codec.index,
+                body,
+                deadline_ms=remaining,
+                trace=context.trace.get(),
+                metadata=metadata,
             )
         except CodecError as error:
             raise _named(error, codec) from None
@@ -170,6 +174,7 @@ class Outgoing:
                 codec.index,
                 body,
                 deadline_ms=remaining,
+                trace=context.trace.get(),
                 metadata=context.metadata(),
                 credit=credit,
             )

@@ -17,7 +17,7 @@ from pathlib import Path
 from weaver.control import messages as m
 from weaver.control.certificates import Certificates
 from weaver.errors import WeaverError
-from weaver.proclet import context, current
+from weaver.proclet import context, current, tracing
 from weaver.proclet.advertised import check_bound, listening_address
 from weaver.proclet.control_link import ControlLink
 from weaver.proclet.deployment import Deployment
@@ -78,6 +78,11 @@ class Replica:
             "version": application.version,
         }
         components = self._definition.graph.components.values()
+        tracing.configure(
+            self._config.app.trace_sample,
+            replica=self._hosting.replica,
+            version=application.version,
+        )
         capture = LogCapture(self.link.log, origin, Whose(components), self.link.flush)
         capture.install()
         self._loop.add_signal_handler(signal.SIGTERM, self._stop.set)

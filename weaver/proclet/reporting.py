@@ -10,7 +10,8 @@ import sys
 from collections.abc import Callable
 from typing import Final
 
-from weaver.control.messages import Heartbeat, Message, MethodStatistics, Statistics
+from weaver.control.messages import Heartbeat, Message, MethodStatistics, Spans, Statistics
+from weaver.proclet import tracing
 from weaver.proclet.host import Host
 from weaver.proclet.network import Network
 
@@ -56,6 +57,9 @@ class Reporting:
         self._tell()
 
     def _tell(self) -> None:
+        spans = tracing.take()
+        if spans:
+            self._send(Spans(spans))
         if self._host is None or self._network is None:
             return
         now = self._loop.time()

@@ -8,19 +8,26 @@ import asyncio
 import functools
 import inspect
 import logging
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from typing import Any, Literal, TypeAlias, cast
+from collections.abc import Callable, Iterable
+from typing import Any, Literal, cast
 
 from a2wsgi import WSGIMiddleware
 from uvicorn.protocols.utils import ClientDisconnected
 
 from weaver.errors import UsageError
+from weaver.proclet.asgi import Application, Message, Receive, Scope, Send
+from weaver.proclet.traced_requests import traced
 
-Message: TypeAlias = MutableMapping[str, Any]
-Scope: TypeAlias = MutableMapping[str, Any]
-Receive: TypeAlias = Callable[[], Awaitable[Message]]
-Send: TypeAlias = Callable[[Message], Awaitable[None]]
-Application: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+__all__ = [
+    "Application",
+    "Message",
+    "Receive",
+    "Reported",
+    "Scope",
+    "Send",
+    "WebApplication",
+    "kind_of",
+]
 
 WSGI_THREADS = 32  # requests that one WSGI application handles at a time; the others wait
 
@@ -101,6 +108,7 @@ class WebApplication:
             self.app = _wsgi(cast("Application", adapter))
         else:
             self.app = cast("Application", app)
+        self.app = traced(self.app, component)
 
     def drain(self) -> None:
         """From now on every response carries `Connection: close`."""

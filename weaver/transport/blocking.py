@@ -70,7 +70,14 @@ class BlockingConnection:
         return False
 
     def call(
-        self, method: int, body: bytes, *, deadline_ms: int, metadata: bytes, within: float
+        self,
+        method: int,
+        body: bytes,
+        *,
+        deadline_ms: int,
+        metadata: bytes,
+        within: float,
+        trace: bytes = b"",
     ) -> events.Reply | events.Failed:
         """Make a call and wait for what ends it, at most `within` seconds: then TimeoutError.
 
@@ -78,7 +85,9 @@ class BlockingConnection:
         """
         self._until = time.monotonic() + within
         connection = self._connection
-        number = connection.send_request(method, body, deadline_ms=deadline_ms, metadata=metadata)
+        number = connection.send_request(
+            method, body, deadline_ms=deadline_ms, trace=trace, metadata=metadata
+        )
         try:
             happened = self._send()
             while True:

@@ -19,6 +19,7 @@ _LEVELS = ("debug", "info", "warning", "error", "critical")
 @click.option("--replica", metavar="ID", default="", help="Of this replica or group only.")
 @click.option("--level", type=click.Choice(_LEVELS), help="This severe or more.")
 @click.option("--grep", metavar="TEXT", default="", help="Lines that contain TEXT.")
+@click.option("--trace", metavar="ID", default="", help="Of this trace only; see weaver traces.")
 @click.option("--since", metavar="TIME", help="Not older than, such as 30s, 10m or 2h.")
 @json_option
 def command(
@@ -30,6 +31,7 @@ def command(
     replica: str,
     level: str | None,
     grep: str,
+    trace: str,
     since: str | None,
     as_json: bool,
 ) -> None:
@@ -44,6 +46,7 @@ def command(
         level=level or "",
         text=grep,
         since=time.time() - _seconds(since) if since else 0.0,
+        trace=trace,
         tail=-1 if tail is None else tail,
     )
     record = registry.current(app)

@@ -1,0 +1,79 @@
+"""A request that is traced, through processes, log and commands."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+from multi_run_shop import MultiRun, multi_run, project_for_session, until
+
+from weaver.packaging.freeze import in_virtual_environment
+
+pytestmark = [
+    pytest.mark.skipif(
+        not in_virtual_environment(), reason="wheels are taken from a virtual environment"
+    ),
+    pytest.mark.timeout(120),
+]
+
+TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MultiRun]:
+    with multi_run(project_for_session(tmp_path_factory)) as run:
+        run.start().live()
+        yield run
+
+
+def spans(shop: MultiRun, *words: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(shop.ask("traces", "till", *words, "--json"))
+    return found
+
+
+def test_a_trace_of_the_sender_goes_through_all_processes(shop: MultiRun) -> None:
+    header = {"traceparent": f"00-{TRACE}-{PARENT}-01"}
+    for path in ("add/5", "name/x", "name/x"):
+        answer = httpx.get(f"http://{shop.address()}/{path}", headers=header, trust_env=False)
+        assert answer.status_code == 200
+    until(lambda: len(spans(shop, TRACE)) == 6)
+    found = spans(shop, TRACE)
+    first = next(span for span in found if span["name"] == "GET /add/5")
+    (added,) = [span for span in found if span["name"] == "Counter.add"]
+    assert (first["parent"], first["replica"]) == (PARENT, "front-1")
+    assert (added["parent"], added["replica"]) == (first["span"], "counts-1")
+    assert added["seconds"] <= first["seconds"]
+
+    (line,) = [
+        json.loads(line)
+        for line in shop.ask("logs", "till", "--trace", TRACE[:8], "--json").splitlines()
+        if "total" in line
+    ]
+    assert line["trace"] == TRACE
+    assert line["component"] == "till.Counter"
+    shown = shop.ask("traces", "till", TRACE)
+    assert "Counter.add  counts-1" in shown
+    assert TRACE in shop.ask("traces", "till")
+
+
+def test_other_requests_are_not_traced(shop: MultiRun) -> None:
+    before = spans(shop)
+    assert shop.get("/add/1")[0] == 200
+    assert "total" in shop.ask("logs", "till")
+    assert spans(shop) == before
+
+
+@pytest.fixture
+def sampled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MultiRun]:
+    with multi_run(project_for_session(tmp_path_factory), WEAVER__APP__TRACE_SAMPLE="100%") as run:
+        run.start().live()
+        yield run
+
+
+def test_a_share_of_requests_is_traced_and_failures_are_named(sampled: MultiRun) -> None:
+    assert sampled.get("/crash")[0] == 500
+    until(lambda: bool(spans(sampled)))
+    (root,) = spans(sampled)
+    assert (root["name"], root["error"]) == ("GET /crash", "500")
+    assert "parent" not in root
