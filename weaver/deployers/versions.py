@@ -124,6 +124,7 @@ class _Served:
         self.logs = loop.logs
         self.history = loop.history
         self.changes = loop.changes
+        self.spans = loop.spans
         self._versions = versions
         self._loop = loop
 
