@@ -172,7 +172,14 @@ class RolloutLoop:
             self._carry_out(effect)
         self._judge()
         if self.state is not before:
+            self._note(before.rollout)
             self.changes.add([None])
+
+    def _note(self, before: Rollout) -> None:
+        """Write down each phase and step of the new version, for `weaver history`."""
+        rollout = self.state.rollout
+        if rollout.old and (rollout.phase, rollout.step) != (before.phase, before.step):
+            self._new.note_shift(rollout.phase, share(self.state, rollout.new))
 
     def _judge(self) -> None:
         """Tell once that the new version serves everybody, and that it is taken back."""
@@ -234,7 +241,8 @@ class RolloutLoop:
         if session is None:
             return
         rollout = self.state.rollout
-        session.result = "withdrawn" if session is self._new else "replaced"
+        taken_back = "withdrawn" if rollout.outcome in {"", "failed"} else rollout.outcome
+        session.result = taken_back if session is self._new else "replaced"
         session.verdict = rollout.fault if session is self._new else None
         session.loop.request_stop()
 

@@ -13,6 +13,7 @@ import shutil
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
@@ -27,6 +28,9 @@ from weaver.deployers.manager_server import Managed, ManagerServer, Steered
 from weaver.errors import WeaverError
 
 log = logging.getLogger("weaver.manager")
+
+MOST_SHIFTS: Final = 50
+"""Steps of a rollout that are kept: one that falters goes back and forth."""
 
 Watch = Callable[[ControlLoop], Awaitable[None]]
 """Runs beside the control loop; it is cancelled when the deployment has ended."""
@@ -116,6 +120,13 @@ class Session:
         with contextlib.suppress(WeaverError):
             registry.write(self.record)
 
+    def note_shift(self, phase: str, share: float) -> None:
+        """Write down a step of the rollout to it: its share of the requests from now on."""
+        shifts = (*self.record.shifts, registry.Shift(time.time(), phase, share))
+        self.record = msgspec.structs.replace(self.record, shifts=shifts[-MOST_SHIFTS:])
+        with contextlib.suppress(WeaverError):
+            registry.write(self.record)
+
     async def _serve(
         self,
         served: Managed,
@@ -194,8 +205,9 @@ async def manage(
 
 
 def _record(estate: Estate, sockets: Path) -> registry.Record:
+    """The record of a deployment under this manager; what an earlier one noted here, it keeps."""
     application = estate.spec.application
-    return registry.Record(
+    found = registry.Record(
         app=application.app,
         deployment=application.deployment,
         version=application.version,
@@ -209,6 +221,8 @@ def _record(estate: Estate, sockets: Path) -> registry.Record:
         hosts=tuple(estate.pythons),
         good=estate.good,
     )
+    known = registry.latest(found)
+    return msgspec.structs.replace(found, user=known.user, shifts=known.shifts)
 
 
 def _user() -> str:
