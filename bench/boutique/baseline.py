@@ -14,6 +14,7 @@ import uvloop
 from boutique.site.app import make_app
 
 from weaver.proclet.http import HttpServer
+from weaver.proclet.http_sockets import Sockets
 from weaver.proclet.log_level import wanted_level
 from weaver.proclet.tuning import tune
 from weaver.transport.listening import bind
@@ -31,7 +32,8 @@ async def run(kind: str, name: str, folder: str) -> None:
         "replica": f"frontend/{os.getpid()}", "host": os.uname().nodename,
     }  # fmt: skip
     sock = bind("127.0.0.1:0")
-    server = HttpServer(make_app(process.site(folder), served_by), sock, name="frontend", grace=1.0)
+    app = make_app(process.site(folder), served_by)
+    server = HttpServer(app, Sockets(sock), name="frontend", grace=1.0)
     host, port = sock.getsockname()
     print(f"{host}:{port}", flush=True)
     asyncio.get_running_loop().call_later(1.0, tune)

@@ -1,0 +1,75 @@
+"""One run of one system: first at a constant rate, then as fast as it answers."""
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from processes import Usage, pss_of, spent, tree
+from systems import System, running
+
+LOAD = Path(__file__).with_name("load.py")
+NOISE = 0.05
+"""Share of the machine that others may use in a run; more, and the run is noisy."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Seconds of each phase, requests per second of the first, shoppers of the second."""
+
+    rate: float
+    shoppers: int
+    warm: float
+    seconds: float
+
+
+Figures = dict[str, float | int | str | bool]
+
+
+def measure(name: str, plan: Plan, cores: int) -> dict[str, Figures]:
+    """Start the system, load it in two ways, end it: "rate" and "full", and what it is."""
+    with running(name) as system:
+        pids = tree(system.roots)
+        # More shoppers than can be in flight: a slow answer must not hold back those that are due.
+        rate = _phase(system, plan, cores, f"--rate={plan.rate}", "--shoppers=32")
+        pss = pss_of(tree(system.roots))
+        full = _phase(system, plan, cores, f"--shoppers={plan.shoppers}")
+    return {"rate": rate, "full": full, "size": {"pss_mib": round(pss, 1), "processes": len(pids)}}
+
+
+def _phase(system: System, plan: Plan, cores: int, *options: str) -> Figures:
+    command = (
+        sys.executable, str(LOAD), system.address, f"--warm={plan.warm}",
+        f"--seconds={plan.seconds}", *options,
+    )  # fmt: skip
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as driver:
+        assert driver.stdout
+        try:
+            said = driver.stdout.readline()
+            if said.strip() != "begin":
+                raise RuntimeError(f"the load of {system.name} did not begin: {said}")
+            before, load = Usage.now(tree(system.roots)), Usage.now([driver.pid])
+            last = driver.stdout.readline()
+            driver_used = spent(load.threads, Usage.now([driver.pid]).threads)
+            after = Usage.now(tree(system.roots))
+            found = json.loads(last)
+        finally:
+            driver.kill()
+    used = spent(before.threads, after.threads)
+    seconds, requests = found["seconds"], max(found["requests"], 1)
+    foreign = (after.busy - before.busy - used - driver_used) / seconds
+    return {
+        "requests": found["requests"],
+        "errors": found["errors"],
+        "seconds": seconds,
+        "per_second": round(found["requests"] / seconds, 1),
+        "p50_ms": found["p50"], "p90_ms": found["p90"], "p99_ms": found["p99"],
+        "cpu_ms": round(used / requests * 1e3, 4),
+        "cores": round(used / seconds, 3),
+        "driver_cores": round(driver_used / seconds, 3),
+        "foreign_cores": round(max(foreign, 0.0), 3),
+        "stolen_cores": round((after.stolen - before.stolen) / seconds, 3),
+        "noisy": foreign > NOISE * cores,
+        "cart_lines": found["lines"],
+    }  # fmt: skip

@@ -1,0 +1,91 @@
+"""The table as text, for the terminal and for a page."""
+
+from typing import Any
+
+from summary import PAPER, Table, error_share, ratio, table_of
+
+LABELS = {
+    "grpc": "gRPC services",
+    "rest": "FastAPI + httpx services",
+    "split": "weaver, split",
+    "grouped": "weaver, grouped",
+    "together": "weaver, together",
+}
+
+
+def markdown(recorded: dict[str, Any]) -> str:
+    """The rows of all systems, and the ratios beside the paper's."""
+    table = table_of(recorded)
+    return "\n".join([*_rows(recorded, table), "", *_ratios(table)])
+
+
+def _rows(recorded: dict[str, Any], table: Table) -> list[str]:
+    rate = recorded["settings"]["rate"]
+    lines = [
+        *_head(
+            "",
+            "CPU ms per request, busy",
+            f"the same at {rate:g}/s",
+            f"median ms at {rate:g}/s",
+            "p99 ms",
+            "most requests/s",
+            "memory MiB",
+            "processes",
+            "errors",
+        )
+    ]
+    for system, row in table.items():
+        cells = (
+            f"{row['cpu'].value:.2f}", f"{row['cpu_at_rate'].value:.2f}",
+            f"{row['p50'].value:.2f}", f"{row['p99'].value:.1f}", f"{row['most'].value:.0f}",
+            f"{row['memory'].value:.0f}", f"{row['processes'].value:.0f}",
+            f"{error_share(recorded, system):.2%}",
+        )  # fmt: skip
+        lines.append(f"| {LABELS[system]} | {' | '.join(cells)} |")
+    return lines
+
+
+def _head(*titles: str) -> list[str]:
+    return [f"| {' | '.join(titles)} |", "|---" * len(titles) + "|"]
+
+
+def _ratios(table: Table) -> list[str]:
+    lines = [
+        *_head(
+            "times less than gRPC services",
+            "CPU, busy",
+            "the paper's cores",
+            "CPU at the rate",
+            "median",
+            "the paper's median",
+        )
+    ]
+    for system in table:
+        if system == "grpc" or "grpc" not in table:
+            continue
+        ours = {column: ratio(table, column, system) for column in ("cpu", "cpu_at_rate", "p50")}
+        cores, median = (PAPER[column].get(system, "") for column in ("cpu", "p50"))
+        lines.append(
+            f"| {LABELS[system]} | {ours['cpu']:.1f} | {cores} | {ours['cpu_at_rate']:.1f} |"
+            f" {ours['p50']:.1f} | {median} |"
+        )
+    return lines
+
+
+def about(recorded: dict[str, Any]) -> str:
+    """One paragraph: machine, versions, how the runs went."""
+    machine, settings = recorded["machine"], recorded["settings"]
+    runs = recorded["runs"]
+    phases = [run[phase] for run in runs for phase in ("rate", "full")]
+    noisy = sum(phase["noisy"] for phase in phases)
+    foreign = sorted(phase["foreign_cores"] for phase in phases)
+    versions = ", ".join(f"{name} {version}" for name, version in machine["packages"].items())
+    return (
+        f"{machine['taken']}: {machine['processor']}, {machine['cores']} cores,"
+        f" {machine['system']}, Python {machine['python']}; {versions}.\n"
+        f"{settings['rounds']} alternating rounds, {settings['seconds']:g} s a phase,"
+        f" {settings['rate']:g} requests/s, then {settings['shoppers']} shoppers without a pause."
+        f" Foreign CPU: {foreign[0]:.2f} to {foreign[-1]:.2f} cores, median"
+        f" {foreign[len(foreign) // 2]:.2f}; {noisy} of {len(phases)} phases were noisy"
+        f" (more than {settings['noise']:.0%} of the machine), and count only where no other did."
+    )
