@@ -1,7 +1,6 @@
 """`weaver history`."""
 
 import json
-import time
 
 import click
 
@@ -20,6 +19,8 @@ def command(
     *, app: str | None, ssh: str | None, limit: str | None, accept_new: bool, as_json: bool
 ) -> int:
     """Show the deployments of APP on this machine, past and present, newest last.
+
+    Who deployed which build and revision, when, how traffic moved to it, and what became of it.
 
     With --ssh, what was done to APP on those hosts: when, by whom, with which build and result.
     """
@@ -43,20 +44,12 @@ def command(
 
 
 def _show_deployments(app: str | None, *, as_json: bool) -> None:
-    import msgspec
-
+    from weaver.cli.render_history import lines_of, plain
     from weaver.deployers import registry
 
     found = registry.records(app)
     if as_json:
-        click.echo(json.dumps([msgspec.to_builtins(record) for record in found], indent=2))
+        click.echo(json.dumps([plain(record, found) for record in found], indent=2))
         return
-    click.echo(f"{'STARTED':<20} {'APP':<16} {'VERSION':<13} {'DEPLOYMENT':<11} {'BY':<10} RESULT")
-    for r in found:
-        clock = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(r.started))
-        result = r.result or "running"
-        if r.fault is not None:
-            result += f": {r.fault.what}"
-        click.echo(
-            f"{clock:<20} {r.app:<16} {r.version[:12]:<13} {r.deployment:<11} {r.user:<10} {result}"
-        )
+    for line in lines_of(found):
+        click.echo(line)

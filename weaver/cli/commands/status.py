@@ -12,6 +12,7 @@ from weaver.cli.target import json_option
 
 if TYPE_CHECKING:
     from weaver.control.operator import Status
+    from weaver.deployers.registry import Record
 
 MOST_METHODS = 20
 
@@ -44,6 +45,28 @@ def command(*, app: str | None, as_json: bool) -> None:
         click.echo("no deployment runs on this machine")
     for status in found:
         _show(status)
+    for text in _rollouts(running):
+        click.echo(text)
+
+
+def _rollouts(running: "list[Record]") -> list[str]:
+    """A line for each application of which a rollout moves the users."""
+    from weaver.cli.render_rollout import headline, title
+    from weaver.cli.rollout_follow import rollout_of
+    from weaver.errors import WeaverError
+
+    lines: list[str] = []
+    for app in dict.fromkeys(record.app for record in running):
+        own = [record for record in running if record.app == app and not record.foreground]
+        if len(own) < 2:
+            continue
+        try:
+            report = rollout_of(own[-1])
+        except WeaverError:  # it has been said already that nobody manages it
+            continue
+        lines.append(f"rollout {title(report)}: {headline(report, time.time())}")
+        lines.append(f"to follow it: weaver rollout -f {app}")
+    return lines
 
 
 def _show(status: "Status") -> None:
