@@ -3,6 +3,11 @@
 import dataclasses
 from pathlib import Path
 
+from weaver.application.surroundings import (
+    certificate_problems,
+    hook_notes,
+    hook_problems,
+)
 from weaver.application.target import Target
 from weaver.component.fields import notes_of
 from weaver.component.graph import Graph, build_graph
@@ -41,19 +46,28 @@ class Description:
     edges: tuple[tuple[str, str], ...]
 
 
-def check_target(target: Target) -> Report:
-    """All definition and config problems of an application. Raises nothing for them."""
+def check_target(target: Target, *, files: bool = True) -> Report:
+    """All definition and config problems of an application. Raises nothing for them.
+
+    `files`: also those of files that are needed where it runs.
+    """
     definition, problems = examine(target.roots, Fakes())
     graph = definition.graph if definition else build_graph(target.roots)[0]
     injection = Injection(graph, target.config)
     problems += injection.problems()
+    problems += hook_problems(target.config)
+    if files:
+        problems += certificate_problems(target.config, target.project)
     components = graph.components.values()
     declarations = [d for c in components if (d := declaration_of(c.cls)) is not None]
     return Report(
         problems=tuple(problems),
         components=len(components),
         methods=sum(len(c.methods) for c in components),
-        notes=tuple(note for d in declarations for note in notes_of(d)),
+        notes=(
+            *(note for d in declarations for note in notes_of(d)),
+            *hook_notes(target.config),
+        ),
     )
 
 

@@ -38,7 +38,7 @@ def main(output: str, config: str) -> None:
 
 def describe(target: Target) -> Described:
     """The manifest of an imported application and where its sources are."""
-    report = check_target(target)
+    report = check_target(target, files=False)
     if report.problems:
         raise DefinitionError(report.problems)
     graph, _ = build_graph(target.roots)
