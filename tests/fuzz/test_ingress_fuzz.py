@@ -10,18 +10,26 @@ import random
 import tracemalloc
 from typing import Any, cast
 
+from weaver.control.ingress import Backend
 from weaver.ingress.client import ClientConnection
-from weaver.ingress.counting import VersionTally
+from weaver.ingress.counting import Tallies
+from weaver.ingress.ejection import Ejection
 from weaver.ingress.exchange import Exchange
-from weaver.ingress.http import forwarding
+from weaver.ingress.http import forwarding, plain
 from weaver.ingress.http.answer import AnswerReader
 from weaver.ingress.http.body import Body, ChunkedBody, FixedBody
+from weaver.ingress.http.forwarding import Origin
 from weaver.ingress.http.limits import Limits
 from weaver.ingress.http.refusal import Refusal
-from weaver.ingress.http.request import RequestHead, parse_request
+from weaver.ingress.http.request import RequestHead, parse_by_rules, parse_request
+from weaver.ingress.http.response import parse_response, response_by_rules
+from weaver.ingress.replica import Lane
+from weaver.ingress.replica import Replica as KnownReplica
 
 STREAMS = 60_000
 ANSWERS = 40_000
+PLAIN = 20_000
+ORIGIN = Origin("127.0.0.1", "http")
 LIMITS = Limits(head_bytes=2048, pipelined_bytes=4096)
 
 CHUNKED = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n"
@@ -164,14 +172,16 @@ class Server:
     """What a connection needs of a proxy."""
 
     limits = LIMITS
-    draining = False
+    draining = handing = False
 
     def __init__(self) -> None:
-        self.replica = Replica()
-        self.tally = VersionTally()
+        tallies = Tallies()
+        self.tally = tallies.of("v")
+        self.lane = Lane("v", tallies, Ejection())
+        pool = cast("Any", Replica())
+        self.lane.replicas = [KnownReplica(Backend("replica", "nowhere"), pool)]
         self.begun = 0
         self.refusals = 0
-        self.version, self.cookie, self.id = "v", "", "replica"
 
     def admit(self, client: ClientConnection) -> bool:
         return True
@@ -181,20 +191,14 @@ class Server:
     def refused(self) -> None:
         self.refusals += 1
 
-    def begin(self, client: ClientConnection, head: RequestHead) -> Exchange:
+    def rests(self, client: ClientConnection) -> None: ...
+
+    def begin(
+        self, client: ClientConnection, head: RequestHead, payload: bytes, *, whole: bool
+    ) -> Exchange:
         self.begun += 1
-        request = forwarding.request_bytes(head, client.origin)
-        return Exchange(client, head, request, cast("Any", self), LIMITS)
-
-    def next_backend(self) -> object:
-        return self
-
-    def pool(self, _backend: object) -> Replica:
-        return self.replica
-
-    def ended(self, _backend: object) -> None: ...
-
-    def outcome(self, _backend: object, *, good: bool, refused: bool = False) -> None: ...
+        request = forwarding.request_bytes(head, client.origin) + payload
+        return Exchange(client, head, request, self.lane, LIMITS, whole=whole)
 
 
 async def hostile(rng: random.Random, data: bytes, number: int) -> None:
@@ -265,3 +269,51 @@ def test_hostile_answers_are_refused_or_read() -> None:
         complete += reader.complete
     assert refused > 1000
     assert complete > 1000
+
+
+def test_plain_heads_are_what_the_rules_and_the_parser_say() -> None:
+    rng = random.Random(7)
+    matched = 0
+    for _ in range(PLAIN):
+        data = mutated(rng)
+        match = plain.request(data)
+        if match is None:
+            continue
+        matched += 1
+        known, ruled = parse_request(match[0]), parse_by_rules(match[0])
+        assert (known.is_plain, ruled.is_plain) == (True, False)
+        for name in ("method", "target", "old", "length", "host", "keep_alive", "upgrade"):
+            assert getattr(known, name) == getattr(ruled, name), (name, data)
+        assert (known.expects, known.headers) == (ruled.expects, ruled.headers), data
+        again = parse_by_rules(forwarding.request_bytes(known, ORIGIN))
+        by_rules = parse_by_rules(forwarding.request_bytes(ruled, ORIGIN))
+        kept = [pair for pair in again.headers if pair != (b"Connection", b"keep-alive")]
+        assert sorted(kept) == sorted(by_rules.headers), data
+        assert again.length == by_rules.length == known.length
+    assert matched > PLAIN // 20
+
+
+def test_plain_answers_are_what_the_rules_and_the_parser_say() -> None:
+    rng = random.Random(8)
+    seed = b"HTTP/1.1 200 OK\r\nDate: x\r\nContent-Length: 2\r\nX-Y_z: 1\r\n\r\nok"
+    matched = 0
+    for _ in range(PLAIN):
+        data = bytearray(seed)
+        for _ in range(rng.randrange(3)):
+            at = rng.randrange(len(data) + 1)
+            data[at : at + rng.randrange(3)] = rng.choice((*PIECES, b"2", b"a", b"3"))
+        match = plain.response(bytes(data))
+        if match is None:
+            continue
+        matched += 1
+        known, ruled = parse_response(match[0], b"GET"), response_by_rules(match[0], b"GET")
+        for name in ("status", "length", "declared", "keep_alive"):
+            assert getattr(known, name) == getattr(ruled, name), (name, data)
+        for close in (False, True):
+            said = [
+                forwarding.response_bytes(head, framing=head.length, close=close, cookie="a=b")
+                for head in (known, ruled)
+            ]
+            known_said, ruled_said = (each.replace(b":", b": ").split() for each in said)
+            assert known_said == ruled_said, data
+    assert matched > PLAIN // 20

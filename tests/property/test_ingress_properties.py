@@ -14,9 +14,11 @@ from weaver.ingress.http.answer import AnswerReader
 from weaver.ingress.http.body import ChunkedBody
 from weaver.ingress.http.forwarding import Origin, request_bytes
 from weaver.ingress.http.request import parse_request
-from weaver.ingress.routing import Router, least_loaded
+from weaver.ingress.replica import Replica, least_loaded
+from weaver.ingress.routing import Router
+from weaver.ingress.upstream import Pool
 
-BACKENDS = tuple(Backend(name, f"unix:/{name}") for name in "abcd")
+REPLICAS = tuple(Replica(Backend(name, f"unix:/{name}"), Pool(name, 1)) for name in "abcd")
 TOKEN = st.text("abcXYZ019-", min_size=1, max_size=8).map(lambda text: "X-" + text)
 VALUE = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), max_size=20)
 
@@ -81,17 +83,18 @@ def test_some_replica_is_always_left(
     history: list[tuple[str, bool, bool, float]], count: int
 ) -> None:
     ejection, now = Ejection(), 0.0
-    backends = BACKENDS[:count]
+    replicas = REPLICAS[:count]
+    names = [replica.id for replica in replicas]
     for name, good, refused, later in history:
         now += later
         if good:
             ejection.succeeded(name)
         else:
             ejection.failed(name, now, refused=refused)
-        out = set(ejection.out(backends, now))
+        out = set(ejection.out(names, now))
         assert len(out) < count
-        assert least_loaded(backends, {}, 0, out) is not None
-    assert not ejection.out(backends, now + 2), "everybody is tried again in time"
+        assert least_loaded(replicas, 0, out) is not None
+    assert not ejection.out(names, now + 2), "everybody is tried again in time"
 
 
 @given(st.lists(st.binary(min_size=1, max_size=40), max_size=6), st.lists(st.integers(0, 999)))

@@ -48,9 +48,13 @@ class Table(Message, frozen=True):
 
 
 class Drain(Message, frozen=True):
-    """Stop accepting, finish what is in flight within `seconds`, and end."""
+    """Stop accepting, finish what is in flight within `seconds`, and end.
+
+    Tunnels (WebSockets) have `tunnels` seconds.
+    """
 
     seconds: float = 30.0
+    tunnels: float = 600.0
 
 
 class Report(Message, frozen=True):

@@ -5,6 +5,8 @@ that destroys an answer. It must not know where requests go.
 """
 
 import asyncio
+import socket
+import time
 from typing import Protocol, cast
 
 from weaver.ingress.exchange import Exchange
@@ -12,14 +14,22 @@ from weaver.ingress.http import body, forwarding
 from weaver.ingress.http.forwarding import Origin
 from weaver.ingress.http.limits import Limits
 from weaver.ingress.http.refusal import Refusal
-from weaver.ingress.http.request import RequestHead, parse_request
+from weaver.ingress.http.request import RequestHead, read_request
+from weaver.transport import handover
+
+_clock = time.monotonic
 
 
 class Server(Protocol):
-    """What clients are connected to."""
+    """What clients are connected to.
+
+    `draining` while it takes leave: requests are the last ones of their connections, but with
+    `handing` only those of connections that cannot be handed over to another process.
+    """
 
     limits: Limits
     draining: bool
+    handing: bool
 
     def admit(self, client: "ClientConnection") -> bool:
         """Whether there is room for one more connection."""
@@ -29,12 +39,18 @@ class Server(Protocol):
         """It has ended."""
         ...
 
+    def rests(self, client: "ClientConnection") -> None:
+        """While draining: it has no request any more, and is kept."""
+        ...
+
     def refused(self) -> None:
         """A request was answered without any version."""
         ...
 
-    def begin(self, client: "ClientConnection", head: RequestHead) -> Exchange:
-        """The exchange of a request. Raises `Refusal` (503)."""
+    def begin(
+        self, client: "ClientConnection", head: RequestHead, payload: bytes, *, whole: bool
+    ) -> Exchange:
+        """The exchange of a request with the first bytes of its body. Raises `Refusal` (503)."""
         ...
 
 
@@ -46,29 +62,34 @@ class ClientConnection(asyncio.Protocol):
     def __init__(self, server: Server, scheme: str) -> None:
         self._server = server
         self._limits = server.limits
-        self._loop = asyncio.get_running_loop()
-        self._scheme = scheme
         self._buffer = b""
         self._exchange: Exchange | None = None
         self._body: body.Body | None = None
-        self._since = self._loop.time()  # of the request's first byte, or of the last answer's end
+        self._since = _clock()  # of the request's first byte, or of the last answer's end
         self._reading = True
         self._held = False
         self._unsent = 0
         self._full_since: float | None = None
         self._parsing = False
         self._ending = False
+        self.portable = scheme == "http"
         self.origin = Origin("", scheme)
 
     @property
     def closing(self) -> bool:
         """Whether this request is the last one."""
-        return self._server.draining
+        server = self._server
+        return server.draining and not (server.handing and self.portable)
 
     @property
     def idle(self) -> bool:
         """Whether no request is in flight, and none has begun to arrive."""
         return self._exchange is None and not self._buffer and not self._ending
+
+    @property
+    def is_tunnel(self) -> bool:
+        """Whether it has left HTTP behind."""
+        return self._exchange is not None and self._exchange.tunnel
 
     # What the transport tells.
 
@@ -77,19 +98,21 @@ class ClientConnection(asyncio.Protocol):
         self.transport = cast("asyncio.Transport", transport)  # uvloop's is no subclass of it
         peer: object = transport.get_extra_info("peername")  # a path for Unix sockets
         address = str(cast("tuple[object, ...]", peer)[0]) if isinstance(peer, tuple) else ""
-        self.origin = Origin(address, self._scheme)
+        self.origin.client = address
         if not self._server.admit(self):
             self._refuse(Refusal(503, "there are too many connections"))
 
     def data_received(self, data: bytes) -> None:
         """Bytes have come."""
-        if self._ending:
-            return
         exchange = self._exchange
         if exchange is None:
-            if not self._buffer:
-                self._since = self._loop.time()
-            self._buffer = self._buffer + data if self._buffer else data
+            if self._ending:
+                return
+            if self._buffer:
+                data = self._buffer + data
+            else:
+                self._since = _clock()
+            self._buffer = data
             self._next()
         elif exchange.tunnel:
             exchange.forward(data)
@@ -114,7 +137,7 @@ class ClientConnection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """The peer reads slowly."""
-        self._full_since = self._loop.time()
+        self._full_since = _clock()
         self._unsent = self.transport.get_write_buffer_size()
         if self._exchange is not None:
             self._exchange.hold_answer(held=True)
@@ -137,37 +160,38 @@ class ClientConnection(asyncio.Protocol):
         self._parsing = True
         try:
             while self._exchange is None and not self._ending and self._full_since is None:
-                if not self._begin():
+                if not self._buffer or not self._begin():
                     break
         except Refusal as refusal:
             self._refuse(refusal)
         finally:
             self._parsing = False
-        self._update_reading()
+        if self._buffer or self._held or not self._reading:
+            self._update_reading()
 
     def _begin(self) -> bool:
         """Begin one request; False if its head is not complete."""
         data = self._buffer
         if data.startswith(b"\r\n"):  # some clients end a body with it; one is ignored
             data = data[2:]
-        end = data.find(b"\r\n\r\n") + 4
-        limit = self._limits.head_bytes
-        if end > limit or (end == 3 and len(data) > limit):
-            raise Refusal(431, f"the head of the request has more than {limit} bytes")
-        if end == 3:
+        head = read_request(data, self._limits.head_bytes)
+        if head is None:
             return False
-        head = parse_request(data[:end])
+        rest = data[len(head.raw) :]
         self._buffer = b""
-        rest = data[end:]
-        if head.length:
-            self._body = body.ChunkedBody() if head.length < 0 else body.FixedBody(head.length)
-        self._exchange = exchange = self._server.begin(self, head)
+        length = head.length
+        if 0 <= length <= len(rest):
+            self._exchange = exchange = self._server.begin(self, head, rest[:length], whole=True)
+            self._buffer = rest[length:]
+            exchange.start()
+            return True
+        self._body = body.ChunkedBody() if length < 0 else body.FixedBody(length)
+        self._exchange = exchange = self._server.begin(self, head, b"", whole=False)
         exchange.start()
-        if self._body is not None and self._exchange is exchange:
-            if rest:
-                self._read_body(rest)
-        else:
+        if self._exchange is not exchange:
             self._buffer = rest
+        elif rest:
+            self._read_body(rest)
         return True
 
     def _read_body(self, data: bytes) -> None:
@@ -206,7 +230,8 @@ class ClientConnection(asyncio.Protocol):
     def hold(self, *, held: bool) -> None:
         """Whether to stop reading the request's body."""
         self._held = held
-        self._update_reading()
+        if held or not self._reading:
+            self._update_reading()
 
     def switched(self) -> None:
         """The connection is a tunnel from now on."""
@@ -219,11 +244,28 @@ class ClientConnection(asyncio.Protocol):
         """The answer is complete."""
         self._exchange = None
         self._held = False
-        self._since = self._loop.time()
-        if keep and self._body is None:
-            self._next()
-        else:
+        self._since = _clock()
+        if not keep or self._body is not None:
             self.end()
+        elif self._buffer or not self._reading:
+            self._next()
+        elif self._server.draining:
+            self._server.rests(self)
+
+    def hand_over(self, sender: socket.socket) -> bool:
+        """Leave the connection to another process if it is idle and nothing of it is here."""
+        transport = self.transport
+        if not (self.idle and self.portable) or transport.is_closing():
+            return False
+        if self._full_since is not None or transport.get_write_buffer_size():
+            return False
+        transport.pause_reading()
+        if not handover.send(sender, transport.get_extra_info("socket").fileno()):
+            transport.resume_reading()
+            return False
+        self._ending = True
+        transport.abort()  # this process's descriptor of it
+        return True
 
     def cut(self) -> None:
         """End the connection after what was written, without the end of an answer."""
@@ -238,7 +280,7 @@ class ClientConnection(asyncio.Protocol):
         self._ending = True
         self._buffer = b""
         self._body = None
-        self._since = self._loop.time()
+        self._since = _clock()
         if self.transport.is_closing():
             return
         if self.transport.can_write_eof():
@@ -287,5 +329,5 @@ class ClientConnection(asyncio.Protocol):
         before, self._unsent = self._unsent, self.transport.get_write_buffer_size()
         shrinks = 0 < self._unsent < before
         if shrinks and self._full_since is not None:
-            self._full_since = self._loop.time()
+            self._full_since = _clock()
         return shrinks

@@ -73,4 +73,5 @@ class Tallies:
         return tuple(
             VersionCounts(version, t.requests, t.errors, t.aborted, t.in_flight, tuple(t.histogram))
             for version, t in self._tallies.items()
+            if t.requests
         )

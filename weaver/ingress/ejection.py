@@ -1,13 +1,13 @@
 """Which replicas get no requests for now because they have just failed. Pure: time is an argument.
 
 A refused connection ejects at once, other failures the second time in a row. After 50 ms, doubling
-to 1 s, one request may try; its success reinstates. The last replica of a version is never out.
+to 1 s, one request may try; its success reinstates. One that does not answer probes is out until it
+does. The last replica of a version is never out.
 """
 
+import math
 from collections.abc import Collection, Sequence
 from typing import Final
-
-from weaver.control.ingress import Backend
 
 FIRST_PAUSE: Final = 0.05
 LONGEST_PAUSE: Final = 1.0
@@ -35,17 +35,25 @@ class Ejection:
         record.failures += 1
         if refused or record.pause or record.failures > TOLERATED:
             record.pause = min(record.pause * 2 or FIRST_PAUSE, LONGEST_PAUSE)
-            record.until = now + record.pause
+            record.until = max(record.until, now + record.pause)
+
+    def mute(self, backend: str) -> None:
+        """`backend` does not answer even probes."""
+        self._records.setdefault(backend, _Record()).until = math.inf
+
+    def __bool__(self) -> bool:
+        """Whether anything is known against anybody."""
+        return bool(self._records)
 
     def succeeded(self, backend: str) -> None:
         """`backend` has answered."""
         self._records.pop(backend, None)
 
-    def out(self, backends: Sequence[Backend], now: float) -> Collection[str]:
-        """The ids of those that get no request now; never all of `backends`."""
+    def out(self, backends: Sequence[str], now: float) -> Collection[str]:
+        """Those that get no request now; never all of `backends`."""
         if not self._records:
             return ()
-        out = [b.id for b in backends if b.id in self._records and self._records[b.id].until > now]
+        out = [b for b in backends if b in self._records and self._records[b].until > now]
         if out and len(out) == len(backends):
             first = min(out, key=lambda backend: self._records[backend].until)
             out.remove(first)

@@ -9,47 +9,16 @@ import asyncio
 import time
 from typing import Protocol
 
-from weaver.control.ingress import Backend, FailedRequest
-from weaver.ingress.counting import VersionTally
-from weaver.ingress.http import body, forwarding, response
+from weaver.ingress.http import body, forwarding, plain, response
 from weaver.ingress.http.answer import AnswerReader
 from weaver.ingress.http.limits import Limits
 from weaver.ingress.http.refusal import Refusal
 from weaver.ingress.http.request import RequestHead
 from weaver.ingress.http.response import ResponseHead
+from weaver.ingress.replica import Lane, Replica
 from weaver.ingress.upstream import Pool, ReplicaConnection
 
-
-class Route(Protocol):
-    """The version of a request, and its replicas as they are now."""
-
-    version: str
-    tally: VersionTally
-    cookie: str
-
-    def next_backend(self) -> Backend | None:
-        """A replica that was not tried for this request, or None."""
-        ...
-
-    def pool(self, backend: Backend) -> Pool:
-        """Its connections."""
-        ...
-
-    def ended(self, backend: Backend) -> None:
-        """The request no longer uses this replica."""
-        ...
-
-    def spare(self, backend: Backend) -> None:
-        """It may be tried again: only its connection had ended."""
-        ...
-
-    def outcome(self, backend: Backend, *, good: bool, refused: bool = False) -> None:
-        """What this replica did with the request."""
-        ...
-
-    def failed(self, request: FailedRequest) -> None:
-        """Evidence against the version."""
-        ...
+_clock = time.monotonic
 
 
 class Client(Protocol):
@@ -82,86 +51,107 @@ class Client(Protocol):
 
 
 class Exchange:
-    """Carries one request of `client` to a replica, and the answer back."""
+    """Carries one request of `client` to a replica, and the answer back.
+
+    `request` is what a replica gets: the head, and with `whole` all of the body. `cookie` is a
+    Set-Cookie for the answer.
+    """
+
+    __slots__ = (
+        "_active", "_answer", "_asked", "_asked_last", "_attempts", "_begun", "_client",
+        "_connecting", "_cookie", "_framing", "_head", "_held", "_lane", "_limits", "_link",
+        "_over", "_replica", "_request", "_started", "_tried", "tunnel",
+    )  # fmt: skip
 
     def __init__(
-        self, client: Client, head: RequestHead, request: bytes, route: Route, limits: Limits
+        self,
+        client: Client,
+        head: RequestHead,
+        request: bytes,
+        lane: Lane,
+        limits: Limits,
+        *,
+        whole: bool,
+        cookie: str = "",
     ) -> None:
-        self._loop = asyncio.get_running_loop()
         self._client = client
         self._head = head
         self._request = request
-        self._route = route
+        self._lane = lane
         self._limits = limits
-        self._started = self._active = self._loop.time()
+        self._cookie = cookie
+        self._started = self._active = _clock()
         self._held: list[bytes] = []
-        self._asked = head.length == 0  # the whole request has come
+        self._asked = whole  # the whole request has come
         self._connecting: asyncio.Task[None] | None = None
-        self._backend: Backend | None = None
-        self._asked_last = ""
-        self._replica: ReplicaConnection | None = None
-        self._answer = AnswerReader(head.method, limits.head_bytes)
+        self._replica: Replica | None = None
+        self._link: ReplicaConnection | None = None
+        self._answer: AnswerReader | None = None
         self._begun = False
         self._framing = 0
         self._attempts = 0
+        self._tried: tuple[str, ...] = ()
+        self._asked_last = ""
         self._over = False
         self.tunnel = False
 
     def start(self) -> None:
         """Begin. The client hears of the end by `finished` or `cut`, maybe at once."""
-        self._route.tally.begin()
+        self._lane.tally.begin()
         self._attempt()
 
     # The way there.
 
     def _attempt(self) -> None:
-        backend = self._route.next_backend() if self._attempts < self._limits.attempts else None
-        if backend is None:
+        replica = None
+        if self._attempts < self._limits.attempts:
+            replica = self._lane.enter(self._active, self._tried)
+        if replica is None:
             why = "no replica can be reached" if self._attempts else "it has no replica"
             self._fail(503 if not self._attempts else 502, why)
             return
         self._attempts += 1
-        self._backend = backend
-        self._asked_last = backend.id
-        pool = self._route.pool(backend)
-        replica = None
+        self._replica = replica
+        self._asked_last = replica.id
+        link = None
         if self._attempts == 1:  # what is idle may have ended as the first one had
-            replica = pool.take(surely=not self._head.repeatable)
-        if replica is not None:
-            self._send(replica)
+            link = replica.pool.take(surely=not self._head.repeatable)
+        if link is not None:
+            self._link = link
+            link.user = self
+            link.write(self._request)
             return
         self._client.hold(held=True)
-        self._connecting = self._loop.create_task(self._connect(pool))
+        self._connecting = asyncio.get_running_loop().create_task(self._connect(replica.pool))
 
     async def _connect(self, pool: Pool) -> None:
         try:
             async with asyncio.timeout(self._limits.connect_time):
-                replica = await pool.connect()
+                link = await pool.connect()
         except (OSError, TimeoutError):
             self._connecting = None
+            if self._replica is not None:
+                self._tried = (*self._tried, self._replica.id)
             self._leave(good=False, refused=True)
             self._attempt()
             return
         self._connecting = None
-        self._send(replica)
-
-    def _send(self, replica: ReplicaConnection) -> None:
-        self._replica = replica
-        replica.user = self
-        replica.write(b"".join((self._request, *self._held)))
+        self._link = link
+        link.user = self
+        link.write(b"".join((self._request, *self._held)))
         self._held.clear()
         self._client.hold(held=False)
 
     def asked(self, payload: bytes, *, complete: bool) -> None:
         """More of the request's body has come."""
-        self._active = self._loop.time()
+        self._active = _clock()
         self._asked = complete
         if self._head.length < 0:
             payload = body.chunk(payload) if payload else b""
             if complete:
                 payload += body.LAST_CHUNK
-        if self._replica is not None:
-            self._replica.write(payload)
+        if self._link is not None:
+            self._link.write(payload)
         elif not self._over:
             self._held.append(payload)
 
@@ -173,23 +163,45 @@ class Exchange:
 
     def answered(self, data: bytes) -> None:
         """The replica has sent bytes."""
-        self._active = self._loop.time()
-        if self.tunnel:
+        self._active = now = _clock()
+        if self._replica is not None:
+            self._replica.heard = now
+        if self._answer is None:
+            match = plain.response(data)
+            if match is not None and self._head.method != b"HEAD":
+                end = match.end()
+                if len(data) - end == int(match[2]) and end <= self._limits.head_bytes:
+                    self._pass_whole(data, end, int(match[1]))
+                    return
+            self._answer = AnswerReader(self._head.method, self._limits.head_bytes)
+        elif self.tunnel:
             self._client.write(data)
             return
+        self._read(self._answer, data)
+
+    def _pass_whole(self, data: bytes, end: int, status: int) -> None:
+        """Send on a plain answer that has come as a whole; most of them do."""
+        keep = self._keeps()
+        if not keep or self._cookie:
+            head = forwarding.ended(data[:end], close=not keep, cookie=self._cookie)
+            data = head + data[end:]
+        self._client.write(data)
+        self._done(status, keep=keep, reusable=self._asked)
+
+    def _read(self, answer: AnswerReader, data: bytes) -> None:
         try:
-            parts = self._answer.feed(data)
+            parts = answer.feed(data)
         except Refusal as refusal:
             self._leave(good=False)
             self._fail(502, refusal.what)
             return
         for part in parts:
             if part.head is None:
-                self._pass(b"", part.payload)
+                self._pass(answer, b"", part.payload)
             elif part.head.status >= 200:
-                self._pass(self._begin(part.head), part.payload)
+                self._pass(answer, self._begin(part.head), part.payload)
             elif part.head.status == 101:
-                self._switch(part.head)
+                self._switch(part.head, answer.rest)
             elif not self._head.old:
                 self._client.write(forwarding.response_bytes(part.head, framing=0, close=False))
 
@@ -199,7 +211,7 @@ class Exchange:
             self._framing = response.UNTIL_CLOSE if self._head.old else response.CHUNKED
         self._begun = True
         return forwarding.response_bytes(
-            head, framing=self._framing, close=not self._keeps(), cookie=self._route.cookie
+            head, framing=self._framing, close=not self._keeps(), cookie=self._cookie
         )
 
     def _keeps(self) -> bool:
@@ -210,9 +222,9 @@ class Exchange:
             and self._framing != response.UNTIL_CLOSE
         )
 
-    def _pass(self, first: bytes, payload: bytes) -> None:
+    def _pass(self, answer: AnswerReader, first: bytes, payload: bytes) -> None:
         """Send a part of the answer on; `first` is its head, or empty."""
-        complete = self._answer.complete
+        complete = answer.complete
         if self._framing == response.CHUNKED:
             payload = body.chunk(payload) if payload else b""
             if complete:
@@ -220,93 +232,79 @@ class Exchange:
         if first or payload:
             self._client.write(first + payload)
         if complete:
-            self._complete()
+            head = answer.head
+            assert head is not None
+            reusable = head.keep_alive and self._asked and not answer.rest
+            self._done(head.status, keep=self._keeps(), reusable=reusable)
 
-    def _complete(self) -> None:
-        head = self._answer.head
-        assert head is not None
-        keep = self._keeps()
-        if head.status >= 500:
-            self._witness(head.status, "")
-        replica, self._replica = self._replica, None
-        if replica is not None and self._backend is not None:
-            if head.keep_alive and self._asked and not self._answer.rest:
-                self._route.pool(self._backend).give(replica, self._active)
+    def _done(self, status: int, *, keep: bool, reusable: bool) -> None:
+        """The answer is complete; with `reusable` the replica's connection may serve another."""
+        if status >= 500:
+            self._witness(status, "")
+        link, self._link = self._link, None
+        if link is not None and self._replica is not None:
+            if reusable:
+                self._replica.pool.give(link, self._active)
             else:
-                replica.close()
+                link.close()
         self._leave(good=True)
-        self._end(failed=head.status >= 500)
+        self._over = True
+        self._lane.tally.end(self._active - self._started, failed=status >= 500)
         self._client.finished(keep=keep)
 
     # WebSockets.
 
-    def _switch(self, head: ResponseHead) -> None:
+    def _switch(self, head: ResponseHead, rest: bytes) -> None:
         if not self._head.upgrade:
             self._leave(good=False)
             self._fail(502, "the replica switched protocols without being asked")
             return
         self.tunnel = True
         first = forwarding.response_bytes(head, framing=0, close=False)
-        self._client.write(first + self._answer.rest)
+        self._client.write(first + rest)
         self._client.switched()
 
     def forward(self, data: bytes) -> None:
         """Send bytes of a tunnel to the replica."""
-        self._active = self._loop.time()
-        if self._replica is not None:
-            self._replica.write(data)
+        self._active = _clock()
+        if self._link is not None:
+            self._link.write(data)
 
     # Ends.
 
     def replica_lost(self, error: Exception | None) -> None:
         """The replica's connection has ended."""
-        replica, self._replica = self._replica, None
+        link, self._link = self._link, None
+        answer = self._answer
         if self.tunnel:
             self._leave(good=True)
             self._end(failed=False)
             self._client.cut()
-        elif error is None and self._answer.closed():
-            self._pass(b"", b"")
-        elif self._may_retry(replica):
-            if self._backend is not None:
-                self._route.spare(self._backend)
-            self._leave(good=None)
+        elif answer is not None and error is None and answer.closed():
+            self._pass(answer, b"", b"")
+        elif answer is None and link is not None and link.reused and self._head.repeatable:
+            self._leave(good=None)  # not its fault: only the connection had ended
             self._attempt()
         else:
             self._leave(good=False)
-            what = "in the middle of" if self._answer.started else "before"
+            what = "in the middle of" if answer is not None else "before"
             self._fail(502, f"the replica closed its connection {what} the answer")
 
-    def _may_retry(self, replica: ReplicaConnection | None) -> bool:
-        if self._answer.started or replica is None:
-            return False
-        return replica.reused and self._head.repeatable
-
     def _witness(self, status: int, why: str) -> None:
-        """Keep the request as evidence against its version."""
-        self._route.failed(
-            FailedRequest(
-                version=self._route.version,
-                time=time.time(),
-                method=self._head.method.decode("latin-1"),
-                path=self._head.target.partition(b"?")[0].decode("latin-1"),
-                status=status,
-                backend=self._asked_last,
-                why=why,
-            )
-        )
+        head, backend = self._head, self._asked_last
+        self._lane.witness(head.method, head.target, status, backend, why)
 
     def _fail(self, status: int, why: str) -> None:
         """Answer for the replica, or cut off what it has begun."""
         if status >= 500:
             self._witness(0 if self._begun or self.tunnel else status, why)
-        self._drop_replica()
+        self._drop_link()
         self._end(failed=status >= 500)
         if self._begun or self.tunnel:
             self._client.cut()
             return
         keep = self._asked and self._head.keep_alive and not self._client.closing
-        text = f"{status}: version {self._route.version}: {why}"
+        text = f"{status}: version {self._lane.version}: {why}"
         bodyless = self._head.method == b"HEAD"
         self._client.write(forwarding.plain(status, text, close=not keep, bodyless=bodyless))
         self._client.finished(keep=keep)
@@ -320,32 +318,30 @@ class Exchange:
         """The client has gone."""
         if self._over:
             return
-        replica = self._replica
-        if replica is not None and (self._asked or self.tunnel):
-            self._replica = None
-            replica.finish()  # it shall have the whole request, or the last frames of the tunnel
-        self._drop_replica()
+        link = self._link
+        if link is not None and (self._asked or self.tunnel):
+            self._link = None
+            link.finish()  # it shall have the whole request, or the last frames of the tunnel
+        self._drop_link()
         self._leave(good=None)
         self._over = True
         if self.tunnel:
-            self._route.tally.end_tunnel()
+            self._lane.tally.end_tunnel()
         else:
-            self._route.tally.abort()
+            self._lane.tally.abort()
 
-    def _drop_replica(self) -> None:
+    def _drop_link(self) -> None:
         if self._connecting is not None:
             self._connecting.cancel()
             self._connecting = None
-        if self._replica is not None:
-            self._replica.close()
-            self._replica = None
+        if self._link is not None:
+            self._link.close()
+            self._link = None
 
     def _leave(self, *, good: bool | None, refused: bool = False) -> None:
-        backend, self._backend = self._backend, None
-        if backend is not None:
-            self._route.ended(backend)
-            if good is not None:
-                self._route.outcome(backend, good=good, refused=refused)
+        replica, self._replica = self._replica, None
+        if replica is not None:
+            self._lane.leave(replica, good=good, refused=refused)
 
     def _end(self, *, failed: bool) -> None:
         if self._over:
@@ -353,18 +349,14 @@ class Exchange:
         self._leave(good=None)
         self._over = True
         if self.tunnel:
-            self._route.tally.end_tunnel()
+            self._lane.tally.end_tunnel()
         else:
-            self._route.tally.end(self._loop.time() - self._started, failed=failed)
+            self._lane.tally.end(_clock() - self._started, failed=failed)
 
     def hold_answer(self, *, held: bool) -> None:
         """Whether the client takes the answer more slowly than it comes."""
-        if self._replica is None or self._replica.transport.is_closing():
-            return
-        if held:
-            self._replica.transport.pause_reading()
-        else:
-            self._replica.transport.resume_reading()
+        if self._link is not None:
+            self._link.hold(held=held)
 
     def check(self, now: float) -> None:
         """End what has taken too long."""

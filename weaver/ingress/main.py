@@ -33,6 +33,7 @@ from weaver.errors import ProtocolError
 from weaver.ingress.http.limits import Limits
 from weaver.ingress.proxy import Proxy
 from weaver.ingress.routing import Router
+from weaver.transport import handover
 from weaver.transport.event_loop import loop_factory
 
 _log = logging.getLogger("weaver.ingress")
@@ -42,14 +43,17 @@ _CODEC: Final[Codec[Message]] = Codec(ToIngress)
 class Settings(msgspec.Struct, frozen=True):
     """What a worker is started with: inherited descriptors, files of TLS, times in seconds.
 
-    `report` is the time between two `Counts`, `grace` how long it drains when nobody says,
-    `patience` how long it waits for its first table.
+    `handover_in` and `handover_out` are the ends of the pair by which other processes hand over
+    connections, and take them; -1 without. `report` is the time between two `Counts`, `grace`
+    how long it drains when nobody says, `patience` how long it waits for its first table.
     """
 
     listen: int
     control: int
     certificate: str = ""
     key: str = ""
+    handover_in: int = -1
+    handover_out: int = -1
     limits: Limits = Limits()
     report: float = 1.0
     grace: float = 30.0
@@ -66,7 +70,7 @@ class Worker(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._proxy: Proxy | None = None
         self._first: asyncio.Future[Table] = self._loop.create_future()
-        self._drain: asyncio.Future[float] = self._loop.create_future()
+        self._drain: asyncio.Future[Drain] = self._loop.create_future()
         self._timer: asyncio.TimerHandle | None = None
         self._tls = _tls(settings)
 
@@ -81,18 +85,19 @@ class Worker(asyncio.Protocol):
                 self._obey(message)
         except ProtocolError as error:
             _log.error("the control socket of the ingress is of no use: %s", error)
-            self.stop(self._settings.grace)
+            self.stop()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Nobody leads this worker any more."""
         del exc
         self._transport = None
-        self.stop(self._settings.grace)
+        self.stop()
 
-    def stop(self, seconds: float) -> None:
-        """Drain, for `seconds` at most, and end."""
+    def stop(self, drain: Drain | None = None) -> None:
+        """Drain, unless it does already, and end."""
         if not self._drain.done():
-            self._drain.set_result(seconds)
+            grace = self._settings.grace
+            self._drain.set_result(drain or Drain(grace, tunnels=grace))
         if not self._first.done():
             self._first.cancel()
 
@@ -105,12 +110,16 @@ class Worker(asyncio.Protocol):
             return 1
         listening = socket.socket(fileno=self._settings.listen)
         listening.setblocking(False)
-        self._proxy = Proxy(listening, table, self._settings.limits, tls=self._tls)
+        pair = None
+        if self._settings.handover_in >= 0:
+            pair = handover.adopt(self._settings.handover_in, self._settings.handover_out)
+        self._proxy = Proxy(listening, table, self._settings.limits, tls=self._tls, handover=pair)
         try:
             self._proxy.start()
             self.send(Serving(os.getpid()))
             self._timer = self._loop.call_later(self._settings.report, self._report)
-            cut = await self._proxy.drain(await self._drain)
+            drain = await self._drain
+            cut = await self._proxy.drain(drain.seconds, drain.tunnels)
             self._tell(self._proxy)
             self.send(Drained(cut))
         finally:
@@ -137,7 +146,7 @@ class Worker(asyncio.Protocol):
             case Table():
                 self._take(message)
             case Drain():
-                self.stop(message.seconds)
+                self.stop(message)
             case Report() if self._proxy is not None:
                 self._tell(self._proxy)
             case ReloadCertificate() if self._tls is not None:
@@ -185,7 +194,7 @@ async def _run(settings: Settings) -> int:
     control = socket.socket(fileno=settings.control)
     control.setblocking(False)
     _, worker = await loop.create_unix_connection(lambda: Worker(settings), sock=control)
-    loop.add_signal_handler(signal.SIGTERM, worker.stop, settings.grace)
+    loop.add_signal_handler(signal.SIGTERM, worker.stop)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, who says how to end
     return await worker.serve()
 

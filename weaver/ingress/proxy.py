@@ -8,31 +8,34 @@ import asyncio
 import contextlib
 import socket
 import ssl
+import time
 from typing import Final
 
-from weaver.control.ingress import Backend, Counts, FailedRequest, Table, VersionShare
+from weaver.control.ingress import Counts, FailedRequest, Pinning, Table
 from weaver.ingress import pinning
 from weaver.ingress.client import ClientConnection
-from weaver.ingress.counting import Tallies, VersionTally
-from weaver.ingress.ejection import Ejection
 from weaver.ingress.exchange import Exchange
+from weaver.ingress.fleet import Fleet
 from weaver.ingress.http import forwarding
 from weaver.ingress.http.limits import Limits
 from weaver.ingress.http.refusal import Refusal
 from weaver.ingress.http.request import RequestHead
-from weaver.ingress.routing import Router, least_loaded
-from weaver.ingress.upstream import Pool
+from weaver.ingress.probing import Prober
+from weaver.ingress.routing import Router
 from weaver.transport.acceptor import Acceptor
+from weaver.transport.handover import Pair
 
 _DEFAULT: Final = Limits()
-_LOOK: Final = 0.1
+_LOOK: Final = 0.02
 """Seconds between two looks at which connections a drain can end."""
 
 
 class Proxy:
-    """Serves `sock`, which it owns, by `table`. Runs on the loop it is made on.
+    """Serves `sock` by `table`. Runs on the loop it is made on.
 
-    `tls` ends TLS here. `close()` must be called, also after `drain()`.
+    `tls` ends TLS here. `handover` is what connections come by from, and go by to, other processes
+    that serve the same users; not with TLS, whose state is in this process. The proxy owns all
+    sockets. `close()` must be called, also after `drain()`.
     """
 
     def __init__(
@@ -42,38 +45,35 @@ class Proxy:
         limits: Limits = _DEFAULT,
         *,
         tls: ssl.SSLContext | None = None,
+        handover: Pair | None = None,
     ) -> None:
         self.limits = limits
         self.draining = False
+        self.handing = False
         self._loop = asyncio.get_running_loop()
         self._router = Router(table)
-        self._ejection = Ejection()
-        self._in_flight: dict[str, int] = {}
-        self._turn = 0
-        self._pools: dict[str, Pool] = {}
-        self._retired: list[Pool] = []
-        self._tallies = Tallies()
+        self._fleet = Fleet(limits.upstream_idle)
+        self._fleet.use(table)
+        self._prober = Prober(self._fleet, limits)
         self._clients: set[ClientConnection] = set()
         self._empty = asyncio.Event()
-        scheme = "http" if tls is None else "https"
-        self._acceptor = Acceptor(sock, lambda: ClientConnection(self, scheme), tls=tls)
+        self._scheme = "http" if tls is None else "https"
+        self._pair = handover
+        receiver = handover.receiver if handover is not None and tls is None else None
+        self._acceptor = Acceptor(sock, self._connect, tls=tls, receiver=receiver)
         self._timer: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
         """Accept connections."""
         self._acceptor.start()
+        self._prober.start()
         self._watch()
 
     def set_table(self, table: Table) -> bool:
         """Use `table` from the next request on; whether it was newer. Raises ValueError."""
         if not self._router.set_table(table):
             return False
-        backends = [b for share in table.shares for b in share.backends]
-        self._ejection.keep({b.id for b in backends})
-        for address in self._pools.keys() - {b.address for b in backends}:
-            pool = self._pools.pop(address)
-            pool.retire()
-            self._retired.append(pool)
+        self._fleet.use(table)
         return True
 
     def counts(self) -> Counts:
@@ -81,34 +81,39 @@ class Proxy:
         return Counts(
             number=self._router.table.number,
             connections=len(self._clients),
-            refused=self._tallies.refused,
-            versions=self._tallies.versions(),
+            refused=self._fleet.tallies.refused,
+            versions=self._fleet.versions(),
         )
 
     def failures(self) -> tuple[FailedRequest, ...]:
         """Requests that failed since the last time; of many, the first ones."""
-        return self._tallies.take_failures()
+        return self._fleet.tallies.take_failures()
 
-    async def drain(self, seconds: float) -> int:
+    # Ends.
+
+    async def drain(self, seconds: float, tunnels: float = 0.0) -> int:
         """Stop accepting and finish; the number of connections that were cut after `seconds`.
 
-        A client that keeps its connection gets an answer to one more request, with
+        Where they can be handed over, connections leave as soon as they are idle. Otherwise a
+        client that keeps its connection gets an answer to one more request, with
         `Connection: close`; who asks nothing for `farewell_time` has its connection closed in
-        order. Cancellation leaves the rest to `close()`.
+        order. Tunnels have `tunnels` seconds if that is longer. Cancellation leaves the rest to
+        `close()`.
         """
-        end = self._loop.time() + seconds
+        start = time.monotonic()
         self.draining = True
-        await self._acceptor.finish()
+        self.handing = self._pair is not None and self._scheme == "http"
         farewell = min(seconds, self.limits.farewell_time)
-        await self._empty_within(farewell)
-        while self._clients and self._loop.time() < end:
-            for client in self._clients.copy():
-                if client.idle:
-                    client.end()
-            await self._empty_within(min(end - self._loop.time(), _LOOK))
-        cut = len(self._clients)
-        self._abort_all()
-        return cut
+        if self.handing:
+            await self._hand_over(start + seconds - farewell)
+        else:
+            await self._acceptor.finish()
+        self.handing = False
+        await self._empty_within(farewell, but_tunnels=True)
+        await self._until_empty(start + seconds, but_tunnels=True)
+        cut = self._abort_all(but_tunnels=True)
+        await self._until_empty(start + max(seconds, tunnels), but_tunnels=False)
+        return cut + self._abort_all(but_tunnels=False)
 
     def close(self) -> None:
         """End everything at once."""
@@ -116,32 +121,65 @@ class Proxy:
             self._timer.cancel()
             self._timer = None
         self._acceptor.close()
-        self._abort_all()
-        for pool in (*self._pools.values(), *self._retired):
-            pool.abort()
+        if self._pair is not None:
+            self._pair.close()
+        self._prober.close()
+        self._abort_all(but_tunnels=False)
+        self._fleet.abort()
 
-    def _abort_all(self) -> None:
-        for client in self._clients.copy():
+    async def _hand_over(self, end: float) -> None:
+        """Leave what waits to be accepted, and idle connections, to others until `end`."""
+        self._acceptor.pause()
+        await self._acceptor.connected()
+        self._acceptor.close()
+        while self._left(but_tunnels=True) and time.monotonic() < end:
+            for client in self._clients.copy():
+                self._give(client)
+            await self._empty_within(_LOOK, but_tunnels=True)
+
+    def _give(self, client: ClientConnection) -> None:
+        if self.handing and self._pair is not None:
+            client.hand_over(self._pair.sender)
+
+    async def _until_empty(self, end: float, *, but_tunnels: bool) -> None:
+        """End what is idle, until nothing is left or it is `end`."""
+        while self._left(but_tunnels=but_tunnels) and time.monotonic() < end:
+            for client in self._clients.copy():
+                if client.idle:
+                    client.end()
+            await self._empty_within(min(end - time.monotonic(), _LOOK), but_tunnels=but_tunnels)
+
+    def _left(self, *, but_tunnels: bool) -> bool:
+        """Whether there are connections yet, not counting tunnels with `but_tunnels`."""
+        return any(not (but_tunnels and client.is_tunnel) for client in self._clients)
+
+    def _abort_all(self, *, but_tunnels: bool) -> int:
+        spared = (c for c in self._clients if not (but_tunnels and c.is_tunnel))
+        ended = [client for client in spared if not client.transport.is_closing()]
+        for client in ended:
             client.transport.abort()
+        return len(ended)
 
-    async def _empty_within(self, seconds: float) -> None:
+    async def _empty_within(self, seconds: float, *, but_tunnels: bool) -> None:
         """Wait until there is no connection, for `seconds` at most."""
-        self._empty.clear()
-        if self._clients:
+        end = time.monotonic() + seconds
+        while self._left(but_tunnels=but_tunnels) and (rest := end - time.monotonic()) > 0:
+            self._empty.clear()
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(seconds):
+                async with asyncio.timeout(rest):
                     await self._empty.wait()
 
     def _watch(self) -> None:
-        now = self._loop.time()
+        now = time.monotonic()
         for client in self._clients.copy():
             client.check(now)
-        for pool in self._pools.values():
-            pool.expire(now - self.limits.upstream_idle_time)
-        self._retired = [pool for pool in self._retired if not pool.unused]
+        self._fleet.expire(now - self.limits.upstream_idle_time)
         self._timer = self._loop.call_later(self.limits.tick, self._watch)
 
     # What clients ask of their server.
+
+    def _connect(self) -> ClientConnection:
+        return ClientConnection(self, self._scheme)
 
     def admit(self, client: ClientConnection) -> bool:
         """Whether there is room for one more connection."""
@@ -151,122 +189,45 @@ class Proxy:
     def left(self, client: ClientConnection) -> None:
         """It has ended."""
         self._clients.discard(client)
-        if not self._clients:
+        if self.draining:
             self._empty.set()
+
+    def rests(self, client: ClientConnection) -> None:
+        """While draining: it has no request any more, and is kept."""
+        if self.handing:
+            self._loop.call_soon(self._give, client)  # when its answer has left this process
 
     def refused(self) -> None:
         """A request was answered without any version."""
-        self._tallies.refused += 1
+        self._fleet.tallies.refused += 1
 
-    def begin(self, client: ClientConnection, head: RequestHead) -> Exchange:
-        """The exchange of a request. Raises `Refusal` (503)."""
-
-        def header(name: str) -> str:
-            wanted = name.lower().encode("latin-1")
-            if wanted not in head.lower:
-                return ""
-            return head.headers[head.lower.index(wanted)][1].decode("latin-1")
-
-        origin = client.origin
-        choice = self._router.choose(header, origin.client)
-        if choice is None:
+    def begin(
+        self, client: ClientConnection, head: RequestHead, payload: bytes, *, whole: bool
+    ) -> Exchange:
+        """The exchange of a request with the first bytes of its body. Raises `Refusal` (503)."""
+        router, origin, cookie = self._router, client.origin, ""
+        if router.pinned:
+            choice = router.choose(head.value, origin.client)
+            share = choice.share if choice is not None else None
+            pins = router.table.pinning
+            if choice is not None and pins.cookie and choice.by != "cookie":
+                cookie = _set_cookie(choice.share.version, pins, origin.scheme)
+        else:
+            share = router.by_weight()
+        if share is None:
             raise Refusal(503, "no version serves this listener")
-        pins = self._router.table.pinning
-        origin.trusted = bool(pins.trusted) and self._router.trusts(origin.client)
-        request = forwarding.request_bytes(head, origin, pins.header.lower().encode())
-        cookie = ""
-        if pins.cookie and choice.by != "cookie":
-            cookie = _set_cookie(pinning.value_of(choice.share.version, pins), pins.cookie, origin)
-        tally = self._tallies.of(choice.share.version)
-        route = _Route(self, choice.share, tally, cookie)
-        return Exchange(client, head, request, route, self.limits)
-
-    # What routes ask.
-
-    def next_backend(self, share: VersionShare, tried: set[str]) -> Backend | None:
-        """The replica of `share` with the least in flight, but for those tried and ejected."""
-        now = self._loop.time()
-        self._turn += 1
-        out = self._ejection.out(share.backends, now)
-        without = {*tried, *out} if out else tried
-        backend = least_loaded(share.backends, self._in_flight, self._turn, without)
-        if backend is None and out:  # rather one that has failed than none
-            backend = least_loaded(share.backends, self._in_flight, self._turn, tried)
-        if backend is not None:
-            self._ejection.tries(backend.id, now)
-            self._in_flight[backend.id] = self._in_flight.get(backend.id, 0) + 1
-        return backend
-
-    def pool(self, backend: Backend) -> Pool:
-        """The connections to a replica."""
-        pool = self._pools.get(backend.address)
-        if pool is None:
-            pool = self._pools[backend.address] = Pool(backend.address, self.limits.upstream_idle)
-        return pool
-
-    def ended(self, backend: Backend) -> None:
-        """One request fewer is in flight there."""
-        left = self._in_flight[backend.id] - 1
-        if left:
-            self._in_flight[backend.id] = left
-        else:
-            del self._in_flight[backend.id]
-
-    def outcome(self, backend: Backend, *, good: bool, refused: bool) -> None:
-        """What a replica did with a request."""
-        if good:
-            self._ejection.succeeded(backend.id)
-        else:
-            self._ejection.failed(backend.id, self._loop.time(), refused=refused)
-
-    def failed(self, request: FailedRequest) -> None:
-        """Keep evidence for the next report."""
-        self._tallies.failed(request)
+        if router.trusting:
+            origin.trusted = router.trusts(origin.client)
+        request = forwarding.request_bytes(head, origin, router.table.pinning.header)
+        if payload:
+            request += payload
+        lane = self._fleet.lane(share.version)
+        return Exchange(client, head, request, lane, self.limits, whole=whole, cookie=cookie)
 
 
-def _set_cookie(value: str, name: str, origin: forwarding.Origin) -> str:
+def _set_cookie(version: str, pins: Pinning, scheme: str) -> str:
+    value = pinning.value_of(version, pins)
     if not value:
         return ""
-    secure = "; Secure" if origin.scheme == "https" else ""
-    return f"{name}={value}; Path=/; HttpOnly; SameSite=Lax{secure}"
-
-
-class _Route:
-    """The version that one request was given, and the replicas it has tried."""
-
-    __slots__ = ("_proxy", "_share", "_tried", "cookie", "tally", "version")
-
-    def __init__(self, proxy: Proxy, share: VersionShare, tally: VersionTally, cookie: str) -> None:
-        self._proxy = proxy
-        self._share = share
-        self._tried: set[str] = set()
-        self.version = share.version
-        self.tally = tally
-        self.cookie = cookie
-
-    def next_backend(self) -> Backend | None:
-        """A replica that was not tried for this request, or None."""
-        backend = self._proxy.next_backend(self._share, self._tried)
-        if backend is not None:
-            self._tried.add(backend.id)
-        return backend
-
-    def pool(self, backend: Backend) -> Pool:
-        """Its connections."""
-        return self._proxy.pool(backend)
-
-    def ended(self, backend: Backend) -> None:
-        """The request no longer uses this replica."""
-        self._proxy.ended(backend)
-
-    def spare(self, backend: Backend) -> None:
-        """It may be tried again: only its connection had ended."""
-        self._tried.discard(backend.id)
-
-    def outcome(self, backend: Backend, *, good: bool, refused: bool = False) -> None:
-        """What this replica did with the request."""
-        self._proxy.outcome(backend, good=good, refused=refused)
-
-    def failed(self, request: FailedRequest) -> None:
-        """Evidence against the version."""
-        self._proxy.failed(request)
+    secure = "; Secure" if scheme == "https" else ""
+    return f"{pins.cookie}={value}; Path=/; HttpOnly; SameSite=Lax{secure}"

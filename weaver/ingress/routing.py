@@ -1,17 +1,17 @@
-"""Which version a request goes to, and which replica of it. Pure: time is an argument.
+"""Which version a request goes to. Pure.
 
 By weight in the order of smooth weighted round robin: after n requests every version is less than
 one request away from its share, whatever connections they came on. It must not know of sockets.
 """
 
 import hashlib
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Final
 
 import msgspec
 
-from weaver.control.ingress import Backend, Table, VersionShare
+from weaver.control.ingress import Table, VersionShare
 from weaver.ingress import pinning
 
 _HASHED: Final = 1 << 64
@@ -43,10 +43,20 @@ class Router:
             raise ValueError("a weight is negative")
         networks = tuple(ip_network(text) for text in table.pinning.trusted)
         self._networks: tuple[IPv4Network | IPv6Network, ...] = networks
+        self.trusting = bool(networks)
+        weights = [(share.version, share.weight) for share in table.shares]
+        if weights != [(share.version, share.weight) for share in self.table.shares]:
+            # Credits are a matter of the old weights: keeping them would shift the first requests.
+            # With the same weights they stay, or a version of little weight might never have one.
+            self._credit.clear()
         self.table = table
         self._by_name = {share.version: share for share in table.shares}
-        # Credits are a matter of the old weights: keeping them would shift the first requests.
-        self._credit = dict.fromkeys(self._by_name, 0)
+        for share in table.shares:
+            self._credit.setdefault(share.version, 0)
+        weighty = [share for share in table.shares if share.weight]
+        self._only = weighty[0] if len(weighty) == 1 else None
+        pins = table.pinning
+        self.pinned = bool(pins.cookie or pins.header or pins.key)
         return True
 
     def trusts(self, client: str) -> bool:
@@ -78,21 +88,13 @@ class Router:
             share = self._by_key(value) if value else None
             if share is not None:
                 return Choice(share, "key")
-        share = self._by_weight()
+        share = self.by_weight()
         return Choice(share, "weight") if share is not None else None
 
-    def _by_key(self, value: str) -> VersionShare | None:
-        """By rank of the value's hash: shifting weight moves only keys that have to move."""
-        total = sum(share.weight for share in self.table.shares)
-        digest = hashlib.blake2b(value.encode(errors="surrogateescape"), digest_size=8).digest()
-        rank = int.from_bytes(digest) * total // _HASHED
-        for share in self.table.shares:
-            if rank < share.weight:
-                return share
-            rank -= share.weight
-        return None
-
-    def _by_weight(self) -> VersionShare | None:
+    def by_weight(self) -> VersionShare | None:
+        """The version of a request that nothing pins; None if none has a weight."""
+        if self._only is not None:
+            return self._only
         best: VersionShare | None = None
         credit, total = self._credit, 0
         for share in self.table.shares:
@@ -105,24 +107,19 @@ class Router:
             credit[best.version] -= total
         return best
 
+    def _by_key(self, value: str) -> VersionShare | None:
+        """By rank of the value's hash: shifting weight moves only keys that have to move."""
+        total = sum(share.weight for share in self.table.shares)
+        digest = hashlib.blake2b(value.encode(errors="surrogateescape"), digest_size=8).digest()
+        rank = int.from_bytes(digest) * total // _HASHED
+        for share in self.table.shares:
+            if rank < share.weight:
+                return share
+            rank -= share.weight
+        return None
+
 
 def _key(name: str, header: Callable[[str], str]) -> str:
     if name.startswith("cookie:"):
         return pinning.cookie(header("cookie"), name.removeprefix("cookie:"))
     return header(name)
-
-
-def least_loaded(
-    backends: Sequence[Backend], in_flight: Mapping[str, int], turn: int, without: Collection[str]
-) -> Backend | None:
-    """The backend with the fewest requests in flight; equal ones in turn. None if all are out."""
-    best: Backend | None = None
-    lowest = 0
-    for i in range(len(backends)):
-        backend = backends[(turn + i) % len(backends)]
-        if backend.id in without:
-            continue
-        load = in_flight.get(backend.id, 0)
-        if best is None or load < lowest:
-            best, lowest = backend, load
-    return best

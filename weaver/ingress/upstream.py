@@ -6,11 +6,13 @@ nobody has asked end the connection.
 
 import asyncio
 import select
-from typing import Final, Protocol, cast
+from collections.abc import Callable
+from typing import Final, Protocol, TypeVar, cast
 
 from weaver.transport.listening import split
 
 _UNIX: Final = "unix:"
+P = TypeVar("P", bound=asyncio.BaseProtocol)
 
 
 class User(Protocol):
@@ -36,6 +38,8 @@ class ReplicaConnection(asyncio.Protocol):
 
     def __init__(self, pool: "Pool") -> None:
         self._pool = pool
+        self._held = False
+        self._poll: select.poll | None = None
         self.user: User | None = None
         self.reused = False
         self.idle_since = 0.0
@@ -81,6 +85,15 @@ class ReplicaConnection(asyncio.Protocol):
         if not self.transport.is_closing():
             self.transport.write(data)
 
+    def hold(self, *, held: bool) -> None:
+        """Whether to stop reading."""
+        if held != self._held and not self.transport.is_closing():
+            self._held = held
+            if held:
+                self.transport.pause_reading()
+            else:
+                self.transport.resume_reading()
+
     def close(self) -> None:
         """End the connection; its user hears nothing more."""
         self.user = None
@@ -94,16 +107,17 @@ class ReplicaConnection(asyncio.Protocol):
 
     def is_stale(self) -> bool:
         """Whether there is something to read on this idle connection: its end, most likely."""
-        poll = select.poll()
-        poll.register(self.transport.get_extra_info("socket").fileno(), select.POLLIN)
-        return bool(poll.poll(0))
+        if self._poll is None:
+            self._poll = select.poll()
+            self._poll.register(self.transport.get_extra_info("socket").fileno(), select.POLLIN)
+        return bool(self._poll.poll(0))
 
 
 class Pool:
     """The connections to one address, "unix:/path" or "host:port"."""
 
     def __init__(self, address: str, keep: int) -> None:
-        self._address = address
+        self.address = address
         self._keep = keep
         self._idle: list[ReplicaConnection] = []
         self._all: set[ReplicaConnection] = set()
@@ -111,14 +125,7 @@ class Pool:
 
     async def connect(self) -> ReplicaConnection:
         """A new connection. Raises OSError."""
-        loop = asyncio.get_running_loop()
-        if self._address.startswith(_UNIX):
-            path = self._address.removeprefix(_UNIX)
-            _, made = await loop.create_unix_connection(lambda: ReplicaConnection(self), path)
-        else:
-            host, port = split(self._address)
-            _, made = await loop.create_connection(lambda: ReplicaConnection(self), host, port)
-        return made
+        return await connect(self.address, lambda: ReplicaConnection(self))
 
     def take(self, *, surely: bool) -> ReplicaConnection | None:
         """The idle connection that was used last; with `surely`, one that is open this moment."""
@@ -137,7 +144,7 @@ class Pool:
         if self._closed or connection.transport.is_closing() or len(self._idle) >= self._keep:
             connection.close()
             return
-        connection.transport.resume_reading()
+        connection.hold(held=False)
         connection.idle_since = now
         self._idle.append(connection)
 
@@ -172,3 +179,14 @@ class Pool:
     def unused(self) -> bool:
         """Whether it has no connection."""
         return not self._all
+
+
+async def connect(address: str, create: Callable[[], P]) -> P:
+    """A connection to "unix:/path" or "host:port". Raises OSError."""
+    loop = asyncio.get_running_loop()
+    if address.startswith(_UNIX):
+        _, made = await loop.create_unix_connection(create, address.removeprefix(_UNIX))
+    else:
+        host, port = split(address)
+        _, made = await loop.create_connection(create, host, port)
+    return made

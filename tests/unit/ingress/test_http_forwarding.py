@@ -12,7 +12,7 @@ FRIEND = Origin("10.0.0.1", "http", trusted=True)
 
 def forwarded(*lines: bytes, origin: Origin = STRANGER, first: bytes = b"GET /a HTTP/1.1") -> str:
     head = parse_request(b"\r\n".join((first, b"Host: shop", *lines, b"", b"")))
-    return forwarding.request_bytes(head, origin, b"x-version").decode()
+    return forwarding.request_bytes(head, origin, "X-Version").decode()
 
 
 def test_hop_by_hop_headers_stay_here() -> None:

@@ -8,9 +8,11 @@ import pytest
 from weaver.control.ingress import Backend, Pinning, Table, VersionShare
 from weaver.ingress import pinning
 from weaver.ingress.ejection import FIRST_PAUSE, LONGEST_PAUSE, Ejection
-from weaver.ingress.routing import Choice, Router, least_loaded
+from weaver.ingress.replica import Replica, least_loaded
+from weaver.ingress.routing import Choice, Router
+from weaver.ingress.upstream import Pool
 
-A, B, C = (Backend(name, f"unix:/{name}") for name in "abc")
+A = Backend("a", "unix:/a")
 SECRET = b"secret"
 
 
@@ -107,23 +109,28 @@ def test_equal_keys_meet_one_version_and_shifting_weight_moves_no_key_back() -> 
 
 
 def test_the_replica_with_the_least_in_flight_is_taken_and_equal_ones_in_turn() -> None:
-    backends = (A, B, C)
-    assert least_loaded(backends, {"a": 2, "b": 1, "c": 2}, 0, ()) == B
-    assert [least_loaded(backends, {}, turn, ()) for turn in range(4)] == [A, B, C, A]
-    assert least_loaded(backends, {"b": 5, "c": 5}, 0, {"a"}) == B
-    assert least_loaded(backends, {}, 0, {"a", "b", "c"}) is None
-    assert least_loaded((), {}, 0, ()) is None
+    a, b, c = replicas = tuple(Replica(Backend(name, name), Pool(name, 1)) for name in "abc")
+    assert [least_loaded(replicas, turn) for turn in range(4)] == [a, b, c, a]
+    assert least_loaded(replicas, 0, {"a", "b", "c"}) is None
+    assert least_loaded((), 0) is None
+    a.in_flight, b.in_flight, c.in_flight = 2, 1, 2
+    assert least_loaded(replicas, 0) is b
+    a.in_flight, b.in_flight, c.in_flight = 0, 5, 5
+    assert least_loaded(replicas, 0, {"a"}) is b
+
+
+AB = ("a", "b")
 
 
 def test_a_replica_that_refuses_is_out_until_its_pause_is_over() -> None:
     ejection = Ejection()
     ejection.failed("a", 0.0, refused=True)
-    assert list(ejection.out((A, B), 0.01)) == ["a"]
-    assert list(ejection.out((A, B), FIRST_PAUSE)) == []
+    assert list(ejection.out(AB, 0.01)) == ["a"]
+    assert list(ejection.out(AB, FIRST_PAUSE)) == []
     ejection.tries("a", FIRST_PAUSE)
-    assert list(ejection.out((A, B), FIRST_PAUSE)) == ["a"], "one request at a time tries it"
+    assert list(ejection.out(AB, FIRST_PAUSE)) == ["a"], "one request at a time tries it"
     ejection.succeeded("a")
-    assert list(ejection.out((A, B), FIRST_PAUSE)) == []
+    assert list(ejection.out(AB, FIRST_PAUSE)) == []
 
 
 def test_the_pause_doubles_up_to_its_limit() -> None:
@@ -132,7 +139,7 @@ def test_the_pause_doubles_up_to_its_limit() -> None:
     for _ in range(8):
         ejection.failed("a", now, refused=True)
         after = now
-        while ejection.out((A, B), after):
+        while ejection.out(AB, after):
             after += 0.001
         pauses.append(round(after - now, 2))
         now = after
@@ -143,19 +150,40 @@ def test_the_pause_doubles_up_to_its_limit() -> None:
 def test_one_failure_is_tolerated_and_two_in_a_row_are_not() -> None:
     ejection = Ejection()
     ejection.failed("a", 0.0, refused=False)
-    assert list(ejection.out((A, B), 0.0)) == []
+    assert list(ejection.out(AB, 0.0)) == []
     ejection.succeeded("a")
     ejection.failed("a", 0.0, refused=False)
-    assert list(ejection.out((A, B), 0.0)) == []
+    assert list(ejection.out(AB, 0.0)) == []
     ejection.failed("a", 0.0, refused=False)
-    assert list(ejection.out((A, B), 0.0)) == ["a"]
+    assert list(ejection.out(AB, 0.0)) == ["a"]
 
 
 def test_the_last_replica_is_never_out() -> None:
     ejection = Ejection()
-    for backend, now in ((A, 0.0), (B, 0.01)):
-        ejection.failed(backend.id, now, refused=True)
-    assert list(ejection.out((A,), 0.02)) == []
-    assert list(ejection.out((A, B), 0.02)) == ["b"]
+    for name, now in (("a", 0.0), ("b", 0.01)):
+        ejection.failed(name, now, refused=True)
+    assert list(ejection.out(("a",), 0.02)) == []
+    assert list(ejection.out(AB, 0.02)) == ["b"]
     ejection.keep({"a"})
-    assert list(ejection.out((A, B), 0.02)) == ["a"]
+    assert list(ejection.out(AB, 0.02)) == ["a"]
+
+
+def test_a_replica_that_answers_no_probe_is_out_until_it_does() -> None:
+    ejection = Ejection()
+    ejection.mute("a")
+    assert list(ejection.out(AB, 1e9)) == ["a"]
+    ejection.failed("a", 0.0, refused=True)
+    assert list(ejection.out(AB, 1e9)) == ["a"], "a request of it that fails does not free it"
+    ejection.mute("b")
+    assert len(ejection.out(AB, 1e9)) == 1, "the last one is never out"
+    ejection.succeeded("a")
+    assert list(ejection.out(AB, 1e9)) == ["b"]
+
+
+def test_weights_that_stay_keep_their_turn_when_replicas_come_and_go() -> None:
+    router = Router(table(0, old=99, new=1))
+    seen: Counter[str] = Counter()
+    for number in range(1000):
+        router.set_table(table(number, old=99, new=1))
+        seen[chosen(router)] += 1
+    assert seen == {"old": 990, "new": 10}

@@ -24,20 +24,32 @@ _REASONS: Final = {status.value: status.phrase.encode() for status in HTTPStatus
 class Origin:
     """Who sent a request: `client` is an IP address or "", `trusted` if its word is taken."""
 
-    __slots__ = ("client", "scheme", "trusted")
+    __slots__ = ("_host", "_lines", "client", "scheme", "trusted")
 
     def __init__(self, client: str, scheme: str, *, trusted: bool = False) -> None:
         self.client = client
         self.scheme = scheme
         self.trusted = trusted
+        self._host: bytes | None = None
+        self._lines = b""
+
+    def lines(self, host: bytes) -> bytes:
+        """The end of the head of a request to `host` that names no proxy, with its empty line."""
+        if host != self._host:  # mostly it is that of the request before
+            parts = _lines(self.client.encode(), self.scheme.encode(), host)
+            self._host, self._lines = host, b"\r\n".join(parts) + b"\r\n\r\n"
+        return self._lines
 
 
-def request_bytes(head: RequestHead, origin: Origin, drop: bytes = b"") -> bytes:
+def request_bytes(head: RequestHead, origin: Origin, drop: str = "") -> bytes:
     """The head of the request to a replica; `drop` is one more header to leave out."""
+    if head.is_plain and not (drop and head.mentions(drop)):
+        return head.raw[:-2] + origin.lines(head.host)
+    dropped = drop.lower().encode("latin-1")
     lines = [b"%b %b HTTP/1.1" % (head.method, head.target)]
     named = rules.tokens(head.headers, head.lower, b"connection")
     for (name, value), low in zip(head.headers, head.lower, strict=True):
-        if low in _REQUEST_DROPPED or low in named or (drop and low == drop):
+        if low in _REQUEST_DROPPED or low in named or (drop and low == dropped):
             continue
         lines.append(b"%b: %b" % (name, value))
     if head.old and b"host" not in head.lower:
@@ -57,7 +69,10 @@ def _forwarding(head: RequestHead, origin: Origin) -> list[bytes]:
         before = b", ".join(_values(head, b"x-forwarded-for"))
         proto = b"".join(_values(head, b"x-forwarded-proto")[-1:]) or proto
         host = b"".join(_values(head, b"x-forwarded-host")[-1:]) or host
-    chain = b", ".join(part for part in (before, client) if part)
+    return _lines(b", ".join(part for part in (before, client) if part), proto, host)
+
+
+def _lines(chain: bytes, proto: bytes, host: bytes) -> list[bytes]:
     lines = [b"X-Forwarded-Proto: " + proto]
     if chain:
         lines.append(b"X-Forwarded-For: " + chain)
@@ -76,6 +91,8 @@ def response_bytes(head: ResponseHead, *, framing: int, close: bool, cookie: str
 
     `cookie` is a Set-Cookie to add.
     """
+    if head.is_plain and framing == head.length:
+        return ended(head.raw, close=close, cookie=cookie)
     reason = head.reason or _REASONS.get(head.status, b"")
     lines = [b"HTTP/1.1 %d %b" % (head.status, reason)]
     named = rules.tokens(head.headers, head.lower, b"connection") - rules.FRAMING
@@ -94,6 +111,18 @@ def response_bytes(head: ResponseHead, *, framing: int, close: bool, cookie: str
     if cookie:
         lines.append(b"Set-Cookie: " + cookie.encode())
     return b"\r\n".join(lines) + b"\r\n\r\n"
+
+
+def ended(raw: bytes, *, close: bool, cookie: str) -> bytes:
+    """The plain head `raw` with what it says more."""
+    if not close and not cookie:
+        return raw
+    lines = [raw[:-2]]
+    if close:
+        lines.append(b"Connection: close\r\n")
+    if cookie:
+        lines.append(b"Set-Cookie: %b\r\n" % cookie.encode())
+    return b"".join((*lines, b"\r\n"))
 
 
 def plain(status: int, text: str, *, close: bool, bodyless: bool = False) -> bytes:

@@ -15,6 +15,8 @@ class Limits(msgspec.Struct, frozen=True):
     bytes of an answer or a tunnel. While draining, a connection without a request stays open for
     `farewell_time`; one that is closed is read for `linger_time`, so that no reset destroys what
     was sent. `tick` is how often these are looked at, and so how late they may be noticed.
+    A replica that has requests and sends nothing is probed after `probe_after` or, if that is
+    longer, three times what 99 % of requests take, but never later than `probe_most`.
     Connections to replicas are kept for `upstream_idle_time`, `upstream_idle` for each replica.
     """
 
@@ -27,6 +29,8 @@ class Limits(msgspec.Struct, frozen=True):
     quiet_time: float = 3600.0
     response_time: float = 60.0
     connect_time: float = 2.0
+    probe_after: float = 0.1
+    probe_most: float = 1.0
     linger_time: float = 1.0
     farewell_time: float = 2.0
     tick: float = 0.5

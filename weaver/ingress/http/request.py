@@ -1,46 +1,92 @@
 """The head of a request: bytes in, one record out, or a refusal.
 
-`httptools` reads what `rules` has admitted; both must agree. This file decides which targets and
-hosts are accepted and how the body is framed. It must not know where the request goes.
+Most heads are `plain`. For the others, `httptools` reads what `rules` has admitted; both must
+agree. This file decides which targets and hosts are accepted and how the body is framed. It must
+not know where the request goes.
 """
 
+import functools
 import re
 from typing import Final
 
 import httptools
-import msgspec
 
-from weaver.ingress.http import rules
+from weaver.ingress.http import plain, rules
 from weaver.ingress.http.refusal import Refusal
 from weaver.ingress.http.rules import Headers
 
 IDEMPOTENT: Final = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"})
-_HOST: Final = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9\-._~%!$&'()*+;=]*)(?::[0-9]{0,5})?")
+_HOST: Final = re.compile(plain.HOST)
 _ABSOLUTE: Final = re.compile(rb"https?://([^/?#]*)(.*)", re.IGNORECASE)
 
 
-class RequestHead(msgspec.Struct):
-    """What the head says. `target` is in origin form or "*"; names as sent, and in lower case.
+class RequestHead:
+    """What the head says, which is `raw`. `target` is in origin form or "*".
 
     `length` is the body's size in bytes, -1 for a chunked one. `upgrade` is set for a WebSocket
-    handshake only.
+    handshake only. `is_plain` ones may be forwarded as they are.
     """
 
-    method: bytes
-    target: bytes
-    old: bool
-    headers: Headers
-    lower: list[bytes]
-    length: int
-    host: bytes
-    keep_alive: bool
-    expects: bool
-    upgrade: bool
+    __slots__ = (
+        "_collected", "expects", "host", "is_plain", "keep_alive", "length", "method", "old", "raw",
+        "target", "upgrade",
+    )  # fmt: skip
+
+    def __init__(
+        self, raw: bytes, method: bytes, target: bytes, host: bytes, length: int, *, is_plain: bool
+    ) -> None:
+        self.raw = raw
+        self.method = method
+        self.target = target
+        self.host = host
+        self.length = length
+        self.is_plain = is_plain
+        self.old = False
+        self.keep_alive = True
+        self.expects = False
+        self.upgrade = False
+        self._collected: tuple[Headers, list[bytes]] | None = None
 
     @property
     def repeatable(self) -> bool:
         """Whether doing it twice is as doing it once, and nothing was streamed with it."""
         return self.length == 0 and self.method in IDEMPOTENT
+
+    @property
+    def headers(self) -> Headers:
+        """Names, as sent, and values."""
+        return self._fields()[0]
+
+    @property
+    def lower(self) -> list[bytes]:
+        """The names in lower case, in the order of `headers`."""
+        return self._fields()[1]
+
+    def value(self, name: str) -> str:
+        """The value of the first header called `name`, or ""."""
+        found = _named(name).search(self.raw)
+        return found[1].rstrip(b" \t").decode("latin-1") if found is not None else ""
+
+    def mentions(self, name: str) -> bool:
+        """Whether there is a header called `name`."""
+        return _named(name).search(self.raw) is not None
+
+    def _fields(self) -> tuple[Headers, list[bytes]]:
+        if self._collected is None:
+            collected = _Collector()
+            httptools.HttpRequestParser(collected).feed_data(self.raw)
+            self.keep(collected.headers, [name.lower() for name, _ in collected.headers])
+            assert self._collected is not None
+        return self._collected
+
+    def keep(self, headers: Headers, lower: list[bytes]) -> None:
+        """The headers have been read already."""
+        self._collected = headers, lower
+
+
+@functools.lru_cache(maxsize=64)
+def _named(name: str) -> re.Pattern[bytes]:
+    return re.compile(rb"(?i)\r\n" + re.escape(name.encode("latin-1")) + rb":[ \t]*+([^\r]*)")
 
 
 class _Collector:
@@ -58,8 +104,35 @@ class _Collector:
         self.headers.append((name, value.strip(b" \t")))
 
 
+def read_request(data: bytes, limit: int) -> RequestHead | None:
+    """The request that `data` begins with, None while its head is not complete.
+
+    Raises `Refusal`, also for a head of more than `limit` bytes.
+    """
+    match = plain.request(data)
+    if match is not None and match.end() <= limit:
+        return _plain(match.groups(), data[: match.end()])
+    end = data.find(b"\r\n\r\n") + 4
+    if end > limit or (end == 3 and len(data) > limit):
+        raise Refusal(431, f"the head of the request has more than {limit} bytes")
+    return parse_request(data[:end]) if end > 3 else None
+
+
 def parse_request(head: bytes) -> RequestHead:
     """The request whose head, including its empty line, is `head`. Raises `Refusal`."""
+    match = plain.request(head)
+    if match is not None and match.end() == len(head):
+        return _plain(match.groups(), head)
+    return parse_by_rules(head)
+
+
+def _plain(groups: tuple[bytes, ...], raw: bytes) -> RequestHead:
+    method, target, host, length = groups
+    return RequestHead(raw, method, target, host, int(length or 0), is_plain=True)
+
+
+def parse_by_rules(head: bytes) -> RequestHead:
+    """The same for all heads. Raises `Refusal`."""
     rules.check_request(head)
     collected = _Collector()
     parser = httptools.HttpRequestParser(collected)
@@ -83,18 +156,14 @@ def parse_request(head: bytes) -> RequestHead:
     connection = rules.tokens(headers, lower, b"connection")
     if connection & rules.CRITICAL:
         raise Refusal(400, "Connection names a header that may not be dropped")
-    return RequestHead(
-        method=method,
-        target=_origin_form(method, collected.target, host),
-        old=old,
-        headers=headers,
-        lower=lower,
-        length=length,
-        host=host,
-        keep_alive=not old and b"close" not in connection,
-        expects=_expects(headers, lower, old=old) and length != 0,
-        upgrade=_is_websocket(method, headers, lower, connection, length) and not old,
-    )
+    target = _origin_form(method, collected.target, host)
+    found = RequestHead(head, method, target, host, length, is_plain=False)
+    found.keep(headers, lower)
+    found.old = old
+    found.keep_alive = not old and b"close" not in connection
+    found.expects = _expects(headers, lower, old=old) and length != 0
+    found.upgrade = _is_websocket(method, headers, lower, connection, length) and not old
+    return found
 
 
 def _host(headers: Headers, lower: list[bytes], *, old: bool) -> bytes:

@@ -4,9 +4,8 @@ This file decides how a response's body ends. It must not know what the client i
 """
 
 import httptools
-import msgspec
 
-from weaver.ingress.http import rules
+from weaver.ingress.http import plain, rules
 from weaver.ingress.http.refusal import Refusal
 from weaver.ingress.http.rules import Headers
 
@@ -14,19 +13,29 @@ CHUNKED = -1
 UNTIL_CLOSE = -2
 
 
-class ResponseHead(msgspec.Struct):
-    """What the head says. `length` is the body's size in bytes, `CHUNKED` or `UNTIL_CLOSE`.
+class ResponseHead:
+    """What the head says, which is `raw`; `is_plain` ones may be forwarded as they are.
 
-    `declared` is the Content-Length as sent, also where no body follows (HEAD, 304); None without.
+    `length` is the body's size in bytes, `CHUNKED` or `UNTIL_CLOSE`. `declared` is the
+    Content-Length as sent, also where no body follows (HEAD, 304); None without. `headers` and
+    `lower` are not read of plain ones.
     """
 
-    status: int
-    reason: bytes
-    headers: Headers
-    lower: list[bytes]
-    length: int
-    declared: int | None
-    keep_alive: bool
+    __slots__ = (
+        "declared", "headers", "is_plain", "keep_alive", "length", "lower", "raw", "reason",
+        "status",
+    )  # fmt: skip
+
+    def __init__(self, raw: bytes, status: int, length: int, *, is_plain: bool) -> None:
+        self.raw = raw
+        self.status = status
+        self.length = length
+        self.is_plain = is_plain
+        self.declared: int | None = length
+        self.reason = b""
+        self.headers: Headers = []
+        self.lower: list[bytes] = []
+        self.keep_alive = True
 
 
 class _Collector:
@@ -45,6 +54,14 @@ class _Collector:
 
 def parse_response(head: bytes, method: bytes) -> ResponseHead:
     """The response to a request of `method` whose head is `head`. Raises `Refusal` (502)."""
+    match = plain.response(head)
+    if match is not None and match.end() == len(head) and method != b"HEAD":
+        return ResponseHead(head, int(match[1]), int(match[2]), is_plain=True)
+    return response_by_rules(head, method)
+
+
+def response_by_rules(head: bytes, method: bytes) -> ResponseHead:
+    """The same for all heads. Raises `Refusal` (502)."""
     rules.check_response(head)
     collected = _Collector()
     parser = httptools.HttpResponseParser(collected)
@@ -68,14 +85,13 @@ def parse_response(head: bytes, method: bytes) -> ResponseHead:
         length = CHUNKED
     else:
         length = UNTIL_CLOSE if declared is None else declared
-    return ResponseHead(
-        status=status,
-        reason=collected.reason,
-        headers=headers,
-        lower=lower,
-        length=length,
-        declared=declared,
-        keep_alive=not old
+    found = ResponseHead(head, status, length, is_plain=False)
+    found.reason = collected.reason
+    found.headers, found.lower = headers, lower
+    found.declared = declared
+    found.keep_alive = (
+        not old
         and length != UNTIL_CLOSE
-        and b"close" not in rules.tokens(headers, lower, b"connection"),
+        and b"close" not in rules.tokens(headers, lower, b"connection")
     )
+    return found

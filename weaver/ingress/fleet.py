@@ -1,0 +1,71 @@
+"""All versions and replicas of one worker, over the tables it is given.
+
+Decides what of the one table lives on in the next: whatever is equal. Pools of replicas that are
+gone end with their last request. It must not know how a version is chosen.
+"""
+
+from collections.abc import Iterable
+
+from weaver.control.ingress import Backend, Table, VersionCounts
+from weaver.ingress.counting import Tallies
+from weaver.ingress.ejection import Ejection
+from weaver.ingress.replica import Lane, Replica
+from weaver.ingress.upstream import Pool
+
+
+class Fleet:
+    """Keeps `idle` connections to each replica."""
+
+    def __init__(self, idle: int) -> None:
+        self._idle = idle
+        self._lanes: dict[str, Lane] = {}
+        self._replicas: dict[Backend, Replica] = {}
+        self._retired: list[Pool] = []
+        self.tallies = Tallies()
+        self.ejection = Ejection()
+
+    def use(self, table: Table) -> None:
+        """Have the versions and replicas of `table`."""
+        before, self._replicas = self._replicas, {}
+        for share in table.shares:
+            for backend in share.backends:
+                known = self._replicas.get(backend) or before.get(backend)
+                if known is None:
+                    known = Replica(backend, Pool(backend.address, self._idle))
+                self._replicas[backend] = known
+            self.lane(share.version).replicas = [self._replicas[b] for b in share.backends]
+        for backend in before.keys() - self._replicas.keys():
+            before[backend].pool.retire()
+            self._retired.append(before[backend].pool)
+        self.ejection.keep({backend.id for backend in self._replicas})
+
+    def lane(self, version: str) -> Lane:
+        """What is known of `version`."""
+        lane = self._lanes.get(version)
+        if lane is None:
+            lane = self._lanes[version] = Lane(version, self.tallies, self.ejection)
+        return lane
+
+    @property
+    def lanes(self) -> Iterable[Lane]:
+        """All versions there have been."""
+        return self._lanes.values()
+
+    def has(self, replica: Replica) -> bool:
+        """Whether it is in the table."""
+        return any(known is replica for known in self._replicas.values())
+
+    def versions(self) -> tuple[VersionCounts, ...]:
+        """The sums of all versions that were ever asked."""
+        return self.tallies.versions()
+
+    def expire(self, before: float) -> None:
+        """Close connections that have been idle since `before`."""
+        for replica in self._replicas.values():
+            replica.pool.expire(before)
+        self._retired = [pool for pool in self._retired if not pool.unused]
+
+    def abort(self) -> None:
+        """Close all connections at once."""
+        for pool in (*(replica.pool for replica in self._replicas.values()), *self._retired):
+            pool.abort()

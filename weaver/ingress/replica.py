@@ -1,0 +1,129 @@
+"""Replicas as a worker sees them, and which of a version's gets the next request.
+
+Decides by what is in flight; equal ones take turns. It must not know what a request is.
+"""
+
+import time
+from collections.abc import Collection, Sequence
+from typing import Protocol, TypeVar
+
+from weaver.control.ingress import Backend, FailedRequest
+from weaver.ingress.counting import Tallies
+from weaver.ingress.ejection import Ejection
+from weaver.ingress.upstream import Pool
+
+
+class Replica:
+    """One replica: the connections to it, and how many requests are in flight there.
+
+    `heard` is when it last sent a byte, or began to be asked; `probes` how many probes it has
+    answered since it last answered a request.
+    """
+
+    __slots__ = ("heard", "id", "in_flight", "pool", "probes")
+
+    def __init__(self, backend: Backend, pool: Pool) -> None:
+        self.id = backend.id
+        self.pool = pool
+        self.in_flight = 0
+        self.heard = 0.0
+        self.probes = 0
+
+
+class Lane:
+    """One version: its replicas, its sums, and evidence against it."""
+
+    __slots__ = ("_ejection", "_tallies", "_turn", "replicas", "tally", "version")
+
+    def __init__(self, version: str, tallies: Tallies, ejection: Ejection) -> None:
+        self.version = version
+        self.tally = tallies.of(version)
+        self.replicas: Sequence[Replica] = ()
+        self._tallies = tallies
+        self._ejection = ejection
+        self._turn = 0
+
+    def enter(self, now: float, tried: Collection[str] = ()) -> Replica | None:
+        """Count a request at the replica that should get it, none of those `tried`; or None."""
+        self._turn += 1
+        if self._ejection or tried:
+            replica = self._among(now, tried)
+            if replica is None:
+                return None
+            self._ejection.tries(replica.id, now)
+        elif self.replicas:
+            replica = least_loaded(self.replicas, self._turn)
+            assert replica is not None
+        else:
+            return None
+        if not replica.in_flight:
+            replica.heard = now
+        replica.in_flight += 1
+        return replica
+
+    def _among(self, now: float, tried: Collection[str]) -> Replica | None:
+        out = self._ejection.out([replica.id for replica in self.replicas], now)
+        found = least_loaded(self.replicas, self._turn, {*tried, *out})
+        if found is None and out:  # rather one that has failed than none
+            found = least_loaded(self.replicas, self._turn, tried)
+        return found
+
+    def leave(self, replica: Replica, *, good: bool | None, refused: bool = False) -> None:
+        """A request is no longer there; `good` is None if that says nothing of the replica."""
+        replica.in_flight -= 1
+        if good:
+            replica.probes = 0
+            if self._ejection:
+                self._ejection.succeeded(replica.id)
+        elif good is not None:
+            self._ejection.failed(replica.id, time.monotonic(), refused=refused)
+
+    def witness(self, method: bytes, target: bytes, status: int, backend: str, why: str) -> None:
+        """Keep a request that failed as evidence."""
+        self._tallies.failed(
+            FailedRequest(
+                version=self.version,
+                time=time.time(),
+                method=method.decode("latin-1"),
+                path=target.partition(b"?")[0].decode("latin-1"),
+                status=status,
+                backend=backend,
+                why=why,
+            )
+        )
+
+
+class Loaded(Protocol):
+    """What requests are counted at."""
+
+    @property
+    def id(self) -> str:
+        """Its name."""
+        ...
+
+    @property
+    def in_flight(self) -> int:
+        """Requests there now."""
+        ...
+
+
+L = TypeVar("L", bound=Loaded)
+
+
+def least_loaded(replicas: Sequence[L], turn: int, without: Collection[str] = ()) -> L | None:
+    """The one with the fewest requests in flight; equal ones in turn. None if all are out."""
+    count = len(replicas)
+    if count == 1 and not without:
+        return replicas[0]
+    best: L | None = None
+    lowest = 0
+    for i in range(turn, turn + count):
+        replica = replicas[i % count]
+        if without and replica.id in without:
+            continue
+        load = replica.in_flight
+        if best is None or load < lowest:
+            if not load:
+                return replica
+            best, lowest = replica, load
+    return best
