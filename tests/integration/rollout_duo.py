@@ -199,10 +199,11 @@ class Duo:
 
     def kill_manager(self) -> None:
         """SIGKILL, as a machine does that goes down."""
-        for pid in {record.pid for record in self.running()}:
+        pids = {record.pid for record in self.running()}
+        for pid in pids:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-            until(lambda pid=pid: not _runs(pid))
+        until(lambda: not any(map(_runs, pids)))
 
     def note(self) -> None:
         """Remember every process of it."""

@@ -45,7 +45,8 @@ LOAD_EVERY: Final = 5.0
 """Seconds between two looks at how busy replicas are."""
 
 QUIET_KINDS: Final = frozenset(
-    {"ready", "scaled", "live", "listening", "stopped", "ended", "executed"}
+    {"ready", "scaled", "live", "listening", "stopped", "ended", "executed", "steered"}
+    | {"before", "opening", "shifting", "closing", "after", "warm", "retiring", "done"}
 )
 
 
