@@ -27,6 +27,7 @@ from weaver.control.messages import (
     Failed,
     Fault,
     FromEnvelope,
+    FromProclet,
     FromReplica,
     GroupOrder,
     Heartbeat,
@@ -182,7 +183,7 @@ class FakeManager:
 
     def said(self, kind: type[M], replica: str = "") -> list[M]:
         """What replicas have said of this kind."""
-        codec: Codec[Any] = Codec(RegisterReplica | Probed | Heartbeat | Failed | Ended | Logs)
+        codec: Codec[Any] = Codec(FromProclet)
         found: list[M] = []
         for told in self.all(FromReplica):
             message = codec.unpack(told.message)

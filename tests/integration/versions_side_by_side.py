@@ -48,10 +48,13 @@ def start_envelope_at(path: Path) -> subprocess.Popen[bytes]:
 class Version:
     """One version: its envelope's process, and a manager of it."""
 
-    def __init__(self, name: str, folder: Path, path: Path, manager: FakeManager) -> None:
+    def __init__(
+        self, name: str, folder: Path, manager: FakeManager, process: subprocess.Popen[bytes]
+    ) -> None:
         self.name = name
         self.folder = folder
-        self.path = path
+        self.path = folder / "run" / "e.sock"
+        self.process = process
         self.manager = manager
         self._number = 0
 
@@ -90,7 +93,7 @@ async def version(name: str, root: Path) -> AsyncGenerator[Version]:
     process = start_envelope_at(path)
     try:
         async with attached(path, deployment=name) as manager:
-            yield Version(name, folder, path, manager)
+            yield Version(name, folder, manager, process)
     finally:
         with contextlib.suppress(ProcessLookupError):
             process.kill()

@@ -7,6 +7,7 @@ those about replicas: an envelope keeps to them while no manager is connected.
 import msgspec
 
 from weaver.control.ingress import Counts, FailedRequest, Table
+from weaver.control.message import Message
 
 
 class IngressOrder(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -39,7 +40,7 @@ class Traffic(msgspec.Struct, frozen=True, omit_defaults=True):
     predecessor: str = ""
 
 
-class IngressReport(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
+class IngressReport(Message, frozen=True):
     """Envelope to manager: the ingress of one listener, once a second and when workers change.
 
     `serving` is the number of workers that accept connections, `draining` of those that end.

@@ -64,7 +64,7 @@ class Envelope:
         """The manager has ended it: there will not be another envelope of this deployment."""
         self._loop = asyncio.get_running_loop()
         self._supervision = Supervision()
-        self._launcher = Launcher(runtime, self._say)
+        self._launcher = Launcher(runtime, self.say)
         self._listeners = HeldListeners()
         self._ring = LogRing()
         self._socket = ControlSocket(path, Replay(), self)
@@ -160,6 +160,9 @@ class Envelope:
 
     def end(self, *, at_once: bool = False) -> None:
         """Stop every replica, in order or at once, and then return from `run`."""
+        orders = self._supervision.orders
+        brief = at_once or self._brief or orders is None
+        self._traffic.end(0.0 if brief or orders is None else orders.stop_timeout)
         unwanted = self._supervision.end()
         for replica in unwanted.stopping:
             self._stop(replica)
@@ -212,14 +215,14 @@ class Envelope:
             try:
                 self._launcher.prepare(orders.application)
             except OSError as error:
-                self._say("log", [f"the zygote cannot be started: {error}"])
+                self.say("log", [f"the zygote cannot be started: {error}"])
         self._wake.set()
 
     def _relay(self, relay: Relay) -> None:
         try:
             message = self._to_proclet.unpack(relay.message)
         except ProtocolError as error:
-            self._say("log", [f"a message for replicas is not passed on: {error}"])
+            self.say("log", [f"a message for replicas is not passed on: {error}"])
             return
         if isinstance(message, NewRouting) and message.routing.version > self._routing_version:
             self._routing_version = message.routing.version
@@ -237,10 +240,6 @@ class Envelope:
     def listeners_changed(self) -> None:
         """Replicas may have waited for them."""
         self._wake.set()
-
-    def say(self, line: str) -> None:
-        """A line of the envelope's own log."""
-        self._say("log", [line])
 
     def hand_over(self, wanted: TakeOver) -> list[tuple[str, Held]]:
         """What another version gets of the listeners held here."""
@@ -306,7 +305,7 @@ class Envelope:
         del self._tasks[task]
         self._wake.set()
         if not task.cancelled() and task.exception() is not None:
-            self._say("log", [f"{task.get_name()}: {task.exception()!r}"])
+            self.say("log", [f"{task.get_name()}: {task.exception()!r}"])
 
     def _beat(self, now: float) -> float:
         """What has to be looked at now and then; returns the seconds until the next time."""
@@ -338,6 +337,7 @@ class Envelope:
             if incarnation.running is not None
         }
         zygote = self._launcher.zygote
+        known |= self._traffic.pids
         return known if zygote is None else known | {zygote.pid}
 
     def _abandoned(self) -> None:
@@ -352,7 +352,7 @@ class Envelope:
     def _given_up(self) -> None:
         """No manager has come for as long as the orders allow: end in order."""
         self._lost = None
-        self._say("log", ["no manager has come back for too long: all replicas are stopped"])
+        self.say("log", ["no manager has come back for too long: all replicas are stopped"])
         self.end()
 
     def _signalled(self, number: int) -> None:
@@ -381,8 +381,8 @@ class Envelope:
         if logs is not None:
             self._socket.publish_logs(logs)
 
-    def _say(self, stream: str, lines: list[str]) -> None:
-        """A line of the envelope itself or of the zygote."""
+    def say(self, stream: str, lines: list[str]) -> None:
+        """Lines of the envelope itself or of the zygote."""
         logger = "weaver.envelope"
         level = "INFO" if stream == "stdout" else "WARNING"
         now = time.time()

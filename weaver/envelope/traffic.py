@@ -19,10 +19,14 @@ from weaver.control.stream import encode
 from weaver.control.takeover import TakeOver
 from weaver.envelope import takeover
 from weaver.envelope.held import Held, HeldListeners, Refused
+from weaver.envelope.ingress import Ingress
 
 RELEASED_WITHIN: Final = 3.0
 """Seconds that an address may stay in use after the version that held it has gone."""
 AGAIN: Final = 0.1
+
+LAST: Final = 1.0
+"""Seconds that workers of the ingress get to end after what was in flight had its time."""
 
 
 class Place(Protocol):
@@ -40,8 +44,12 @@ class Place(Protocol):
         """Replicas may have waited for that."""
         ...
 
-    def say(self, line: str) -> None:
-        """A line of the log."""
+    def mention(self, message: Message) -> None:
+        """An event that matters now or not at all."""
+        ...
+
+    def say(self, stream: str, lines: list[str]) -> None:
+        """Lines for the log; the name of the stream they come from, or "log"."""
         ...
 
 
@@ -54,6 +62,8 @@ class UserTraffic:
         self._place = place
         self._orders: Orders | None = None
         self._taking: asyncio.Task[None] | None = None
+        self._ingress = Ingress(held.find, place.mention, place.say)
+        self._ending = 0.0
 
     def follow(self, orders: Orders) -> None:
         """Hold what is ordered, now or after it has been taken over; tell replicas who accepts."""
@@ -63,7 +73,8 @@ class UserTraffic:
             self._place.tell_replicas(encode(Accept(accepting)))
         missing = self._held.missing(orders.groups.values())
         if self._taking is not None:
-            return  # it looks at the latest orders when it is done
+            self._ingress.follow(orders.traffic.ingress)
+            return  # the rest of the latest orders is looked at when it is done
         if missing and orders.traffic.predecessor:
             self._taking = asyncio.get_running_loop().create_task(self._take_over())
         else:
@@ -73,18 +84,29 @@ class UserTraffic:
         """What another version gets of the listeners held here; they stay held here as well."""
         given = self._held.share(wanted.listeners, wanted.path)
         names = ", ".join(name for name, _ in given) or "none"
-        self._place.say(f"another version takes listeners over: {names}")
+        self._place.say("log", [f"another version takes listeners over: {names}"])
         return given
 
     def shared(self, listener: str) -> bool:
         """Whether processes of another version, or an ingress, may accept there."""
-        return self._held.shared(listener)
+        return self._held.shared(listener) or self._ingress.serves(listener)
+
+    @property
+    def pids(self) -> set[int]:
+        """The processes of the ingress."""
+        return self._ingress.pids
+
+    def end(self, seconds: float) -> None:
+        """Accept nothing more; what is in flight in the ingress has so many seconds."""
+        self._ending = seconds
+        self._ingress.drain(seconds)
 
     async def close(self) -> None:
         """Stop; what is held is closed."""
         if self._taking is not None:
             self._taking.cancel()
             await asyncio.wait((self._taking,))
+        await self._ingress.close(self._ending + LAST)
         self._held.close()
 
     async def _take_over(self) -> None:
@@ -129,3 +151,5 @@ class UserTraffic:
             self._place.publish(EnvelopeFailed(fault))
         if held:
             self._place.listeners_changed()
+        if self._orders is not None:
+            self._ingress.follow(self._orders.traffic.ingress)

@@ -1,0 +1,168 @@
+"""The ingress that an envelope runs for a listener: its workers, whatever becomes of them."""
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+
+import psutil
+from moving_parts import Client
+from versions_side_by_side import Version, version
+
+from weaver.control.ingress import Backend, Counts, Table, VersionShare
+from weaver.control.messages import End, ListenerHeld, RegisterReplica
+from weaver.control.traffic import IngressOrder, IngressReport, Traffic
+
+
+def report_of(one: Version) -> IngressReport:
+    reports = one.manager.all(IngressReport)
+    return reports[-1] if reports else IngressReport("")
+
+
+async def until_serving(one: Version, serving: int, draining: int = 0) -> None:
+    def as_wanted() -> bool:
+        report = report_of(one)
+        return (report.serving, report.draining) == (serving, draining)
+
+    await one.manager.until(as_wanted, 30)
+
+
+async def table_of(one: Version, number: int) -> Table:
+    await one.manager.until(lambda: bool(one.manager.said(RegisterReplica)), 30)
+    serving = one.manager.said(RegisterReplica)[-1].serving
+    return Table(number, (VersionShare(one.name, 1, (Backend("r", serving["http"]),)),))
+
+
+def proxied(table: Table, workers: int = 2, *, accepting: bool = False) -> Traffic:
+    return Traffic(accepting, {"http": IngressOrder(table, workers=workers)})
+
+
+def workers_of(one: Version) -> list[int]:
+    found = psutil.Process(one.process.pid).children()
+    return [p.pid for p in found if "weaver.ingress.main" in " ".join(p.cmdline())]
+
+
+def port_of(one: Version) -> int:
+    return int(one.manager.all(ListenerHeld)[-1].address.rpartition(":")[2])
+
+
+def requests(counts: Counts) -> int:
+    return sum(each.requests for each in counts.versions)
+
+
+async def until_asked(one: Version, count: int) -> None:
+    await one.manager.until(lambda: requests(report_of(one).counts) >= count, 30)
+
+
+async def test_an_ingress_comes_and_goes_and_clients_notice_nothing(tmp_path: Path) -> None:
+    async with version("one", tmp_path) as one:
+        one.order("127.0.0.1:0", Traffic())
+        table = await table_of(one, 1)
+        done = asyncio.Event()
+        asked = 0
+
+        async def keep_asking(path: str) -> None:
+            nonlocal asked
+            client = await Client.open(port_of(one))
+            while not done.is_set():
+                client.send(path)
+                await client.receive()
+                asked += 1
+            client.close()
+
+        async def connect_anew() -> None:
+            while not done.is_set():
+                client = await Client.open(port_of(one))
+                client.send()
+                await client.receive()
+                client.close()
+
+        async with asyncio.TaskGroup() as group:
+            for path in ("/", "/", "/slow"):
+                group.create_task(keep_asking(path))
+            group.create_task(connect_anew())
+            for turn in range(2):
+                one.order("127.0.0.1:0", proxied(table, accepting=True))
+                await until_serving(one, 2)
+                one.order("127.0.0.1:0", proxied(table))
+                before = requests(report_of(one).counts)
+                await until_asked(one, before + 100)
+                one.order("127.0.0.1:0", Traffic())
+                await until_serving(one, 0)
+                assert workers_of(one) == []
+                before = asked
+                async with asyncio.timeout(20):
+                    while asked < before + 100:
+                        await asyncio.sleep(0.01)
+                assert turn < 2
+            done.set()
+
+
+async def test_a_worker_that_dies_is_replaced_and_what_it_has_counted_is_kept(
+    tmp_path: Path,
+) -> None:
+    async with version("one", tmp_path) as one:
+        one.order("127.0.0.1:0", Traffic(accepting=False))
+        table = await table_of(one, 1)
+        one.order("127.0.0.1:0", proxied(table, workers=1))
+        await until_serving(one, 1)
+        for _ in range(5):
+            client = await Client.open(port_of(one))
+            client.send()
+            await client.receive()
+            client.close()
+        await one.manager.until(lambda: requests(report_of(one).counts) == 5)
+        (pid,) = workers_of(one)
+        os.kill(pid, signal.SIGKILL)
+        await until_serving(one, 0)
+        client = await Client.open(port_of(one))  # waits in the queue
+        client.send()
+        await client.receive()
+        client.close()
+        assert workers_of(one) != [pid]
+        await one.manager.until(lambda: requests(report_of(one).counts) == 6)
+
+
+async def test_more_and_fewer_workers(tmp_path: Path) -> None:
+    async with version("one", tmp_path) as one:
+        one.order("127.0.0.1:0", Traffic(accepting=False))
+        table = await table_of(one, 1)
+        one.order("127.0.0.1:0", proxied(table, workers=1))
+        await until_serving(one, 1)
+        first = workers_of(one)
+        one.order("127.0.0.1:0", proxied(table, workers=3))
+        await until_serving(one, 3)
+        assert set(first) < set(workers_of(one))
+        one.order("127.0.0.1:0", proxied(table, workers=1))
+        await until_serving(one, 1)
+        assert workers_of(one) == first
+        newer = await table_of(one, 7)
+        one.order("127.0.0.1:0", proxied(newer, workers=1))
+        await one.manager.until(lambda: report_of(one).counts.number == 7)
+        assert workers_of(one) == first
+
+
+async def test_no_worker_outlives_its_envelope(tmp_path: Path) -> None:
+    for number in (signal.SIGKILL, signal.SIGTERM):
+        async with version(f"by-{number.name.lower()}", tmp_path) as one:
+            one.order("127.0.0.1:0", Traffic(accepting=False))
+            one.order("127.0.0.1:0", proxied(await table_of(one, 1)))
+            await until_serving(one, 2)
+            workers = [psutil.Process(pid) for pid in workers_of(one)]
+            one.process.send_signal(number)
+            _, alive = await asyncio.to_thread(psutil.wait_procs, workers, 20)
+            assert not alive
+
+
+async def test_the_end_of_a_deployment_ends_its_ingress_in_order(tmp_path: Path) -> None:
+    async with version("one", tmp_path) as one:
+        one.order("127.0.0.1:0", Traffic(accepting=False))
+        one.order("127.0.0.1:0", proxied(await table_of(one, 1)))
+        await until_serving(one, 2)
+        client = await Client.open(port_of(one))
+        client.send("/slow")
+        await asyncio.sleep(0.1)
+        one.manager.send(End())
+        await asyncio.wait_for(client.reader.readuntil(b" 0"), 20)
+        client.close()
+        await one.manager.until_closed(20)

@@ -1,0 +1,227 @@
+"""The ingress of an envelope's listeners: its workers run as ordered, and are counted.
+
+Decides when workers start, start again, and drain. It must not know how requests find a version.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
+
+from weaver.control.ingress import Counts, Drain, Failures, NotTaken, Serving
+from weaver.control.restarts import Restarts
+from weaver.control.traffic import IngressOrder, IngressReport
+from weaver.envelope import ingress_counts
+from weaver.envelope.held import Held
+from weaver.envelope.ingress_worker import MODULES, IngressWorker, same_processes
+from weaver.manager.restart import RestartPolicy
+
+EVERY: Final = 1.0
+"""Seconds between two reports."""
+
+Report = Callable[[IngressReport], None]
+Say = Callable[[str, list[str]], None]
+
+
+class ListenerIngress:
+    """The workers of one listener. `report` gets what a manager is told of them."""
+
+    def __init__(self, listener: str, report: Report, say: Say) -> None:
+        self.listener = listener
+        self._report = report
+        self._say = say
+        self._order: IngressOrder | None = None
+        self._held: Held | None = None
+        self._slots: list[_Slot] = []
+        self._workers: set[IngressWorker] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._past = Counts(0)
+        self._evidence = ingress_counts.Evidence()
+        self._told = 0
+
+    @property
+    def workers(self) -> Iterable[IngressWorker]:
+        """Those whose process has not ended."""
+        return self._workers
+
+    @property
+    def serving(self) -> int:
+        """How many accept connections."""
+        return sum(worker.serving and not worker.draining for worker in self._workers)
+
+    def follow(self, order: IngressOrder, held: Held) -> None:
+        """Have the workers of an order run on these sockets."""
+        before, self._order = self._order, order
+        same = before is not None and held is self._held and same_processes(before, order)
+        former = self._slots if not same else self._slots[order.workers :]
+        kept = [] if not same else self._slots[: order.workers]
+        self._held = held
+        if before is None or before.table != order.table:
+            for slot in kept:
+                slot.tell(order)
+        self._slots = kept + [self._begin(order, held) for _ in range(order.workers - len(kept))]
+        for slot in former:
+            slot.drain(Drain())
+
+    def drain(self, drain: Drain) -> None:
+        """Run no workers any more."""
+        self._order = None
+        slots, self._slots = self._slots, []
+        for slot in slots:
+            slot.over = True
+        for worker in self._workers:
+            worker.drain(drain)
+
+    def report(self) -> None:
+        """Tell how it is now."""
+        live = ingress_counts.add(worker.counts for worker in self._workers)
+        past = ingress_counts.ended(self._past, live.number)
+        self._told = self.serving
+        self._report(
+            IngressReport(
+                self.listener,
+                self._told,
+                sum(worker.draining for worker in self._workers),
+                ingress_counts.add((live, past)),
+                self._evidence.take(),
+            )
+        )
+
+    async def end_within(self, seconds: float) -> None:
+        """Wait for the end of all workers, and kill them after so many seconds."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=seconds)
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    # --- workers ---
+
+    def _begin(self, order: IngressOrder, held: Held) -> "_Slot":
+        slot = _Slot(order, held)
+        task = asyncio.get_running_loop().create_task(self._keep(slot))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return slot
+
+    async def _keep(self, slot: "_Slot") -> None:
+        """Have one worker run, and another after it, until it is to drain."""
+        loop = asyncio.get_running_loop()
+        policy = RestartPolicy(Restarts())
+        while not slot.over:
+            began = loop.time()
+            policy.started(began)
+            end = await self._run(slot)
+            if slot.over:
+                break
+            self._say("log", [f"a worker of the ingress of {self.listener} has ended: {end}"])
+            draw = random.random()  # noqa: S311 - it spreads restarts, nothing more
+            delay = policy.exited(loop.time(), draw).delay
+            await asyncio.sleep(max(0.0, began + delay - loop.time()))
+
+    async def _run(self, slot: "_Slot") -> str:
+        try:
+            worker = IngressWorker(slot.order, slot.held, self._received, self._say)
+        except OSError as error:
+            return f"it cannot be started: {error}"
+        slot.worker = worker
+        self._workers.add(worker)
+        worker.tell(slot.order.table)
+        try:
+            return str(await worker.run())
+        finally:
+            slot.worker = None
+            self._workers.discard(worker)
+            over = ingress_counts.ended(worker.counts, 0)
+            self._past = ingress_counts.add((self._past, over))
+            self.report()
+
+    def _received(self, worker: IngressWorker, message: Any) -> None:
+        match message:
+            case Serving() if not worker.draining:
+                self.report()
+            case Failures(requests=requests):
+                self._evidence.add(requests)
+            case NotTaken(fault=fault):
+                where = f" ({fault.where})" if fault.where else ""
+                self._say("log", [f"ingress of {self.listener}: {fault.what}{where}: {fault.why}"])
+            case _:
+                pass
+
+
+class _Slot:
+    """One worker of those that an order wants, and who takes its place when it dies."""
+
+    def __init__(self, order: IngressOrder, held: Held) -> None:
+        self.order = order
+        self.held = held
+        self.worker: IngressWorker | None = None
+        self.over = False
+
+    def tell(self, order: IngressOrder) -> None:
+        """Use the table of an order from now on."""
+        self.order = order
+        if self.worker is not None:
+            self.worker.tell(order.table)
+
+    def drain(self, drain: Drain) -> None:
+        """No other worker comes after this one."""
+        self.over = True
+        if self.worker is not None:
+            self.worker.drain(drain)
+
+
+class Ingress:
+    """All listeners' ingress of one envelope; `find` gives the sockets of a listener."""
+
+    def __init__(self, find: Callable[[str], Held | None], report: Report, say: Say) -> None:
+        self._find = find
+        self._report = report
+        self._say = say
+        self._listeners: dict[str, ListenerIngress] = {}
+        self._wanted: set[str] = set()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def follow(self, orders: Mapping[str, IngressOrder]) -> None:
+        """Run what is ordered for listeners that are held; drain what is not ordered."""
+        for name, order in orders.items():
+            held = self._find(name)
+            if held is None or order.mode not in MODULES:
+                continue
+            if name not in self._listeners:
+                self._listeners[name] = ListenerIngress(name, self._report, self._say)
+            self._listeners[name].follow(order, held)
+        for name in self._wanted - orders.keys():
+            self._listeners[name].drain(Drain())
+        self._wanted = {name for name in orders if name in self._listeners}
+        if self._timer is None and self._listeners:
+            self._tick()
+
+    def serves(self, listener: str) -> bool:
+        """Whether workers accept there."""
+        found = self._listeners.get(listener)
+        return found is not None and found.serving > 0
+
+    @property
+    def pids(self) -> set[int]:
+        """The processes of all workers."""
+        return {w.process.pid for each in self._listeners.values() for w in each.workers}
+
+    def drain(self, seconds: float) -> None:
+        """Run nothing any more; what is in flight, tunnels too, has so many seconds."""
+        self._wanted = set()
+        for each in self._listeners.values():
+            each.drain(Drain(seconds, seconds))
+
+    async def close(self, seconds: float) -> None:
+        """Wait for the end of all, for so many seconds, and kill what is left."""
+        if self._timer is not None:
+            self._timer.cancel()
+        for each in self._listeners.values():
+            await each.end_within(seconds)
+
+    def _tick(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(EVERY, self._tick)
+        for each in self._listeners.values():
+            each.report()
