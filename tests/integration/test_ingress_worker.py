@@ -2,20 +2,18 @@
 
 import asyncio
 import signal
-import socket
 import ssl
 import subprocess
-import sys
 import time
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TypeVar
 
 import httpx
 import msgspec
 import pytest
 from ingress_parts import Replica, replicas, table_of
+from ingress_workers import Led
 
 from weaver.control.ingress import (
     Backend,
@@ -24,7 +22,6 @@ from weaver.control.ingress import (
     Drained,
     FailedRequest,
     Failures,
-    FromIngress,
     NotTaken,
     Pinning,
     Report,
@@ -32,60 +29,13 @@ from weaver.control.ingress import (
     Table,
     VersionShare,
 )
-from weaver.control.messages import Message
-from weaver.control.stream import Codec, Receiver, encode
-from weaver.ingress.main import Settings
 from weaver.transport.listening import bind
-
-M = TypeVar("M", bound=Message)
-CODEC: Codec[Message] = Codec(FromIngress)
 
 
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Replica]]:
     with replicas(tmp_path_factory.mktemp("ingress"), "one", "two") as made:
         yield made
-
-
-class Led:
-    """A worker process, and this end of its control socket."""
-
-    def __init__(self, listening: socket.socket, **settings: float | str) -> None:
-        self.control, theirs = socket.socketpair()
-        self.control.setblocking(False)
-        said = Settings(listening.fileno(), theirs.fileno(), report=60.0)
-        said = msgspec.structs.replace(said, **settings)
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "weaver.ingress.main", msgspec.json.encode(said).decode()],
-            pass_fds=(listening.fileno(), theirs.fileno()),
-        )
-        theirs.close()
-        self._receiver = Receiver(CODEC)
-        self._waiting: list[Message] = []
-
-    async def say(self, message: Message) -> None:
-        await asyncio.get_running_loop().sock_sendall(self.control, encode(message))
-
-    async def hear(self, kind: type[M]) -> M:
-        """The next message of this kind; others are dropped."""
-        loop = asyncio.get_running_loop()
-        async with asyncio.timeout(20):
-            while True:
-                while self._waiting:
-                    message = self._waiting.pop(0)
-                    if isinstance(message, kind):
-                        return message
-                data = await loop.sock_recv(self.control, 65536)
-                assert data, f"the worker has ended before it said {kind.__name__}"
-                self._waiting += self._receiver.feed(data)
-
-    async def ended(self) -> int:
-        return await asyncio.to_thread(self.process.wait, 20)
-
-    def close(self) -> None:
-        self.control.close()
-        self.process.kill()
-        self.process.wait(10)
 
 
 @asynccontextmanager
