@@ -8,10 +8,11 @@ import random
 from weaver import frames
 from weaver.errors import ProtocolError
 from weaver.frames import HEADER, HEADER_SIZE, MAX_PAYLOAD, FrameDecoder
-from weaver.rpc.connection import Connection, State
+from weaver.rpc.connection import Connection
 from weaver.rpc.events import Closed, Event, Failed, Request
 from weaver.rpc.handshake import MAGIC, VERSION, Hello, encode_hello
 from weaver.rpc.limits import KIB, MIB, Limits
+from weaver.rpc.state import State
 
 HELLO = Hello(deployment="d", build="b", methods=b"m")
 LIMITS = Limits(max_message=4 * KIB, max_calls=8, chunk=KIB, max_reassembly=8 * KIB)

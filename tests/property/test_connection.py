@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from weaver.errors import RemoteCallError
-from weaver.rpc.connection import Connection, State
+from weaver.rpc.connection import Connection
 from weaver.rpc.events import (
     Cancelled,
     Closed,
@@ -28,6 +28,7 @@ from weaver.rpc.events import (
 )
 from weaver.rpc.handshake import Hello
 from weaver.rpc.limits import Limits
+from weaver.rpc.state import State
 from weaver.transport.memory import MemoryLink
 
 HELLO = Hello(deployment="d", build="b", methods=b"m")

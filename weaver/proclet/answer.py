@@ -38,7 +38,7 @@ class Answer(Generic[T]):
         self.when = when
         self.done = False
 
-    def wake(self, result: T, *, at_once: bool = False) -> None:
+    def wake(self, result: T, at_once: bool) -> None:
         """The result is here."""
         if self.done:
             return
@@ -53,7 +53,7 @@ class Answer(Generic[T]):
         try:
             self._context.run(wake, self)
         except BaseException as error:  # noqa: BLE001 # an exit: it is the loop's, not the connection's
-            self._loop.call_soon(_raise, error)
+            self._loop.call_soon(raised, error)
 
     def fail(self, error: BaseException) -> None:
         """There is no result; the waiter goes on in the next turn."""
@@ -98,5 +98,6 @@ class Answer(Generic[T]):
         return None
 
 
-def _raise(error: BaseException) -> None:
+def raised(error: BaseException) -> None:
+    """Raise it, for the loop to see."""
     raise error

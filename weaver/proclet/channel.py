@@ -12,6 +12,7 @@ from typing import Any, Final, Protocol
 
 from weaver.errors import CodecError
 from weaver.proclet import context
+from weaver.proclet.answer import raised
 from weaver.proclet.dispatcher import Dispatcher
 from weaver.proclet.eager import current_task
 from weaver.proclet.outgoing import Outgoing
@@ -77,7 +78,10 @@ class Channel:
     ) -> None:
         self.connection = connection
         self.heard = monotonic()
-        self._since = self._now = self.heard
+        self._since = self._now = self._flushed = self.heard
+        self._receive = connection.receive
+        self._small_to_send = connection.small_to_send
+        self._send_reply = connection.send_reply
         self._write = stream.write
         self._write_all = stream.write_all
         self._end = stream.close
@@ -90,10 +94,15 @@ class Channel:
         self._credit: dict[int, asyncio.Future[None]] = {}
         self._happened: collections.deque[events.Event] = collections.deque()
         self._behind = False
+        self._acted = 0
         self._corked = False
         self._flushing = False
         self._paused = False
+        self._lanes = connection.lanes
         self.calls = Outgoing(connection, self.flush, timeout=timeout)
+        self._room_wanted = self.calls.room_wanted
+        self._waiting = self.calls.waiting
+        connection.tell(self._replied_at_once, self._begin_at_once)
         self._handlers: dict[type[Any], Callable[[Any], None]] = {
             events.Reply: self._replied,
             events.Request: self._begin,
@@ -116,30 +125,23 @@ class Channel:
     def receive(self, data: bytes | bytearray | memoryview) -> None:
         """Take bytes from the peer; a violation ends the connection and every call on it."""
         self.heard = now = monotonic()
-        happened = self.connection.receive(data)
-        if self._happened or self._behind or self._corked:
+        if not self._happened:
+            self._since = self._now = self._flushed = now
+        self._corked = True
+        try:
+            happened = self._receive(data)
+        finally:
+            self._corked = False
+        if happened or self._happened:
             self._handle(happened)
-            return
-        self._since = now
-        if len(happened) > 1:
-            self._happened.extend(happened)
-            self._work(now)
-            if self._spinner is not None:
-                self._spinner.heard(now, len(happened))
-            return
-        if happened:
-            self._now = now
-            self._corked = True
-            try:
-                event = happened[0]
-                self._handlers.get(event.__class__, self._watch)(event)
-            finally:
-                self._corked = False
-            if self._happened:
-                self._work(now)
-        self._flush()
+        else:
+            self._flush()
         if self._spinner is not None:
-            self._spinner.heard(monotonic(), len(happened))
+            self._tell_spinner(self._spinner, len(happened))
+
+    def _tell_spinner(self, spinner: Spinner, happened: int) -> None:
+        before, self._acted = self._acted, self.connection.acted
+        spinner.heard(monotonic(), happened + self._acted - before)
 
     def pause(self) -> None:
         """Nothing can be written for now; callers wait once a certain amount is queued."""
@@ -188,18 +190,15 @@ class Channel:
         self._flush()
 
     def _flush(self) -> None:
-        connection = self.connection
         if not self._paused:
-            if connection.lanes:
+            if self._lanes:
                 self._write_large()
-            else:
-                small = connection.small_to_send()
-                if small:
-                    self._write(small)
+            elif small := self._small_to_send():
+                self._write(small)
         if self._closed:
-            if not connection.queued:
+            if not self.connection.queued:
                 self._end()
-        elif self.calls.room_wanted and connection.writable:
+        elif self._room_wanted and self.connection.writable:
             self.calls.make_room()
 
     def _write_large(self) -> None:
@@ -218,7 +217,11 @@ class Channel:
 
     def _handle(self, happened: Sequence[events.Event]) -> None:
         self._happened.extend(happened)
-        if not self._behind and not self._corked:
+        if self._corked:
+            return
+        if self._behind:
+            self._flush()
+        else:
             self._work(self._since)
 
     def _catch_up(self) -> None:
@@ -228,24 +231,28 @@ class Channel:
     def _work(self, began: float) -> None:
         """Act on what happened, a turn's worth at most, and write the answers."""
         self._corked = True
-        self._now = began
+        self._now = self._flushed = began
         happened = self._happened
         handlers = self._handlers
-        flushed = began
         try:
             while happened:
                 event = happened.popleft()
                 handlers.get(event.__class__, self._watch)(event)
-                if happened and (now := monotonic()) - flushed > HELD:
-                    if now - began > TURN:
-                        self._behind = True
-                        self._loop.call_soon(self._catch_up)
-                        break
-                    self._flush()
-                    flushed = now
+                if happened and (now := monotonic()) - self._flushed > HELD and self._late(now):
+                    break
         finally:
             self._corked = False
         self._flush()
+
+    def _late(self, now: float) -> bool:
+        """Enough has been handled to write what there is; whether even the turn is over."""
+        if now - self._now > TURN:
+            self._behind = True
+            self._loop.call_soon(self._catch_up)
+            return True
+        self._flush()
+        self._flushed = now
+        return False
 
     def _ended(self, event: events.Closed) -> None:
         self._closed = True
@@ -254,35 +261,61 @@ class Channel:
             task.cancel()
         self._watch(event)
 
-    def _replied(self, reply: events.Reply) -> None:
-        answer = self.calls.waiting.pop(reply.call, None)
+    def _replied_at_once(self, call: int, body: bytes) -> None:
+        now = monotonic()
+        if self._happened or (now - self._flushed > HELD and self._late(now)):
+            self._happened.append(events.Reply(call, body))
+            return
+        answer = self._waiting.pop(call, None)
         if answer is not None:
             # Within a read no task runs; a connection in memory may be read by one.
-            answer.wake(reply.body, at_once=current_task(self._loop) is None)
+            answer.wake(body, current_task(self._loop) is None)
+
+    def _replied(self, reply: events.Reply) -> None:
+        answer = self._waiting.pop(reply.call, None)
+        if answer is not None:
+            answer.wake(reply.body, current_task(self._loop) is None)
 
     # --- calls of the peer ---
 
+    def _begin_at_once(self, call: int, method: int, body: bytes, deadline_ms: int) -> None:
+        now = monotonic()
+        if self._happened or (now - self._flushed > HELD and self._late(now)):
+            self._happened.append(events.Request(call, method, body, deadline_ms))
+            return
+        try:
+            self._start(call, method, body, deadline_ms, now)
+        except BaseException as error:  # noqa: BLE001 # an exit: it is the loop's, not the connection's
+            self._loop.call_soon(raised, error)
+
     def _begin(self, request: events.Request) -> None:
-        call = request.call
+        self._start(
+            request.call, request.method, request.body, request.deadline_ms, self._now, request
+        )
+
+    def _start(
+        self,
+        call: int,
+        method: int,
+        body: bytes,
+        deadline_ms: int,
+        now: float,
+        more: events.Request | None = None,
+    ) -> None:
         dispatcher = self._dispatcher
         if dispatcher is None:
             self.refuse(call, Outcome.REFUSED, "this process hosts no components")
             return
         when = context.NEVER
-        if request.deadline_ms:
-            when = self._since + request.deadline_ms / 1000
-            if when <= self._now:
+        if deadline_ms:
+            when = self._since + deadline_ms / 1000
+            if when <= now:
                 self.connection.send_error(call, Outcome.EXPIRED)
                 return
-        task = dispatcher.begin(
-            request.method,
-            request.body,
-            self,
-            call,
-            when,
-            request.metadata,
-            trace=request.trace,
-        )
+        if more is None:
+            task = dispatcher.begin(method, body, self, call, when)
+        else:
+            task = dispatcher.begin(method, body, self, call, when, more.metadata, trace=more.trace)
         if task is not None:
             self._running[call] = task
 
@@ -301,7 +334,7 @@ class Channel:
         if self._running:
             self._running.pop(call, None)
         try:
-            self.connection.send_reply(call, body)
+            self._send_reply(call, body)
         except CodecError as error:
             self.fail(call, error)
         if not self._corked:

@@ -19,6 +19,8 @@ from weaver.rpc.methods import MethodCodec, MethodTable
 MOST_RUNNING: Final = 1024
 """Calls of all peers that run at once in one process; more are refused, not queued."""
 
+_set_deadline: Final = context.deadline.set
+
 
 class Replies(Protocol):
     """How the answers to calls are sent, each known by its number."""
@@ -47,7 +49,7 @@ class Replies(Protocol):
 class _Hosted:
     """One method with all that a call of it needs, looked up once."""
 
-    __slots__ = ("component", "context", "decode", "encode", "instance", "kind", "name")
+    __slots__ = ("component", "context", "decode", "encode", "function", "kind", "name")
 
     def __init__(self, codec: MethodCodec) -> None:
         self.component = codec.component
@@ -55,7 +57,7 @@ class _Hosted:
         self.kind = codec.method.kind
         self.decode = codec.arguments.decode
         self.encode = codec.result.encode
-        self.instance: Any = None
+        self.function: Callable[..., Any] | None = None
         # Each call runs in a copy, which costs no more than an empty context.
         self.context = contextvars.Context()
         self.context.run(context.component.set, codec.component)
@@ -90,7 +92,7 @@ class Dispatcher:
         replies: Replies,
         call: int,
         deadline: float,
-        metadata: bytes,
+        metadata: bytes = b"",
         *,
         trace: bytes = b"",
     ) -> asyncio.Task[None] | None:
@@ -123,17 +125,18 @@ class Dispatcher:
     ) -> None:
         self.running += 1
         try:
-            context.deadline.set(deadline)
+            _set_deadline(deadline)
             if metadata:
                 context.adopt(metadata)
-            instance = hosted.instance
-            if instance is None:
+            function = hosted.function
+            if function is None:
                 try:
-                    instance = hosted.instance = self._instance(hosted.component)
+                    function = getattr(self._instance(hosted.component), hosted.name)
                 except KeyError:
                     replies.refuse(call, Outcome.REFUSED, f"{hosted.component} is not hosted here")
                     return
-            (args, kwargs), function = hosted.decode(body), getattr(instance, hosted.name)
+                hosted.function = function
+            args, kwargs = hosted.decode(body)
             if hosted.kind == "async":
                 replies.reply(call, hosted.encode(await function(*args, **kwargs)))
             elif hosted.kind == "plain":

@@ -10,7 +10,7 @@ import asyncio
 import contextvars
 import sys
 import types
-from collections.abc import Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator
 from typing import Any
 
 _enter = asyncio.tasks._enter_task  # noqa: SLF001 # what tasks themselves do around each step
@@ -19,13 +19,10 @@ _tasks: dict[Any, asyncio.Task[Any]] = asyncio.tasks._current_tasks  # type: ign
 _Task: Any = asyncio.Task
 
 
-def current_task(loop: asyncio.AbstractEventLoop) -> asyncio.Task[Any] | None:
-    """The task that runs on this loop, from the event loop's own thread."""
-    return _tasks.get(loop)
-
-
-if sys.version_info >= (3, 12):
-    current_task = asyncio.current_task  # written in C there
+current_task: Callable[[asyncio.AbstractEventLoop], asyncio.Task[Any] | None] = (
+    asyncio.current_task if sys.version_info >= (3, 12) else _tasks.get
+)
+"""The task that runs on this loop, from the event loop's own thread; both are written in C."""
 
 
 def start_eagerly(

@@ -22,10 +22,11 @@ from weaver.proclet.pool import Pool
 from weaver.proclet.spinning import Spinner
 from weaver.routing import Endpoint, Routing
 from weaver.rpc import events
-from weaver.rpc.connection import Connection, State
+from weaver.rpc.connection import Connection
 from weaver.rpc.handshake import Hello
 from weaver.rpc.limits import Limits
 from weaver.rpc.methods import MethodCodec
+from weaver.rpc.state import State
 from weaver.transport.acceptor import Acceptor
 from weaver.transport.listening import address_of, bind
 from weaver.transport.stream import Stream

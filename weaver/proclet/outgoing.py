@@ -24,6 +24,11 @@ from weaver.rpc.methods import MethodCodec
 WINDOW: Final = 32
 """Items of a stream that may be ahead of its reader."""
 
+_deadline: Final = context.deadline.get
+_starting: Final = context.starting.get
+_trace: Final = context.trace.get
+_propagated: Final = context.propagated
+
 
 class Answered(Exception):
     """The method itself raised a RemoteCallError, in `error`: about calls of its own.
@@ -50,6 +55,7 @@ class Outgoing:
         self._timeout = timeout
         self._loop = asyncio.get_running_loop()
         self._time = self._loop.time
+        self._send_ordinary = connection.send_ordinary
         self.waiting: dict[int, Answer[bytes]] = {}
         self._streams: dict[int, _Stream] = {}
         self.room_wanted: list[asyncio.Future[None]] = []
@@ -81,27 +87,20 @@ class Outgoing:
         None: wait for `room` before, and say that it was `crowded`. `cancel` a call whose caller is
         cancelled.
         """
-        connection = self._connection
-        if not connection.writable and not crowded:
-            return None
-        when = context.deadline.get()
+        when = _deadline()
         latest = self._time() + self._timeout
         if when > latest:
             when = latest
             remaining = self._whole
         else:
             remaining = self._remaining(codec, when)
-        metadata = context.metadata() if context.propagated or context.starting.get() else b""
-        try:
-            call = connection.send_request(
-                codec.index,
-                body,
-                deadline_ms=remaining,
-                trace=context.trace.get(),
-                metadata=metadata,
-            )
-        except CodecError as error:
-            raise _named(error, codec) from None
+        call = 0
+        if not _propagated and not _starting() and not _trace():
+            call = self._send_ordinary(codec.index, body, remaining)
+        if not call:
+            if not crowded and not self._connection.writable:
+                return None
+            call = self._send(codec, body, remaining, 0)
         answer = self.waiting[call] = Answer(self._loop, call, codec.label, when)
         if when < self._deadlines.next:
             self._deadlines.add(when)
@@ -129,7 +128,8 @@ class Outgoing:
         when = context.deadline.get()
         if not self._connection.writable:
             await self.room(codec)
-        call = self._request(codec, body, self._remaining(codec, when), WINDOW)
+        call = self._send(codec, body, self._remaining(codec, when), WINDOW)
+        self._flush()
         stream = self._streams[call] = _Stream(codec.label, when, self._loop)
         if when != context.NEVER:
             self._deadlines.add(when)
@@ -168,9 +168,9 @@ class Outgoing:
             )
         return context.whole_milliseconds(seconds)
 
-    def _request(self, codec: MethodCodec, body: bytes, remaining: int, credit: int) -> int:
+    def _send(self, codec: MethodCodec, body: bytes, remaining: int, credit: int) -> int:
         try:
-            call = self._connection.send_request(
+            return self._connection.send_request(
                 codec.index,
                 body,
                 deadline_ms=remaining,
@@ -180,8 +180,6 @@ class Outgoing:
             )
         except CodecError as error:
             raise _named(error, codec) from None
-        self._flush()
-        return call
 
     async def _wait_for_room(self, codec: MethodCodec, when: float) -> None:
         while not self._connection.writable:
@@ -199,7 +197,8 @@ class Outgoing:
 
     def make_room(self) -> None:
         """Let callers go on that wait because too much is queued."""
-        room, self.room_wanted = self.room_wanted, []
+        room = self.room_wanted[:]
+        self.room_wanted.clear()
         for future in room:
             if not future.done():
                 future.set_result(None)

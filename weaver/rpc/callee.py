@@ -7,6 +7,7 @@ fault of the peer. The record of a call is `None` (one reply) or a `Window` (a s
 This file must not know which method runs, nor when.
 """
 
+from collections.abc import Callable
 from typing import Final
 
 from weaver.errors import ProtocolError, UsageError
@@ -59,13 +60,13 @@ class Callee:
     """The called half of a connection."""
 
     __slots__ = (
-        "_limits", "_max_calls", "_max_queued", "_newest", "_outbox", "_partials",
-        "calls", "draining", "no_more", "refused", "taken",
+        "_limits", "_max_queued", "_most", "_newest", "_outbox", "_partials",
+        "calls", "draining", "no_more", "refused", "requested", "taken",
     )  # fmt: skip
 
     def __init__(self, limits: Limits, outbox: Outbox, partials: Reassembly) -> None:
         self._limits = limits
-        self._max_calls = limits.max_calls
+        self._most = limits.max_calls  # 0 once every new call is refused
         self._max_queued = limits.max_queued
         self._outbox = outbox
         self._partials = partials
@@ -75,6 +76,12 @@ class Callee:
         self.no_more = False
         self.taken = 0
         self.refused = 0
+        self.requested: Callable[[int, int, bytes, int], None] | None = None
+
+    def refuse_new(self) -> None:
+        """From now on new calls are answered "draining"."""
+        self.draining = True
+        self._most = 0
 
     def send_reply(self, call: int, body: Body) -> None:
         """Answer a call; nothing happens if it was cancelled meanwhile.
@@ -163,8 +170,7 @@ class Callee:
         outbox = self._outbox
         if (
             flags & ~HAS_DEADLINE
-            or len(calls) >= self._max_calls
-            or self.draining
+            or len(calls) >= self._most
             or call in calls
             or len(outbox.small) + outbox.lane_bytes > self._max_queued
         ):
@@ -172,15 +178,18 @@ class Callee:
             return
         if call > self._newest:  # noqa: PLR1730 - max() would cost 2 % of a small call
             self._newest = call
+        deadline = 0
         if flags:
             if len(payload) < 4:
                 decode_fields(flags, payload, _ALLOWED)  # raises
             (deadline,) = U32.unpack_from(payload)
-            events.append(Request(call, method, payload[4:], deadline))
-        else:
-            events.append(Request(call, method, payload))
+            payload = payload[4:]
         calls[call] = None
         self.taken += 1
+        if self.requested is None or events:
+            events.append(Request(call, method, payload, deadline))
+        else:
+            self.requested(call, method, payload, deadline)
 
     def _on_rare_request(
         self, flags: int, method: int, call: int, payload: bytes, events: list[Event]

@@ -8,6 +8,7 @@ stream) or `_CANCELLED`. This file must not know the state of the connection bey
 """
 
 from collections import deque
+from collections.abc import Callable
 from struct import Struct
 from typing import Final
 
@@ -18,7 +19,6 @@ from weaver.frames import (
     END,
     ERROR,
     HAS_DEADLINE,
-    HEADER,
     IS_LARGE,
     ITEM,
     KIND_NAMES,
@@ -81,24 +81,54 @@ class Caller:
 
     __slots__ = (
         "_limits",
-        "_max_calls",
+        "_most",
         "_next",
         "_outbox",
         "_partials",
         "_refusal",
         "calls",
         "made",
+        "replied",
     )
 
     def __init__(self, limits: Limits, outbox: Outbox, partials: Reassembly) -> None:
         self._limits = limits
-        self._max_calls = limits.max_calls
+        self._most = limits.max_calls  # 0 once every new call is refused
         self._outbox = outbox
         self._partials = partials
         self._refusal: tuple[Outcome, str] | None = None
         self._next = 1
         self.calls: dict[int, Window | None] = {}
         self.made = 0
+        self.replied: Callable[[int, bytes], None] | None = None
+
+    def send_ordinary(self, method: int, body: Body, deadline_ms: int) -> int:
+        """As `send_request`, for a small body and nothing but a deadline, if all is quiet.
+
+        Returns 0, and has done nothing, for a call that needs more thought: use `send_request`,
+        and wait before until the connection is writable.
+        """
+        calls = self.calls
+        outbox = self._outbox
+        small = outbox.small
+        size = len(body)
+        call = self._next
+        if (
+            size >= outbox.bulk
+            or len(calls) >= self._most
+            or call in calls
+            or not deadline_ms
+            or outbox.lanes
+            or len(small) >= outbox.high_water
+        ):
+            return 0
+        small += _WITH_DEADLINE.pack(size + 4, call, method, REQUEST, HAS_DEADLINE, deadline_ms)
+        small += body
+        outbox.fresh.append(call)
+        calls[call] = None
+        self._next = call + 1 if call < MAX_U32 else 1
+        self.made += 1
+        return call
 
     def send_request(
         self,
@@ -118,32 +148,14 @@ class Caller:
         closed, RemoteCallError when the peer is draining (all three: not executed), CodecError for
         a body over the limit.
         """
-        calls = self.calls
         if self._refusal is not None:
             raise call_error(self._refusal[0], self._refusal[1].encode())
-        if len(calls) >= self._max_calls:
+        if len(self.calls) >= self._most:
             raise Overloaded(
-                f"{self._max_calls} calls are in flight on this connection",
+                f"{self._most} calls are in flight on this connection",
                 fix="make fewer calls at once, or run more replicas",
             )
-        outbox = self._outbox
-        size = len(body)
-        call = self._next
-        if size >= outbox.bulk or metadata or trace or credit or call in calls:
-            return self._send_rare(method, body, Fields(deadline_ms, trace, (credit, 0), metadata))
-        small = outbox.small
-        if deadline_ms:
-            small += _WITH_DEADLINE.pack(size + 4, call, method, REQUEST, HAS_DEADLINE, deadline_ms)
-        else:
-            small += HEADER.pack(size, call, method, REQUEST, 0)
-        small += body
-        outbox.fresh.append(call)
-        calls[call] = None
-        self._next = call + 1 if call < MAX_U32 else 1
-        self.made += 1
-        return call
-
-    def _send_rare(self, method: int, body: Body, fields: Fields) -> int:
+        fields = Fields(deadline_ms, trace, (credit, 0), metadata)
         check_size(len(body), self._limits)
         if fields.trace and len(fields.trace) != TRACE_SIZE:
             raise UsageError(f"a trace has {TRACE_SIZE} bytes, not {len(fields.trace)}")
@@ -205,6 +217,7 @@ class Caller:
     def refuse_new(self, outcome: Outcome, why: str) -> None:
         """From now on `send_request` raises."""
         self._refusal = (outcome, why)
+        self._most = 0
 
     def lose_all(self, outcome: Outcome, why: str, events: list[Event]) -> None:
         """Every call in flight fails; those never sent provably did not run."""
@@ -227,7 +240,10 @@ class Caller:
             and not self._partials.reserved
         ):
             del self.calls[call]
-            events.append(Reply(call, payload))
+            if self.replied is None or events:
+                events.append(Reply(call, payload))
+            else:
+                self.replied(call, payload)
         else:
             self._on_result(REPLY, flags, method, call, payload, events)
 

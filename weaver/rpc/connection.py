@@ -38,7 +38,6 @@ CLOSED     none (ignored)
 """
 
 from collections.abc import Callable, Mapping
-from enum import Enum
 from functools import partial
 from typing import Final
 
@@ -54,6 +53,7 @@ from weaver.rpc.handshake import MAGIC, VERSION, Hello, check_hello, decode_hell
 from weaver.rpc.limits import Limits
 from weaver.rpc.outbox import Body, Outbox
 from weaver.rpc.reassembly import Reassembly
+from weaver.rpc.state import State, Statistics
 
 Handler = Callable[[int, int, int, bytes, list[Event]], None]
 """(flags, method, call, payload, events): acts on one frame and appends what happened."""
@@ -64,34 +64,6 @@ _AT_HANDSHAKE: Final = 1
 
 class _Ended(Exception):
     """The frame at hand has ended the connection."""
-
-
-class State(Enum):
-    """Where a connection is in its life; the module's docstring has a paragraph for each."""
-
-    NEW = "new"
-    OPEN = "open"
-    DRAINING = "draining"
-    CLOSED = "closed"
-
-
-class Statistics(msgspec.Struct, frozen=True, kw_only=True):
-    """A snapshot. Queued, reserved, received and sent are bytes; the others are counts.
-
-    `partial` are the large bodies of which a part has come, `reserved` what they will need.
-    """
-
-    state: State
-    outgoing: int
-    incoming: int
-    made: int
-    taken: int
-    refused: int
-    queued: int
-    partial: int
-    reserved: int
-    received: int
-    sent: int
 
 
 class Connection:
@@ -107,8 +79,8 @@ class Connection:
     __slots__ = (
         "_ack_due", "_callee", "_caller", "_decoder", "_hello", "_outbox", "_partials",
         "_received", "_sent", "_state", "_table", "has_credit", "lanes", "ours", "peer",
-        "send_credit", "send_end", "send_error", "send_item", "send_reply", "send_request",
-        "theirs",
+        "send_credit", "send_end", "send_error", "send_item", "send_ordinary", "send_reply",
+        "send_request", "theirs",
     )  # fmt: skip
 
     def __init__(self, hello: Hello, limits: Limits | None = None) -> None:
@@ -129,6 +101,7 @@ class Connection:
         self.peer: Hello | None = None
         # Bound here, not wrapped: a method that only forwards would cost 2 % of a small call.
         self.send_request = self._caller.send_request
+        self.send_ordinary = self._caller.send_ordinary
         self.send_credit = self._caller.send_credit
         self.send_reply = self._callee.send_reply
         self.send_error = self._callee.send_error
@@ -161,6 +134,11 @@ class Connection:
         return len(self._callee.calls)
 
     @property
+    def acted(self) -> int:
+        """Calls of the peer that began so far, and own calls that ended."""
+        return self._callee.taken + self._caller.made - len(self._caller.calls)
+
+    @property
     def writable(self) -> bool:
         """Whether callers and producers of items may go on, or had better wait for the writer."""
         outbox = self._outbox
@@ -186,6 +164,20 @@ class Connection:
             received=self._received,
             sent=self._sent,
         )
+
+    def tell(
+        self,
+        replied: Callable[[int, bytes], None],
+        requested: Callable[[int, int, bytes, int], None],
+    ) -> None:
+        """Call the driver for ordinary frames while `receive` reads them, instead of events.
+
+        `replied(call, body)` stands for `Reply`, `requested(call, method, body, deadline_ms)` for a
+        `Request` without further fields; both may use this connection, and must not raise. What
+        comes behind another event of the same read is an event as well: the order is kept.
+        """
+        self._caller.replied = replied
+        self._callee.requested = requested
 
     def receive(self, data: bytes | bytearray | memoryview) -> list[Event]:
         """What these bytes of the peer make happen, however they are cut.
@@ -263,7 +255,7 @@ class Connection:
         """Take no new calls of the peer; `Drained` follows when it has none left. Idempotent."""
         if self._callee.draining or self._state is State.CLOSED:
             return
-        self._callee.draining = True
+        self._callee.refuse_new()
         self._outbox.put_control(frames.DRAIN, 0)
         if self._state is State.OPEN:
             self._state = State.DRAINING
@@ -292,7 +284,9 @@ class Connection:
         self._caller.refuse_new(Outcome.UNSENT, why)
         self._outbox.clear()
         self._partials.clear()
-        self._table.clear()  # it refers to this object: a closed connection is freed at once
+        # The old one refers to this object: a closed connection is freed at once.
+        self._table[:] = [_ignore] * len(self._table)
+        self._caller.replied = self._callee.requested = None
         self._ack_due = False
         events.append(Closed(why, error))
         return events
@@ -397,3 +391,8 @@ class Connection:
         table[frames.PING] = self._on_ping
         table[frames.PONG] = self._on_pong
         return table
+
+
+def _ignore(
+    _flags: int, _method: int, _call: int, _payload: bytes, _events: list[Event]
+) -> None: ...

@@ -11,9 +11,10 @@ import time
 
 from weaver.errors import ProtocolError
 from weaver.rpc import events
-from weaver.rpc.connection import Connection, State
+from weaver.rpc.connection import Connection
 from weaver.rpc.handshake import Hello
 from weaver.rpc.limits import Limits
+from weaver.rpc.state import State
 from weaver.transport.listening import split
 from weaver.transport.stream import notice_loss, send_at_once
 from weaver.transport.tls import Identity

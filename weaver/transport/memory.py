@@ -7,8 +7,9 @@ must not know what an event means: it hands events over.
 
 from collections.abc import Callable
 
-from weaver.rpc.connection import Connection, State
+from weaver.rpc.connection import Connection
 from weaver.rpc.events import Event
+from weaver.rpc.state import State
 
 Split = Callable[[int], int]
 """How many of so many waiting bytes are delivered next: 0 holds all of them back for this step."""

@@ -3,7 +3,7 @@
 import pytest
 
 from weaver.errors import RemoteCallError
-from weaver.rpc.connection import Connection, State
+from weaver.rpc.connection import Connection
 from weaver.rpc.events import (
     Drained,
     Failed,
@@ -15,6 +15,7 @@ from weaver.rpc.events import (
 )
 from weaver.rpc.handshake import Hello
 from weaver.rpc.limits import Limits
+from weaver.rpc.state import State
 from weaver.transport.memory import MemoryLink
 
 HELLO = Hello(deployment="d", build="b", methods=b"m")

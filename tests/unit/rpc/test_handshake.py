@@ -5,9 +5,10 @@ import pytest
 
 from weaver.errors import ConnectionLost, ProtocolError
 from weaver.frames import HEADER, HELLO, PING, PONG, REQUEST, FrameDecoder
-from weaver.rpc.connection import Connection, State
+from weaver.rpc.connection import Connection
 from weaver.rpc.events import Closed, Event, Failed, Opened, Outcome, Request
 from weaver.rpc.handshake import MAGIC, VERSION, Hello, encode_hello
+from weaver.rpc.state import State
 from weaver.transport.memory import MemoryLink
 
 FRONT = Hello(deployment="d1", build="a1b2", methods=b"\x01", replica="front/0", weaver="0.1.0")

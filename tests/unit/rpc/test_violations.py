@@ -8,10 +8,11 @@ import pytest
 from weaver import frames
 from weaver.errors import ProtocolError
 from weaver.frames import HEADER, PAIR, U32
-from weaver.rpc.connection import Connection, State
+from weaver.rpc.connection import Connection
 from weaver.rpc.events import Cancelled, Closed, Event, Failed, Outcome
 from weaver.rpc.handshake import MAGIC, VERSION, Hello, encode_hello
 from weaver.rpc.limits import Limits
+from weaver.rpc.state import State
 
 HELLO = Hello(deployment="d", build="b", methods=b"m")
 LARGE = frames.IS_LARGE

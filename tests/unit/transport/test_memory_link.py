@@ -5,9 +5,10 @@ from collections.abc import Callable
 
 import pytest
 
-from weaver.rpc.connection import Connection, State
+from weaver.rpc.connection import Connection
 from weaver.rpc.events import Closed, Event, Opened, Reply, Request
 from weaver.rpc.handshake import Hello
+from weaver.rpc.state import State
 from weaver.transport.memory import MemoryLink, MemoryPump
 
 HELLO = Hello(deployment="d", build="b", methods=b"m")
