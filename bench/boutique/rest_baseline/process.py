@@ -16,7 +16,8 @@ from wiring import Client, component, services
 from rest_baseline.refusals import STATUS, answer_refusals, refusal_of
 from rest_baseline.routes import Route, routes
 
-LIMITS = httpx.Limits(max_connections=200, max_keepalive_connections=200, keepalive_expiry=60)
+# Each request looks at every idle connection: no more of them than can be of use.
+LIMITS = httpx.Limits(max_connections=16, max_keepalive_connections=16, keepalive_expiry=60)
 JSON = {"content-type": "application/json"}
 
 
