@@ -103,7 +103,8 @@ async def _serve(
     if not await _started(application, stop_asked, target.config.app.stop_timeout):
         return
     for listener, address in application.listeners.items():
-        log.info("listener %s: %s", listener, _url(address))
+        encrypted = target.config.listener(listener).tls is not None
+        log.info("listener %s: %s", listener, _url(address, "https" if encrypted else "http"))
     try:
         await application.run_main()
     finally:
@@ -129,8 +130,8 @@ async def _started(application: InProcess, stop_asked: asyncio.Event, patience: 
         starting.cancel()
 
 
-def _url(address: str) -> str:
-    return address if address.startswith("unix:") else f"http://{address}"
+def _url(address: str, scheme: str) -> str:
+    return address if address.startswith("unix:") else f"{scheme}://{address}"
 
 
 def _log_to_stderr() -> None:

@@ -126,13 +126,13 @@ class HttpServer:
 
     def _acceptors(self) -> list[Acceptor]:
         """That of the listener's own sockets, and that of the private one."""
-        listening, pair, private, tls = self._sockets
+        listening, pair, private, certificate = self._sockets
         create = functools.partial(self._connect, self._public)
         acceptors = [
             Acceptor(
                 listening,
                 create,
-                tls=tls,
+                tls=None if certificate is None else certificate.context,
                 receiver=None if pair is None else pair.receiver.dup(),
                 adopt=functools.partial(create, received=True),
             )
@@ -223,7 +223,7 @@ class HttpServer:
     def _set_default_headers(self) -> None:
         date = (b"date", email.utils.formatdate(usegmt=True).encode())
         self._private.state.default_headers = [date]
-        leaving = self._sockets.tls and not self._accepting and not self._stopping.is_set()
+        leaving = self._sockets.certificate and not self._accepting and not self._stopping.is_set()
         self._public.state.default_headers = [date, CLOSE] if leaving else [date]
 
     def _shut_down(self, *, movable: bool) -> None:

@@ -17,6 +17,7 @@ from weaver.config.section import build_section, check_section, secret_value
 from weaver.errors import ConfigError, Problem
 from weaver.proclet.http_sockets import Sockets
 from weaver.proclet.listeners import BoundListener
+from weaver.transport.certificate import Certificate
 from weaver.transport.listening import bind
 
 NO_ADDRESS = "127.0.0.1:0"
@@ -53,7 +54,8 @@ class Injection:
     def values(self) -> dict[tuple[str, str], Any]:
         """The value of each config, secret and listener field, by (component, field name).
 
-        Raises ConfigError with all problems at once, ListenerError for an address in use.
+        Raises ConfigError with all problems at once, ListenerError for an address in use, or a
+        certificate that cannot be used.
         """
         values, problems = self._configured_values()
         if problems:
@@ -157,6 +159,11 @@ class Injection:
         sockets = self._sockets.pop(name, None)
         if sockets is None:
             sockets = Sockets(bind(self._config.listener(name).address or NO_ADDRESS))
+        try:
+            sockets = sockets._replace(certificate=self._certificate(name))
+        except BaseException:
+            sockets.close()
+            raise
         listener = BoundListener(
             name,
             sockets,
@@ -166,6 +173,12 @@ class Injection:
         )
         self.listeners[name] = listener
         return listener
+
+    def _certificate(self, name: str) -> Certificate | None:
+        table = self._config.listener(name).tls
+        if table is None:
+            return None
+        return Certificate(self._folder / table.cert, self._folder / table.key)
 
     def _read_file(self, name: str) -> str:
         return (self._folder / name).read_text(encoding="utf-8")

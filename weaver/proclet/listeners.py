@@ -38,6 +38,8 @@ class BoundListener(Listener):
             grace=self._grace,
             accepting=self._accepting,
         )
+        if self._sockets.certificate is not None:
+            self._sockets.certificate.watch()
         self._serving[server] = asyncio.get_running_loop().create_future()
         try:
             await server.serve()
@@ -67,6 +69,8 @@ class BoundListener(Listener):
     def close(self) -> None:
         """Give the addresses back at once; safe to call twice."""
         self._sockets.close()
+        if self._sockets.certificate is not None:
+            self._sockets.certificate.close()
         private, self.private = self.private, ""
         if private:
             with contextlib.suppress(OSError):

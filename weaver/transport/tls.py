@@ -55,13 +55,13 @@ class Identity:
         context.minimum_version = ssl.TLSVersion.TLSv1_3
         context.verify_mode = ssl.CERT_REQUIRED
         context.load_verify_locations(cadata=self.ca.decode("ascii"))
-        with _as_file(self.certificate + b"\n" + self.key) as path:
+        with as_file(self.certificate + b"\n" + self.key) as path:
             context.load_cert_chain(path)
         return context
 
 
 @contextlib.contextmanager
-def _as_file(text: bytes) -> Generator[str]:
+def as_file(text: bytes) -> Generator[str]:
     """OpenSSL in Python reads keys from files only: one in memory, else a private one for now."""
     if hasattr(os, "memfd_create"):
         descriptor = os.memfd_create("weaver-identity", os.MFD_CLOEXEC)
