@@ -15,29 +15,28 @@ from weaver.packaging.compatibility import Conflict
 from weaver.packaging.difference import Change
 
 if TYPE_CHECKING:
-    from weaver.deployers.registry import Record
     from weaver.packaging.build import Built
 
 
 class Comparison(msgspec.Struct, frozen=True):
-    """`old` is the version that runs, or None; `known`: its PEX is here, so it was compared."""
+    """`old` is the build id of what runs, or ""; `known`: its PEX is here, so it was compared."""
 
-    old: "Record | None" = None
+    old: str = ""
     known: bool = False
     changes: tuple[Change, ...] = ()
     conflicts: tuple[Conflict, ...] = ()
 
 
-def compare(old: "Record | None", built: "Built") -> Comparison:
-    """The version that runs and the one to deploy. Raises PexError."""
+def compare(old: str, built: "Built") -> Comparison:
+    """The version that runs, by its build id or "", and the one to deploy. Raises PexError."""
     from weaver.deployers import kept_versions
     from weaver.packaging.compatibility import conflicts
     from weaver.packaging.difference import difference
     from weaver.packaging.snapshot import snapshot
 
-    if old is None:
+    if not old:
         return Comparison()
-    path = kept_versions.kept(old.app).get(old.version)
+    path = kept_versions.kept(built.manifest.app).get(old)
     if path is None:
         return Comparison(old)
     before, after = snapshot(path), snapshot(built.path)
@@ -51,11 +50,11 @@ def compare(old: "Record | None", built: "Built") -> Comparison:
 
 def judge(found: Comparison, built: "Built", *, force: bool) -> None:
     """Show what stands against a rollout. Raises UsageError where users would notice it."""
-    if found.old is None:
+    if not found.old:
         return
     if not found.known:
         click.echo(
-            f"note: the PEX of {short(found.old.version)}, which runs, is not on this machine: it "
+            f"note: the PEX of {short(found.old)}, which runs, is not on this machine: it "
             "is not compared with the new version",
             err=True,
         )
@@ -65,7 +64,7 @@ def judge(found: Comparison, built: "Built", *, force: bool) -> None:
     if refused and not force:
         raise UsageError(
             f"{built.manifest.app} {short(built.build_id)} cannot follow "
-            f"{short(found.old.version)} without users noticing",
+            f"{short(found.old)} without users noticing",
             why=f"{len(refused)} thing{'s' if len(refused) > 1 else ''} that both share differ"
             f"{'' if len(refused) > 1 else 's'}; nothing was changed",
             fix="see above; --force deploys it all the same",

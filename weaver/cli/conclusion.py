@@ -56,7 +56,7 @@ def wait(
         report = follow(record, until, as_json=as_json, hint=hint)
     except KeyboardInterrupt:
         click.echo("", err=True)
-        _leave(app, err=True)
+        leave(app, err=True)
         return INTERRUPTED
     except Unreachable as error:
         raise _ended(record) or error from error
@@ -67,7 +67,18 @@ def wait(
     return 0
 
 
-def _leave(app: str, *, err: bool = False) -> None:
+def wait_up(record: "Record", *, as_json: bool) -> None:
+    """Follow the rollout until the new version is up. Raises WeaverError where it does not come."""
+    try:
+        report = follow(record, lambda r: r.phase != "starting", as_json=as_json, transient=True)
+    except Unreachable as error:
+        raise _ended(record) or error from error
+    if report.phase in TAKEN_BACK:
+        raise taken_back(report, as_json=as_json)
+
+
+def leave(app: str, *, err: bool = False) -> None:
+    """Tell that the rollout goes on, and how it is followed and taken back."""
     click.echo(f"the rollout of {app} goes on without this command", err=err)
     click.echo(
         f"to follow it: weaver rollout -f {app} · to take it back: weaver abort {app}", err=err
@@ -76,7 +87,7 @@ def _leave(app: str, *, err: bool = False) -> None:
 
 def _last_words(record: "Record", report: RolloutReport) -> None:
     if report.phase not in SERVED:
-        _leave(record.app)
+        leave(record.app)
         return
     deployment = f"(deployment {record.deployment})"
     click.echo(f"{record.app} {short(record.version)} serves alone {deployment}")

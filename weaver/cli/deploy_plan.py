@@ -17,15 +17,15 @@ def plan_lines(found: Comparison, built: "Built", rollout: "RolloutTable") -> It
     """For a person: which versions, what differs, and the steps."""
     app, size = built.manifest.app, built.path.stat().st_size / 1e6
     old = found.old
-    if old is None:
+    if not old:
         yield f"{app} {short(built.build_id)} ({size:.1f} MB): the first one, it serves at once"
         return
-    if old.version == built.build_id:
-        yield f"{app} {short(old.version)} is deployed already: nothing to do"
+    if old == built.build_id:
+        yield f"{app} {short(old)} is deployed already: nothing to do"
         return
-    yield f"{app} {short(built.build_id)} ({size:.1f} MB) after {short(old.version)}"
+    yield f"{app} {short(built.build_id)} ({size:.1f} MB) after {short(old)}"
     if found.known:
-        yield f"{summary(found.changes)}: weaver diff {short(old.version)}"
+        yield f"{summary(found.changes)}: weaver diff {short(old)}"
     for conflict in found.conflicts:
         yield f"{conflict.severity}: {conflict.what}"
     if rollout.before:
@@ -34,12 +34,12 @@ def plan_lines(found: Comparison, built: "Built", rollout: "RolloutTable") -> It
     yield f"steps: {steps}, each for {seconds(rollout.pause)}"
     yield (
         f"taken back at {percent(rollout.abort_on.error_rate)} more errors, or a p99 of "
-        f"{rollout.abort_on.p99_factor:g} times that of {short(old.version)}"
+        f"{rollout.abort_on.p99_factor:g} times that of {short(old)}"
     )
     if rollout.after:
         yield f"after: {rollout.after}"
     warm = seconds(rollout.keep_warm) if rollout.keep_warm else ""
-    yield f"{short(old.version)} is then " + (f"kept warm for {warm}" if warm else "stopped")
+    yield f"{short(old)} is then " + (f"kept warm for {warm}" if warm else "stopped")
 
 
 def plain_plan(found: Comparison, built: "Built", rollout: "RolloutTable") -> dict[str, Any]:
@@ -51,7 +51,7 @@ def plain_plan(found: Comparison, built: "Built", rollout: "RolloutTable") -> di
         "app": built.manifest.app,
         "version": built.build_id,
         "size": built.path.stat().st_size,
-        "running": old.version if old is not None else None,
+        "running": old or None,
         "changes": msgspec.to_builtins(found.changes),
         "conflicts": msgspec.to_builtins(found.conflicts),
         "rollout": {

@@ -15,12 +15,10 @@ from weaver.cli import conclusion
 from weaver.cli.comparing import compare, judge
 from weaver.cli.deploy_plan import plain_plan, plan_lines
 from weaver.cli.detached import follow_logs, is_live, start_manager, wait_live
-from weaver.cli.former import formers_here, running
+from weaver.cli.former import formers_here
 from weaver.cli.making_way import make_way
-from weaver.cli.render_rollout import SERVED, versions_of
-from weaver.cli.rollout_follow import rollout_of
+from weaver.cli.serving import serving
 from weaver.deployers.local_lock import deploying
-from weaver.deployers.manager_client import is_managed
 
 if TYPE_CHECKING:
     from weaver.deployers.registry import Record
@@ -58,7 +56,7 @@ def deploy_built(built: "Built", options: Options) -> int:
         if is_live(built, as_json=options.as_json):
             return 0
         old = serving(built.manifest.app)
-        judge(compare(old, built), built, force=options.force)
+        judge(compare(old.version if old is not None else "", built), built, force=options.force)
         record = _start(built)
         if old is None:
             code = wait_live(record, follow=False, as_json=options.as_json)
@@ -71,22 +69,11 @@ def deploy_built(built: "Built", options: Options) -> int:
     return code
 
 
-def serving(app: str) -> "Record | None":
-    """The version that a new one would follow: while a rollout runs, the old one of it."""
-    found = [record for record in running(app) if is_managed(record)]
-    if len(found) < 2:
-        return found[0] if found else None
-    report = rollout_of(found[0])
-    _, old = versions_of(report)
-    if old is None or report.phase in SERVED:
-        return found[0]
-    return next((record for record in found if record.deployment == old.deployment), found[0])
-
-
 def _show_plan(built: "Built", *, as_json: bool) -> int:
     from weaver.deployers.launch import config_of
 
-    found = compare(serving(built.manifest.app), built)
+    old = serving(built.manifest.app)
+    found = compare(old.version if old is not None else "", built)
     rollout = config_of(built.manifest).rollout
     if as_json:
         click.echo(json.dumps(plain_plan(found, built, rollout), indent=2, ensure_ascii=False))

@@ -42,14 +42,19 @@ def rollout_of(record: "Record") -> RolloutReport:
 
 
 def follow(
-    record: "Record", until: Until, *, as_json: bool = False, hint: str = ""
+    record: "Record",
+    until: Until,
+    *,
+    as_json: bool = False,
+    hint: str = "",
+    transient: bool = False,
 ) -> RolloutReport:
     """Show the rollout until `until` holds of a report, or it has ended; that report.
 
-    Raises Unreachable where nobody manages it any more.
+    `transient`: nothing stays on the terminal. Raises Unreachable where nobody manages it any more.
     """
     last: RolloutReport | None = None
-    with _Screen(as_json=as_json, hint=hint) as screen:
+    with _Screen(as_json=as_json, hint=hint, transient=transient) as screen:
         for report in reports(record):
             last = report
             screen.show(report)
@@ -98,7 +103,8 @@ def _answers(record: "Record") -> Iterator[RolloutReport]:
 class _Screen:
     """Where reports are shown; use it as a context manager."""
 
-    def __init__(self, *, as_json: bool, hint: str) -> None:
+    def __init__(self, *, as_json: bool, hint: str, transient: bool) -> None:
+        self._transient = transient
         self._as_json = as_json
         self._hint = hint
         self._last: RolloutReport | None = None
@@ -113,6 +119,7 @@ class _Screen:
                 get_renderable=self._render,
                 console=Console(highlight=False),
                 refresh_per_second=PER_SECOND,
+                transient=self._transient,
             )
             self._live.start()
         return self

@@ -14,15 +14,20 @@ from typing import TYPE_CHECKING, Final
 import click
 import msgspec
 
+from weaver.cli import conclusion
+from weaver.cli.comparing import compare, judge
+from weaver.cli.deploy_plan import plain_plan, plan_lines
 from weaver.cli.detached import follow_logs, is_live, start_manager, wait_live
 from weaver.cli.failed_hosts import FAILED, only_failed, remember
 from weaver.cli.host_table import HostTable
 from weaver.cli.making_way import make_way
+from weaver.cli.serving import serving
 from weaver.cli.ssh_formers import formers_on
 from weaver.cli.taking_over import forget_gone
 from weaver.errors import UsageError, WeaverError
 
 if TYPE_CHECKING:
+    from weaver.cli.comparing import Comparison
     from weaver.deployers.manager_process import Former
     from weaver.deployers.registry import Record
     from weaver.deployers.ssh.inventory import Host
@@ -88,7 +93,13 @@ def deploy_built(built: "Built", hosts: "Sequence[Host]", options: Options) -> i
         finally:
             if not options.plan_only:
                 remember(app, names, steps.failed)
-    if steps.record is not None and options.follow:  # without the locks
+    if steps.record is None or code:
+        return code
+    if steps.former and not options.detach:  # without the locks
+        code = conclusion.wait(steps.record, as_json=options.as_json)
+    elif steps.former and not options.as_json:
+        conclusion.leave(app)
+    if options.follow and not code:
         follow_logs(steps.record, as_json=options.as_json)
     return code
 
@@ -128,8 +139,10 @@ class _Deploy:
             self._spec({})  # whether it can be placed, before anything is changed
             self.former = self._formers()
         parcel = Parcel(self.built.manifest.app, self.built.path)
+        comparison = compare(self._serving(), self.built)
         if self.options.plan_only:
-            return self._show_plan(parcel)
+            return self._show_plan(parcel, comparison)
+        judge(comparison, self.built, force=self.options.force)
         if not self.options.steal:
             self.work.refuse_held()  # of all hosts before the first is locked
         revision = self.built.manifest.revision
@@ -227,18 +240,30 @@ class _Deploy:
             forget_gone(app, self.work.hosts)
         return former
 
-    def _show_plan(self, parcel: "Parcel") -> int:
+    def _serving(self) -> str:
+        """The build id of the version that the new one is to follow; "" for none."""
+        if not self.former:
+            return ""
+        known = serving(self.built.manifest.app)
+        versions = [each.estate.spec.application.version for each in self.former]
+        return known.version if known is not None and known.version in versions else versions[0]
+
+    def _show_plan(self, parcel: "Parcel", comparison: "Comparison") -> int:
+        from weaver.deployers.launch import config_of
+
         plans = self.work.plan(parcel)
+        rollout = config_of(self.built.manifest).rollout
         places = _places(self._spec({}))
         if self.options.as_json:
             plain = {
                 host: {"bytes": p.bytes_to_send, "install": p.install, "replicas": places[host]}
                 for host, p in plans.items()
             }
-            document = {"app": parcel.app, "version": parcel.build_id, "hosts": plain}
+            document = {**plain_plan(comparison, self.built, rollout), "hosts": plain}
             click.echo(json.dumps(document, indent=2))
             return 0
-        click.echo(f"{parcel.app} {parcel.build_id[:12]} ({parcel.size / 1e6:.1f} MB)")
+        for line in plan_lines(comparison, self.built, rollout):
+            click.echo(line)
         for host, p in plans.items():
             install = "install" if p.install else "is installed already"
             replicas = ", ".join(places[host]) or "none"
@@ -280,7 +305,10 @@ class _Deploy:
                 former=self.former,
             )
             record = start_manager(MANAGER, task)
-            wait_live(record, follow=False, as_json=self.options.as_json)
+            if self.former:
+                conclusion.wait_up(record, as_json=self.options.as_json)
+            else:
+                wait_live(record, follow=False, as_json=self.options.as_json)
         except WeaverError as error:
             with contextlib.suppress(WeaverError):
                 self.work.remove_units(sites)

@@ -32,7 +32,7 @@ def test_a_first_version_is_compared_with_nothing(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     new = built(folder, manifest_of())
-    found = compare(None, new)
+    found = compare("", new)
     judge(found, new, force=False)
     assert capsys.readouterr().err == ""
     (line,) = plan_lines(found, new, RolloutTable())
@@ -45,7 +45,7 @@ def test_what_users_would_notice_is_refused_unless_it_is_forced(
 ) -> None:
     old = deployed(folder, manifest_of(config=HTTP))
     new = built(folder, manifest_of(listeners=()))
-    found = compare(old, new)
+    found = compare(old.version, new)
     with pytest.raises(UsageError, match="without users noticing"):
         judge(found, new, force=False)
     assert 'error: the new version has no listener "http"' in capsys.readouterr().err
@@ -58,7 +58,7 @@ def test_what_somebody_has_to_judge_is_only_told(
 ) -> None:
     old = deployed(folder, manifest_of(config="[components.Cart]\nsize = 1\n"))
     new = built(folder, manifest_of())
-    judge(compare(old, new), new, force=False)
+    judge(compare(old.version, new), new, force=False)
     assert "warning: Cart.size is no longer set" in capsys.readouterr().err
 
 
@@ -67,7 +67,7 @@ def test_a_version_that_is_not_kept_is_told_and_not_compared(
 ) -> None:
     old = deployed(folder, manifest_of(config=HTTP), keep=False)
     new = built(folder, manifest_of(listeners=()))
-    found = compare(old, new)
+    found = compare(old.version, new)
     judge(found, new, force=False)
     assert "is not on this machine" in capsys.readouterr().err
     assert not any("differ" in line for line in plan_lines(found, new, RolloutTable()))
@@ -77,7 +77,7 @@ def test_the_plan_tells_differences_steps_hooks_and_what_is_refused(folder: Path
     old = deployed(folder, manifest_of(config=HTTP))
     new = built(folder, manifest_of("(user: int) -> int", listeners=()))
     rollout = RolloutTable(before="migrate --all", after="announce", keep_warm=Duration(0))
-    lines = list(plan_lines(compare(old, new), new, rollout))
+    lines = list(plan_lines(compare(old.version, new), new, rollout))
     assert lines[0].endswith(f"after {old.version[:12]}")
     assert lines[1].startswith("1 method and 1 listener differ: weaver diff ")
     assert lines[2:] == [
@@ -88,7 +88,7 @@ def test_the_plan_tells_differences_steps_hooks_and_what_is_refused(folder: Path
         "after: announce",
         f"{old.version[:12]} is then stopped",
     ]
-    plain = json.loads(json.dumps(plain_plan(compare(old, new), new, rollout)))
+    plain = json.loads(json.dumps(plain_plan(compare(old.version, new), new, rollout)))
     assert plain["rollout"]["steps"] == [0.05, 0.25, 0.5, 1.0]
     assert plain["conflicts"][0]["severity"] == "refuse"
 
@@ -97,5 +97,5 @@ def test_a_plan_for_what_runs_already_is_to_do_nothing(folder: Path) -> None:
     old = deployed(folder, manifest_of())
     new = built(folder, manifest_of())
     assert new.build_id == old.version
-    (line,) = plan_lines(compare(old, new), new, RolloutTable())
+    (line,) = plan_lines(compare(old.version, new), new, RolloutTable())
     assert line.endswith("is deployed already: nothing to do")
