@@ -10,8 +10,8 @@ import logging
 import os
 import signal
 import socket
-import ssl
 import sys
+from pathlib import Path
 from typing import Final, cast
 
 import msgspec
@@ -29,11 +29,12 @@ from weaver.control.ingress import (
 )
 from weaver.control.messages import Fault, Message
 from weaver.control.stream import Codec, Receiver, encode
-from weaver.errors import ProtocolError
+from weaver.errors import ListenerError, ProtocolError
 from weaver.ingress.http.limits import Limits
 from weaver.ingress.proxy import Proxy
 from weaver.ingress.routing import Router
 from weaver.transport import handover
+from weaver.transport.certificate import Certificate
 from weaver.transport.event_loop import loop_factory
 
 _log = logging.getLogger("weaver.ingress")
@@ -72,7 +73,7 @@ class Worker(asyncio.Protocol):
         self._first: asyncio.Future[Table] = self._loop.create_future()
         self._drain: asyncio.Future[Drain] = self._loop.create_future()
         self._timer: asyncio.TimerHandle | None = None
-        self._tls = _tls(settings)
+        self._certificate = _certificate(settings)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The control socket is open."""
@@ -113,7 +114,11 @@ class Worker(asyncio.Protocol):
         pair = None
         if self._settings.handover_in >= 0:
             pair = handover.adopt(self._settings.handover_in, self._settings.handover_out)
-        self._proxy = Proxy(listening, table, self._settings.limits, tls=self._tls, handover=pair)
+        tls = None
+        if self._certificate is not None:
+            self._certificate.watch()
+            tls = self._certificate.context
+        self._proxy = Proxy(listening, table, self._settings.limits, tls=tls, handover=pair)
         try:
             self._proxy.start()
             self.send(Serving(os.getpid()))
@@ -124,6 +129,8 @@ class Worker(asyncio.Protocol):
             self.send(Drained(cut))
         finally:
             self._proxy.close()
+            if self._certificate is not None:
+                self._certificate.close()
             if self._timer is not None:
                 self._timer.cancel()
             if self._transport is not None:
@@ -149,8 +156,8 @@ class Worker(asyncio.Protocol):
                 self.stop(message)
             case Report() if self._proxy is not None:
                 self._tell(self._proxy)
-            case ReloadCertificate() if self._tls is not None:
-                self._reload(self._tls)
+            case ReloadCertificate() if self._certificate is not None:
+                self._reload(self._certificate)
             case _:
                 pass
 
@@ -165,14 +172,11 @@ class Worker(asyncio.Protocol):
         except ValueError as error:
             self.send(NotTaken(Fault(f"table {table.number} cannot be used", why=str(error))))
 
-    def _reload(self, tls: ssl.SSLContext) -> None:
+    def _reload(self, certificate: Certificate) -> None:
         try:
-            tls.load_cert_chain(self._settings.certificate, self._settings.key)
-        except (OSError, ssl.SSLError) as error:
-            fault = Fault(
-                "the certificate cannot be read", self._settings.certificate, why=str(error)
-            )
-            self.send(NotTaken(fault))
+            certificate.refresh()
+        except ListenerError as error:
+            self.send(NotTaken(Fault(error.what, error.where, why=error.why, fix=error.fix)))
 
     def _report(self) -> None:
         if self._proxy is not None:
@@ -180,13 +184,10 @@ class Worker(asyncio.Protocol):
         self._timer = self._loop.call_later(self._settings.report, self._report)
 
 
-def _tls(settings: Settings) -> ssl.SSLContext | None:
+def _certificate(settings: Settings) -> Certificate | None:
     if not settings.certificate:
         return None
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.set_alpn_protocols(["http/1.1"])
-    context.load_cert_chain(settings.certificate, settings.key)
-    return context
+    return Certificate(Path(settings.certificate), Path(settings.key))
 
 
 async def _run(settings: Settings) -> int:
@@ -203,7 +204,11 @@ def main(arguments: list[str]) -> int:
     """Run one worker; the exit code."""
     settings = msgspec.json.decode(arguments[0], type=Settings)
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
-        return runner.run(_run(settings))
+        try:
+            return runner.run(_run(settings))
+        except ListenerError as error:
+            _log.error("%s", error)
+            return 1
 
 
 if __name__ == "__main__":
