@@ -72,6 +72,7 @@ class ClientConnection(asyncio.Protocol):
         self._full_since: float | None = None
         self._parsing = False
         self._ending = False
+        self._still = False
         self.portable = scheme == "http"
         self.origin = Origin("", scheme)
 
@@ -252,20 +253,32 @@ class ClientConnection(asyncio.Protocol):
         elif self._server.draining:
             self._server.rests(self)
 
-    def hand_over(self, sender: socket.socket) -> bool:
-        """Leave the connection to another process if it is idle and nothing of it is here."""
-        transport = self.transport
-        if not (self.idle and self.portable) or transport.is_closing():
+    def keep_still(self) -> bool:
+        """Read nothing more, if it is idle and can be handed over; whether that is so."""
+        if self._still or not (self.idle and self.portable) or self.transport.is_closing():
             return False
-        if self._full_since is not None or transport.get_write_buffer_size():
-            return False
-        transport.pause_reading()
-        if not handover.send(sender, transport.get_extra_info("socket").fileno()):
-            transport.resume_reading()
-            return False
-        self._ending = True
-        transport.abort()  # this process's descriptor of it
+        self._still = True
+        self.transport.pause_reading()
         return True
+
+    def hand_over(self, sender: socket.socket) -> bool:
+        """Leave a still connection to another process, or go on with it.
+
+        Call it when the loop has turned twice since `keep_still`: uvloop writes at the end of a
+        turn, and does not count until then what is to be written.
+        """
+        transport = self.transport
+        if self._ending or transport.is_closing():
+            return False
+        self._still = False
+        unsent = transport.get_write_buffer_size()
+        if not unsent and handover.send(sender, transport.get_extra_info("socket").fileno()):
+            self._ending = True
+            transport.abort()  # this process's descriptor of it
+            return True
+        if self._reading:
+            transport.resume_reading()
+        return False
 
     def cut(self) -> None:
         """End the connection after what was written, without the end of an answer."""
@@ -283,6 +296,9 @@ class ClientConnection(asyncio.Protocol):
         self._since = _clock()
         if self.transport.is_closing():
             return
+        if self._still:
+            self._still = False
+            self.transport.resume_reading()
         if self.transport.can_write_eof():
             self.transport.write_eof()
             self._update_reading()

@@ -138,7 +138,12 @@ class Proxy:
             await self._empty_within(_LOOK, but_tunnels=True)
 
     def _give(self, client: ClientConnection) -> None:
-        if self.handing and self._pair is not None:
+        """Have `client` handed over, if it is idle, when its last answer has left for sure."""
+        if self.handing and client.keep_still():
+            self._loop.call_soon(self._loop.call_soon, self._move, client)
+
+    def _move(self, client: ClientConnection) -> None:
+        if self._pair is not None:
             client.hand_over(self._pair.sender)
 
     async def _until_empty(self, end: float, *, but_tunnels: bool) -> None:
@@ -195,7 +200,7 @@ class Proxy:
     def rests(self, client: ClientConnection) -> None:
         """While draining: it has no request any more, and is kept."""
         if self.handing:
-            self._loop.call_soon(self._give, client)  # when its answer has left this process
+            self._give(client)
 
     def refused(self) -> None:
         """A request was answered without any version."""
