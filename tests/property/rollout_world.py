@@ -79,11 +79,12 @@ class Version:
 
 @dataclasses.dataclass
 class Workers:
-    """The ingress of one listener. `rising`: it was ordered, and does not serve yet."""
+    """The ingress of one listener. `rising`: it does not serve yet, or was `killed`."""
 
     serving: int = 0
     draining: int = 0
     rising: bool = True
+    killed: bool = False
     counts: dict[str, tuple[int, int]] = dataclasses.field(
         default_factory=dict[str, tuple[int, int]]
     )
@@ -107,6 +108,7 @@ class World:
         ordered = {h: standby(plan, h) for h in HOSTS}
         self.versions[NEW] = Version(NEW, fresh, phase="starting", ordered=ordered)
         self.stale: set[str | Place] = set()
+        self.bereft: set[str] = set()  # hosts where workers have ended without being told to
         self.hooks: list[str] = []
         self.ran: list[str] = []
         self.finished: list[effects.Finished] = []
@@ -204,7 +206,8 @@ class World:
                 self.wrong.append(f"table {order.table.number} of {host} goes back")
             place = (name, host, listener)
             if place not in self.workers or listener not in had:
-                self.workers[place] = Workers()
+                bereft = host in self.bereft or not self.versions[NEW].sides[host].ready
+                self.workers[place] = Workers(killed=side.has is None or bereft)
         for listener in had:
             if listener not in traffic.ingress:
                 workers = self.workers[name, host, listener]
@@ -219,9 +222,7 @@ class World:
         side.attached = False
         if gone:
             side.ready, side.has = 0, None
-            for place in [p for p in self.workers if p[:2] == (name, host)]:
-                del self.workers[place]
-                self.stale.discard(place)
+            self.end_workers(name, host)
         self.stale.add(name)
 
     def attach(self, name: str, host: str) -> None:
@@ -237,15 +238,22 @@ class World:
         version.phase = "stopped"
         for host, side in version.sides.items():
             side.ready, side.has = 0, None
-            for place in [p for p in self.workers if p[:2] == (name, host)]:
-                del self.workers[place]
-                self.stale.discard(place)
+            self.end_workers(name, host)
         self.stale.add(name)
+
+    def end_workers(self, name: str, host: str) -> None:
+        for place in [p for p in self.workers if p[:2] == (name, host)]:
+            ordered = self.versions[name].result == "stopped"
+            if self.workers.pop(place).serving and not ordered:
+                self.bereft.add(host)
+                for other in self.workers:
+                    self.workers[other].killed |= other[1] == host and self.workers[other].rising
+            self.stale.discard(place)
 
     def rise(self, place: Place) -> None:
         workers = self.workers[place]
         if workers.rising:
-            workers.serving, workers.rising = 1, False
+            workers.serving, workers.rising, workers.killed = 1, False, False
         workers.draining = 0
         self.stale.add(place)
 
@@ -304,6 +312,8 @@ class World:
     def check_weights(self) -> None:
         """The new version gets no more than its ready replicas can carry, while both can."""
         seen = self.state.observed
+        if NEW not in seen or seen[NEW].phase not in {"starting", "live"}:
+            return
         for host, traffic in self.state.said.get(NEW, {}).items():
             for listener, order in traffic.ingress.items():
                 weights = {share.version: share.weight for share in order.table.shares}
@@ -350,12 +360,19 @@ class World:
             return side.ready > 0
         workers = self.workers.get((version.name, host, listener))
         order = side.has.ingress.get(listener)
-        if order is None or workers is None or not workers.serving:
+        if order is None or workers is None:
             return False
+        if not workers.serving and (side.attached or not workers.killed):
+            return self.recovers(workers)
         return any(
             share.weight and share.backends and self.versions[share.version].sides[host].ready
             for share in order.table.shares
         )
+
+    def recovers(self, workers: Workers) -> bool:
+        """Where replicas never take connections themselves, dead workers are waited for."""
+        fronts = (*self.plan.fronts.values(), *self.plan.old_fronts.values())
+        return workers.killed and any(front.mode != "shared" for front in fronts)
 
     def settle(self) -> None:
         """No more failures: everything comes back, and the rollout ends."""

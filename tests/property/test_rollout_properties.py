@@ -70,8 +70,9 @@ def rise(world: World, name: str, host: str, n: int) -> None:
 def kill_worker(world: World, name: str, host: str, n: int) -> None:
     if world.workers:
         place = sorted(world.workers)[n % len(world.workers)]
-        if world.workers[place].serving:
-            world.workers[place].serving, world.workers[place].rising = 0, True
+        workers = world.workers[place]
+        if workers.serving:
+            workers.serving, workers.rising, workers.killed = 0, True, True
             world.stale.add(place)
 
 
@@ -144,7 +145,10 @@ MODES: dict[str, Plan] = {
 }
 
 
-def run(world: World, todo: Todo) -> World:
+def run(world: World, todo: Todo, turns: int = 0) -> World:
+    """What is to be done, after the rollout has gone on undisturbed for some turns."""
+    for _ in range(turns):
+        world.go_on()
     for act, name, host, n in todo:
         if name in world.versions:
             act(world, name, host, n)
@@ -166,9 +170,9 @@ def assert_ended(world: World) -> None:
 
 @pytest.mark.parametrize("mode", MODES)
 @settings(max_examples=120, deadline=None)
-@given(todo=acts)
-def test_a_rollout_ends_when_failures_stop(mode: str, todo: Todo) -> None:
-    world = run(World(MODES[mode]), todo)
+@given(todo=acts, turns=st.integers(0, 30))
+def test_a_rollout_ends_when_failures_stop(mode: str, todo: Todo, turns: int) -> None:
+    world = run(World(MODES[mode]), todo, turns)
     world.settle()
     assert_ended(world)
 
@@ -182,9 +186,9 @@ def test_a_first_version_is_served_or_taken_away(todo: Todo, mode: str) -> None:
 
 
 @settings(max_examples=60, deadline=None)
-@given(acts, st.sampled_from(list(MODES)))
-def test_a_log_replays_to_the_same_state(todo: Todo, mode: str) -> None:
-    world = run(World(MODES[mode]), todo)
+@given(acts, st.integers(0, 30), st.sampled_from(list(MODES)))
+def test_a_log_replays_to_the_same_state(todo: Todo, turns: int, mode: str) -> None:
+    world = run(World(MODES[mode]), todo, turns)
     log = [(now, EVENT.decode(msgspec.msgpack.encode(event))) for now, event in world.log]
     assert replay(world.first, log) == world.state
 

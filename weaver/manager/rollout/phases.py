@@ -171,7 +171,10 @@ def _after(turn: Turn) -> bool:
     state = turn.state
     if state.plan.after and state.hooked != "after":
         return False
-    enter(turn, "warm" if facts.old_runs(state) else "done")
+    if facts.old_runs(state):
+        enter(turn, "warm")
+    else:
+        end(turn, "done")
     return True
 
 
@@ -187,7 +190,7 @@ def _retiring(turn: Turn) -> bool:
     old = turn.state.observed.get(turn.state.rollout.old)
     if old is not None and old.phase != "stopped":
         return False
-    _end(turn, "done")
+    end(turn, "done")
     return True
 
 
@@ -207,11 +210,12 @@ def _withdrawing(turn: Turn) -> bool:
 def _removing(turn: Turn) -> bool:
     if turn.state.observed[turn.state.rollout.new].phase != "stopped":
         return False
-    _end(turn, "withdrawn")
+    end(turn, "withdrawn")
     return True
 
 
-def _end(turn: Turn, phase: Phase) -> None:
+def end(turn: Turn, phase: Phase) -> None:
+    """The rollout is over: "done" or "withdrawn"."""
     if phase == "done":
         turn.decide(outcome="promoted")
     enter(turn, phase)
@@ -229,51 +233,6 @@ _CHECKS: Mapping[str, Callable[[Turn], bool]] = {
     "withdrawing": _withdrawing,
     "removing": _removing,
 }
-
-
-def overdue(turn: Turn) -> None:
-    """The present phase has lasted for as long as it may."""
-    state = turn.state
-    turn.set(until=0.0)
-    match state.rollout.phase:
-        case "before" | "after":
-            seconds = state.plan.waits.hook
-            hook = state.rollout.phase
-            ended(turn, hook, Fault(f"the {hook} hook has not ended within {seconds:g} s"))
-        case "opening":
-            withdraw(turn, "failed", _not_serving(turn))
-        case "closing" if not facts.old_runs(state):
-            withdraw(turn, "failed", _not_serving(turn))
-        case "closing":
-            turn.report("not drained", "the ingress has not ended in time; it goes on without us")
-            enter(turn, "after")
-        case "warm" if late := traffic.unrelieved(state):
-            turn.report("waiting", f"{state.rollout.old} still serves on {', '.join(late)}")
-            turn.set(until=turn.now + state.plan.waits.closing)
-        case "warm":
-            enter(turn, "retiring")
-        case "withdrawing":
-            turn.report("not drained", "the ingress has not ended in time; its version is stopped")
-            enter(turn, "removing")
-        case "retiring" | "removing":
-            name = state.rollout.old if state.rollout.phase == "retiring" else state.rollout.new
-            turn.report("not ended", f"{name} is not heard to have ended")
-            _end(turn, "done" if state.rollout.phase == "retiring" else "withdrawn")
-        case _:
-            pass
-
-
-def _not_serving(turn: Turn) -> Fault:
-    state, new = turn.state, turn.state.rollout.new
-    hosts = facts.deaf(state) if state.rollout.phase == "opening" else []
-    seconds = state.plan.waits.opening
-    where = ", ".join(hosts) or ", ".join(facts.meeting(state))
-    return Fault(
-        f"the ingress of {new} has not taken connections",
-        where=where,
-        why=f"it did not say that it serves within {seconds:g} s",
-        fix="`weaver events` shows what its envelopes reported",
-    )
 
 
 def _text(rollout: Rollout, steps: tuple[float, ...]) -> str:

@@ -6,7 +6,7 @@ import msgspec
 
 from weaver.control.messages import Fault
 from weaver.manager.observed import Observed
-from weaver.manager.rollout import counting, effects, facts, judging, phases
+from weaver.manager.rollout import bounds, counting, effects, facts, judging, phases
 from weaver.manager.rollout.effects import Effect
 from weaver.manager.rollout.events import (
     Began,
@@ -97,7 +97,7 @@ def _fire(turn: Turn, name: str) -> None:
     turn.set(timers={k: when for k, when in state.timers.items() if k != name})
     match name:
         case "phase":
-            phases.overdue(turn)
+            bounds.overdue(turn)
         case "step":
             turn.set(pausing=0.0, watched=True)
         case "capacity":
@@ -118,7 +118,7 @@ def _observe(turn: Turn, deployment: str, observed: Observed) -> None:
         turn.set(said={**state.said, deployment: observed.traffic}, tables=max(state.tables, last))
     turn.set(observed={**state.observed, deployment: observed})
     # What is lost with all its replicas takes no connections, whatever it said last.
-    lost = {h for h, v in observed.hosts.items() if not v.attached and not v.ready}
+    lost = {h for h, v in observed.hosts.items() if not v.attached and not any(v.ready.values())}
     reports = {
         place: report
         for place, report in state.ingress.items()

@@ -80,6 +80,12 @@ def _is_relieved(state: State, host: str) -> bool:
     return all(new.ready.get(listener) for listener in common)
 
 
+def bridged(state: State) -> list[str]:
+    """Hosts where the new version goes on until the old one takes connections there again."""
+    new = facts.running(state, state.rollout.new)
+    return [] if new is None else [host for host in new.hosts if _must_stay(state, host)]
+
+
 def _must_stay(state: State, host: str) -> bool:
     """Whether the new version has to go on until the old one takes connections there again.
 
