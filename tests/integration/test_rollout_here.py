@@ -8,37 +8,162 @@ from rollout_duo import Duo, Load, duo_in, until
 
 from weaver.packaging.freeze import in_virtual_environment
 
-pytestmark = pytest.mark.skipif(
-    not in_virtual_environment(), reason="wheels are taken from a virtual environment"
-)
+pytestmark = [
+    pytest.mark.skipif(
+        not in_virtual_environment(), reason="wheels are taken from a virtual environment"
+    ),
+    pytest.mark.timeout(120),  # two versions are built and started, on a machine that may be busy
+]
 
 
 @pytest.fixture
 def duo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Duo]:
     base = tmp_path_factory.getbasetemp()
     caches = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "packaging"
+    caches.mkdir(exist_ok=True)
     with duo_in(caches) as found:
         yield found
 
 
-def test_a_rollout_loses_no_request_and_mixes_no_versions(duo: Duo) -> None:
-    assert duo.write("one").deploy().returncode == 0
-    with Load(duo.address) as load:
+@pytest.fixture
+def one(duo: Duo) -> Duo:
+    """The first version, deployed."""
+    done = duo.write("one").deploy()
+    assert done.returncode == 0, done.stdout + done.stderr
+    return duo
+
+
+def test_a_rollout_loses_no_request_and_mixes_no_versions(one: Duo) -> None:
+    with Load(one.address) as load:
         load.sees("one")
-        done = duo.write("two").deploy()
+        done = one.write("two").deploy()
         assert done.returncode == 0, done.stdout + done.stderr
-        assert duo.rollout().phase == "warm"
-        until(lambda: len(duo.running()) == 1)
+        until(lambda: len(one.running()) == 1)
+        load.sees("two")
         before = load.answers["one"]
         load.sees("two")
         assert load.answers["one"] == before
     assert load.failures == []
     assert load.mixed == []
-    first, second = duo.records()[1], duo.records()[0]
+    second, first = one.records()
     assert (first.result, bool(first.ended)) == ("replaced", True)
     assert second.good
-    assert not second.ended
-    stopped = duo.command("stop", "duo")
+    stopped = one.command("stop", "duo")
     assert stopped.returncode == 0, stopped.stderr
-    until(lambda: not duo.processes())
-    assert list(duo.runtime.rglob("*.sock")) == []
+    until(lambda: not one.processes())
+    assert list(one.runtime.rglob("*.sock")) == []
+
+
+def test_a_version_that_fails_half_of_its_requests_is_taken_back(one: Duo) -> None:
+    with Load(one.address) as load:
+        load.sees("one")
+        done = one.write("two", fails=2, steps=["30%", "100%"], pause="60s").deploy()
+        assert done.returncode == 1
+        assert "was taken back" in done.stderr, done.stderr
+        load.sees("one")
+        until(lambda: len(one.running()) == 1)
+        before = load.answers["two"]
+        load.sees("one")
+        assert load.answers["two"] == before
+    assert set(load.failures) == {"500 two two"}
+    assert load.mixed == []
+    assert len(load.failures) < load.requests / 4
+    assert one.records()[0].result == "withdrawn"
+    report = one.rollout()
+    assert report.phase == "withdrawn"
+    assert report.verdict is not None
+    assert {request.status for request in report.evidence} == {500}
+
+
+def test_a_version_that_cannot_start_is_not_noticed_by_users(one: Duo) -> None:
+    with Load(one.address) as load:
+        load.sees("one")
+        done = one.write("two", start='raise ValueError("no schema today")').deploy()
+        load.sees("one")
+    assert done.returncode == 1
+    assert "no schema today" in done.stderr
+    assert load.failures == []
+    assert set(load.answers) == {"one"}
+    assert len(one.running()) == 1
+    again = one.write("three").deploy()
+    assert again.returncode == 0, again.stderr
+
+
+def test_a_rollout_goes_on_under_another_manager(one: Duo) -> None:
+    with Load(one.address) as load:
+        load.sees("one")
+        one.write("two", steps=["20%", "60%", "100%"], pause="2s")
+        with one.deploying():
+            one.reaches("shifting")
+            one.kill_manager()
+            load.sees("two")
+            load.sees("one")
+        attached = one.command("attach", "duo")
+        assert attached.returncode == 0, attached.stderr
+        one.reaches("warm", "retiring", "done")
+        until(lambda: len(one.running()) == 1)
+        load.sees("two")
+    assert load.failures == []
+    assert load.mixed == []
+
+
+def test_an_aborted_rollout_gives_everything_back(one: Duo) -> None:
+    with Load(one.address) as load:
+        load.sees("one")
+        one.write("two", pause="60s")
+        with one.deploying() as deploy:
+            one.reaches("shifting")
+            load.sees("two")
+            aborted = one.command("abort", "duo")
+            assert aborted.returncode == 0, aborted.stderr
+            assert deploy.wait(30) == 1
+        until(lambda: len(one.running()) == 1)
+        before = load.answers["two"]
+        load.sees("one")
+        assert load.answers["two"] == before
+    assert load.failures == []
+    assert load.mixed == []
+
+
+def test_a_version_that_serves_is_taken_back_while_the_old_one_is_warm(one: Duo) -> None:
+    with Load(one.address) as load:
+        load.sees("one")
+        done = one.write("two", steps=["100%"], pause="100ms", keep_warm="1h").deploy()
+        assert done.returncode == 0, done.stderr
+        load.sees("two")
+        one.steer("rollback")
+        load.sees("one")
+        until(lambda: len(one.running()) == 1)
+        before = load.answers["two"]
+        load.sees("one")
+        assert load.answers["two"] == before
+    assert load.failures == []
+    assert load.mixed == []
+    assert one.records()[0].result == "rolled back"
+
+
+def test_a_third_version_takes_the_place_of_one_that_is_being_rolled_out(one: Duo) -> None:
+    with Load(one.address) as load:
+        load.sees("one")
+        one.write("two", pause="60s")
+        with one.deploying() as deploy:
+            one.reaches("shifting")
+            done = one.write("three").deploy()
+            assert done.returncode == 0, done.stderr
+            assert deploy.wait(30) == 1
+        until(lambda: len(one.running()) == 1)
+        load.sees("three")
+    assert load.failures == []
+    assert load.mixed == []
+    assert [r.result for r in one.records()] == ["", "superseded", "replaced"]
+
+
+def test_of_two_deploys_at_once_one_is_refused_and_names_the_other(duo: Duo) -> None:
+    slow = "import asyncio; await asyncio.sleep(20)"
+    duo.write("one", start=slow)
+    with duo.deploying() as first:
+        until(lambda: bool(duo.running()))
+        refused = duo.command("deploy")
+    assert refused.returncode == 2
+    assert "duo is being deployed" in refused.stderr
+    assert f"process {first.pid}" in refused.stderr

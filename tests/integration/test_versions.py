@@ -285,7 +285,7 @@ async def test_a_manager_that_is_killed_in_a_rollout_has_an_heir_that_goes_on() 
     assert third.rolling.state.rollout.held
     third.versions.steer("resume")
     await third.reaches("warm")
-    assert one.started == two.started == 1
+    assert (one.started, two.started) == (1, 1)
     await third.kill()
     fourth = await Process(two, one, warm="1h").start()
     assert fourth.rolling.state.rollout.phase == "warm"
