@@ -1,58 +1,51 @@
-"""What the ingress costs per request, beside uvicorn asked directly and, if installed, HAProxy.
+"""What stands between users and replicas: requests per second, latency, CPU of it per request.
 
-One uvicorn on a Unix socket and on a port answers two bytes; the variants take turns in one run, so
-that other work on the machine falls on all of them. CPU per request of the proxy is the figure that
-carries over: rates and latencies depend on what else runs. `--concurrency` connections are kept.
+`direct` are plain uvicorn workers on one inherited socket, `shared` ours in the same way, `proxy`
+our ingress and `haproxy` HAProxy, each one process, before the same replicas on Unix sockets. They
+take turns in one run, so that other work on the machine falls on all of them. CPU per request
+carries over to other machines; rates and latencies depend on what else runs. `--replicas lean`
+puts servers that cost next to nothing behind both proxies. Load comes from wrk where it is
+installed, else from a client here, which needs a core of its own.
 """
 
 import argparse
 import asyncio
 import contextlib
+import re
+import shutil
 import socket
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
-import msgspec
 import psutil
 import uvloop
+from ingress_servers import haproxy, our_ingress, servers, until_open
 
-from weaver.control.ingress import Backend, Table, VersionShare
-from weaver.control.stream import encode
-from weaver.ingress.main import Settings
 from weaver.transport.listening import bind
 
-APP = """
-async def app(scope, receive, send):
-    if scope["type"] == "http":
-        headers = [(b"content-length", b"2"), (b"content-type", b"text/plain")]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": b"ok"})
-"""
-REQUEST = (
-    b"GET /a?b=c HTTP/1.1\r\nHost: localhost\r\nUser-Agent: bench\r\nAccept: */*\r\n"
-    b"Accept-Encoding: gzip, deflate\r\nCookie: session=0123456789abcdef\r\n\r\n"
-)
-HAPROXY = """
-global
-    nbthread 1
-defaults
-    mode http
-    timeout connect 2s
-    timeout client 30s
-    timeout server 30s
-    option forwardfor
-    http-reuse always
-frontend f
-    bind 127.0.0.1:{port}
-    default_backend b
-backend b
-    server s unix@{path}
-"""
+HEADERS = {
+    "User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0",
+    "Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+    "Accept-Encoding": "gzip, deflate",
+    "Connection": "keep-alive",
+    "Cookie": "session=0123456789abcdef",
+}
+REQUEST = "".join(
+    ("GET /a?b=c HTTP/1.1\r\nHost: a\r\n", *(f"{k}: {v}\r\n" for k, v in HEADERS.items()), "\r\n")
+).encode()
+
+
+class Round(NamedTuple):
+    """One variant for some seconds: requests per second, latency in ms, us of CPU per request."""
+
+    rate: float
+    p50: float
+    p99: float
+    cpu: float
 
 
 class Client(asyncio.Protocol):
@@ -62,7 +55,6 @@ class Client(asyncio.Protocol):
         self.times = times
         self.stop = False
         self.done = asyncio.get_running_loop().create_future()
-        self._data = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport
@@ -73,11 +65,8 @@ class Client(asyncio.Protocol):
         self.transport.write(REQUEST)  # type: ignore[attr-defined]
 
     def data_received(self, data: bytes) -> None:
-        self._data += data
-        if not self._data.endswith(b"\r\n\r\nok"):
+        if not data.endswith(b"</p>\n"):
             return
-        assert self._data.startswith(b"HTTP/1.1 200"), self._data
-        self._data = b""
         self.times.append(time.perf_counter() - self._asked)
         if self.stop:
             self.transport.close()
@@ -87,16 +76,11 @@ class Client(asyncio.Protocol):
             self._ask()
 
 
-def cpu(process: psutil.Process) -> float:
-    used = process.cpu_times()
-    return used.user + used.system
-
-
-async def round_of(port: int, seconds: float, concurrency: int) -> list[float]:
+async def ask(port: int, seconds: float, connections: int) -> list[float]:
     loop, times = asyncio.get_running_loop(), list[float]()
     clients = [
         (await loop.create_connection(lambda: Client(times), "127.0.0.1", port))[1]
-        for _ in range(concurrency)
+        for _ in range(connections)
     ]
     await asyncio.sleep(seconds)
     for client in clients:
@@ -105,95 +89,104 @@ async def round_of(port: int, seconds: float, concurrency: int) -> list[float]:
     return times
 
 
-def until_open(address: str | int) -> None:
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        family = socket.AF_INET if isinstance(address, int) else socket.AF_UNIX
-        with socket.socket(family) as sock, contextlib.suppress(OSError):
-            sock.connect(("127.0.0.1", address) if isinstance(address, int) else address)
-            return
-        time.sleep(0.02)
-    raise TimeoutError(address)
+def load(port: int, seconds: float, connections: int) -> tuple[int, float, float]:
+    """Requests that were answered, and their median and 99th percentile in ms."""
+    wrk = shutil.which("wrk")
+    if wrk is None:
+        times = sorted(uvloop.run(ask(port, seconds, connections)))
+        p50, p99 = statistics.median(times), times[int(len(times) * 0.99)]
+        return len(times), p50 * 1e3, p99 * 1e3
+    headers = [part for k, v in HEADERS.items() for part in ("-H", f"{k}: {v}")]
+    options = ("-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", "--latency", *headers)
+    text = subprocess.run(
+        [wrk, *options, f"http://127.0.0.1:{port}/a?b=c"],
+        capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    assert "Non-2xx" not in text, text
+    assert "Socket errors" not in text, text
+    found = dict(re.findall(r"^\s+(50|99)%\s+(\S+)$", text, re.MULTILINE))
+    count = re.search(r"(\d+) requests in", text)
+    assert count is not None
+    return int(count[1]), _ms(found["50"]), _ms(found["99"])
 
 
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
+def _ms(text: str) -> float:
+    number, unit = re.fullmatch(r"([0-9.]+)(us|ms|s)", text).groups()  # type: ignore[union-attr]
+    return float(number) * {"us": 1e-3, "ms": 1.0, "s": 1e3}[unit]
 
 
-@contextlib.contextmanager
-def running(
-    *command: str, fds: tuple[int, ...] = (), folder: str = "."
-) -> Iterator[psutil.Process]:
-    process = subprocess.Popen(command, pass_fds=fds, cwd=folder)
-    try:
-        yield psutil.Process(process.pid)
-    finally:
-        process.kill()
-        process.wait(10)
+def used(processes: list[psutil.Process]) -> float:
+    times = [process.cpu_times() for process in processes]
+    return sum(each.user + each.system for each in times)
 
 
 def variants(
-    stack: contextlib.ExitStack, folder: str, haproxy: str
-) -> dict[str, tuple[int, psutil.Process | None]]:
-    (Path(folder) / "bench_app.py").write_text(APP)
-    path, port = f"{folder}/replica.sock", free_port()
-    uvicorn = (sys.executable, "-m", "uvicorn", "bench_app:app", "--log-level", "critical")
-    stack.enter_context(running(*uvicorn, "--uds", path, folder=folder))
-    stack.enter_context(running(*uvicorn, "--port", str(port), folder=folder))
-    until_open(path)
-    until_open(port)
-    found: dict[str, tuple[int, psutil.Process | None]] = {"uvicorn, direct": (port, None)}
-    listening = stack.enter_context(bind("127.0.0.1:0"))
-    ours, theirs = socket.socketpair()
-    stack.enter_context(ours)
-    said = msgspec.json.encode(Settings(listening.fileno(), theirs.fileno(), report=3600.0))
-    worker = running(
-        sys.executable, "-m", "weaver.ingress.main", said.decode(),
-        fds=(listening.fileno(), theirs.fileno()),
-    )  # fmt: skip
-    process = stack.enter_context(worker)
-    theirs.close()
-    backend = Backend("a", f"unix:{path}")
-    ours.sendall(encode(Table(1, (VersionShare("v1", 1, (backend,)),))))
-    ours.recv(100)  # Serving
-    found["weaver ingress"] = (listening.getsockname()[1], process)
-    if haproxy:
-        port = free_port()
-        config = Path(folder) / "haproxy.cfg"
-        config.write_text(HAPROXY.format(port=port, path=path))
-        process = stack.enter_context(running(haproxy, "-db", "-f", str(config)))
+    stack: contextlib.ExitStack, folder: Path, kind: str, count: int
+) -> dict[str, tuple[int, list[psutil.Process]]]:
+    found: dict[str, tuple[int, list[psutil.Process]]] = {}
+
+    def listen() -> tuple[int, socket.socket]:
+        sock = stack.enter_context(bind("127.0.0.1:0"))
+        return sock.getsockname()[1], sock
+
+    for name, server in (("direct", "uvicorn"), ("shared", "weaver")):
+        port, sock = listen()
+        found[name] = (port, stack.enter_context(servers(server, sock, count)))
+    paths = [f"{folder}/{i}.sock" for i in range(count)]
+    for path in paths:
+        stack.enter_context(servers(kind, stack.enter_context(bind(f"unix:{path}")), 1))
+    port, sock = listen()
+    found["proxy"] = (port, [stack.enter_context(our_ingress(sock, paths))])
+    program = shutil.which("haproxy", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
+    if program:
+        port, sock = listen()
+        sock.close()
+        process = stack.enter_context(haproxy(program, folder, port, paths))
+        found["haproxy"] = (port, [process])
+    for port, _ in found.values():
         until_open(port)
-        found["haproxy"] = (port, process)
     return found
+
+
+def show(results: dict[str, list[Round]]) -> None:
+    print(f"{'':10}{'req/s':>9}{'p50 ms':>9}{'p99 ms':>9}{'CPU us':>9}")
+    middle: dict[str, Round] = {}
+    for name, rounds in results.items():
+        middle[name] = m = Round(*map(statistics.median, zip(*rounds, strict=True)))
+        print(f"{name:10}{m.rate:9.0f}{m.p50:9.2f}{m.p99:9.2f}{m.cpu:9.1f}")
+    ratios = [("shared / direct, rate", "shared", "direct", "rate", "at least 0.95")]
+    if "haproxy" in middle:
+        ratios.append(("proxy / haproxy, CPU", "proxy", "haproxy", "cpu", "at most 1.5"))
+        ratios.append(("proxy / haproxy, rate", "proxy", "haproxy", "rate", "at least 0.8"))
+        ratios.append(("proxy / haproxy, p50", "proxy", "haproxy", "p50", ""))
+    else:
+        print("haproxy is not installed, and was not measured")
+    for text, one, other, what, budget in ratios:
+        pairs = zip(results[one], results[other], strict=True)  # of the same moment each
+        ratio = statistics.median(getattr(a, what) / getattr(b, what) for a, b in pairs)
+        print(f"{text:26}{ratio:6.2f}" + (f"   (budget: {budget})" if budget else ""))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=6)
+    parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=1.0)
-    parser.add_argument("--concurrency", type=int, default=16)
-    parser.add_argument("--haproxy", default="", help="path of the program")
+    parser.add_argument("--connections", type=int, default=16)
+    parser.add_argument("--workers", type=int, default=2, help="replicas of each variant")
+    parser.add_argument("--replicas", choices=("weaver", "uvicorn", "lean"), default="weaver")
     options = parser.parse_args()
     with contextlib.ExitStack() as stack:
-        folder = stack.enter_context(tempfile.TemporaryDirectory())
-        found = variants(stack, folder, options.haproxy)
-        results: dict[str, list[tuple[float, float, float]]] = {name: [] for name in found}
-        for _ in range(options.rounds):
-            for name, (port, process) in found.items():
-                before = cpu(process) if process else 0.0
-                work = round_of(port, options.seconds, options.concurrency)
-                times = uvloop.run(work)
-                used = cpu(process) - before if process else 0.0
-                each = used / len(times) * 1e6
-                results[name].append((len(times) / options.seconds, statistics.median(times), each))
-    print(f"{'':18}{'req/s':>10}{'p50 ms':>10}{'proxy us CPU/request':>24}")
-    for name, rounds in results.items():
-        rate, p50, each = (statistics.median(values) for values in zip(*rounds, strict=True))
-        print(f"{name:18}{rate:10.0f}{p50 * 1e3:10.2f}{each:24.1f}")
-    if not options.haproxy:
-        print("haproxy was not measured: give its path with --haproxy")
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        found = variants(stack, folder, options.replicas, options.workers)
+        results: dict[str, list[Round]] = {name: [] for name in found}
+        for number in range(options.rounds + 1):
+            for name, (port, processes) in found.items():
+                before, start = used(processes), time.perf_counter()
+                count, p50, p99 = load(port, options.seconds, options.connections)
+                seconds, cpu = time.perf_counter() - start, used(processes) - before
+                if number:  # the first one is to warm up
+                    results[name].append(Round(count / seconds, p50, p99, cpu / count * 1e6))
+    show(results)
 
 
 if __name__ == "__main__":
