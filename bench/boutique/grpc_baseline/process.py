@@ -26,14 +26,24 @@ SERVER = (
 )
 
 
+_channels = []
+
+
 def clients(folder):
     """Gives clients of services in the folder."""
 
     def client(name):
         channel = grpc.aio.insecure_channel(f"unix:{folder}/{name}", options=CHANNEL)
+        _channels.append(channel)
         return CLIENTS[name](channel)
 
     return client
+
+
+async def close():
+    """Close all channels of this process."""
+    while _channels:
+        await _channels.pop().close()
 
 
 async def serve(name, folder, client):

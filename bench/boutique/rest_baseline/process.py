@@ -24,10 +24,7 @@ JSON = {"content-type": "application/json"}
 class RestClient:
     """The methods of one component, as coroutine functions that ask its service."""
 
-    def __init__(self, service: str, folder: str) -> None:
-        transport = httpx.AsyncHTTPTransport(
-            uds=f"{folder}/{service}", limits=LIMITS, retries=0, http2=False
-        )
+    def __init__(self, service: str, transport: httpx.AsyncBaseTransport) -> None:
         timeout = AD_TIMEOUT if service == "ads" else 30.0
         self.http = httpx.AsyncClient(
             transport=transport, base_url=f"http://{service}", timeout=timeout, trust_env=False
@@ -65,7 +62,9 @@ class RestClient:
 
 def clients(folder: str) -> Client:
     """Gives clients of services in the folder."""
-    return lambda name: RestClient(name, folder)
+    return lambda name: RestClient(
+        name, httpx.AsyncHTTPTransport(uds=f"{folder}/{name}", limits=LIMITS, retries=0)
+    )
 
 
 def make_service(name: str, client: Client) -> FastAPI:
