@@ -2,10 +2,13 @@
 
 import asyncio
 import os
+import signal
 import socket
 import stat
 from pathlib import Path
 
+import psutil
+import pytest
 from moving_parts import Client
 from versions_side_by_side import Version, version
 
@@ -17,7 +20,9 @@ from weaver.control.messages import (
     RegisterReplica,
     ReplicaExited,
 )
+from weaver.control.takeover import TakeOver
 from weaver.control.traffic import Traffic
+from weaver.envelope import takeover
 
 QUIET = Traffic(accepting=False)
 
@@ -41,6 +46,17 @@ async def pids(one: Version) -> set[int]:
 
 def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
+
+
+def descriptors(pid: int) -> int:
+    return len(os.listdir(f"/proc/{pid}/fd"))  # noqa: PTH208
+
+
+def runs(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def exists(path: Path) -> bool:
@@ -206,3 +222,81 @@ async def test_an_attached_manager_is_not_fenced_off_by_a_take_over(tmp_path: Pa
         await up(new)
         assert len(old.manager.all(Attached)) == 1
         assert not old.manager.closed
+
+
+async def test_connections_of_a_unix_socket_move_as_well(tmp_path: Path) -> None:
+    address = f"unix:{tmp_path}/users.sock"
+    async with version("old", tmp_path) as old, version("new", tmp_path) as new:
+        old.order(address, Traffic())
+        await up(old)
+        reader, writer = await asyncio.open_unix_connection(str(tmp_path / "users.sock"))
+
+        async def answered_by() -> int:
+            writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            await reader.readuntil(b"\r\n\r\n")
+            return int((await reader.readuntil(b" http 0")).split()[0])
+
+        assert {await answered_by()} == await pids(old)
+        new.order(address, after(old, accepting=True))
+        await up(new)
+        old.order(address, QUIET)
+        async with asyncio.timeout(20):
+            while {await answered_by()} != await pids(new):
+                await asyncio.sleep(0.01)
+        await end(old)
+        assert {await answered_by()} == await pids(new)
+        writer.close()
+
+
+async def test_nobody_is_refused_when_the_former_envelope_is_killed(tmp_path: Path) -> None:
+    async with version("old", tmp_path) as old, version("new", tmp_path) as new:
+        old.order("127.0.0.1:0", Traffic())
+        await up(old)
+        port = port_of(old)
+        new.order("127.0.0.1:0", after(old))
+        await up(new)
+        held = descriptors(new.process.pid)
+        replicas = await pids(old)
+        os.kill(old.process.pid, signal.SIGKILL)
+        while any(map(runs, replicas)):
+            await asyncio.sleep(0.01)
+        waiting = [await Client.open(port) for _ in range(20)]
+        for client in waiting:
+            client.send()
+        new.order("127.0.0.1:0", after(old, accepting=True))
+        fresh = await Client.open(port)
+        assert {(await fresh.ask()).pid} == await pids(new)
+        fresh.close()
+        for client in waiting:
+            assert {(await client.receive()).pid} == await pids(new)
+            client.close()
+        assert descriptors(new.process.pid) == held
+
+
+async def test_an_envelope_leaks_nothing_by_being_asked_for_its_listeners(tmp_path: Path) -> None:
+    async with version("old", tmp_path) as old:
+        old.order("127.0.0.1:0", Traffic())
+        await up(old)
+        held = descriptors(old.process.pid)
+        for _ in range(20):
+            taken = await takeover.take(str(old.path), TakeOver({"http": "127.0.0.1:0"}))
+            assert list(taken) == ["http"]
+            assert taken["http"].listening.getsockname()[1] == port_of(old)
+            taken["http"].close()
+            assert await takeover.take(str(old.path), TakeOver({"http": "127.0.0.1:1"})) == {}
+        async with asyncio.timeout(20):
+            while descriptors(old.process.pid) != held:
+                await asyncio.sleep(0.01)
+
+
+async def test_who_does_not_answer_is_waited_for_within_bounds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(takeover, "WITHIN", 0.2)
+    path = str(tmp_path / "mute.sock")
+    wanted = TakeOver({"http": "127.0.0.1:0"})
+    assert await takeover.take(path, wanted) == {}
+    with socket.socket(socket.AF_UNIX) as mute:
+        mute.bind(path)
+        mute.listen()
+        assert await takeover.take(path, wanted) == {}

@@ -12,6 +12,7 @@ import contextvars
 import email.utils
 import functools
 import logging
+import socket
 from collections.abc import Coroutine
 from typing import Any, Final, NamedTuple, cast
 
@@ -63,7 +64,11 @@ class HttpServer:
     def __init__(
         self, app: object, sockets: Sockets, *, name: str, grace: float, accepting: bool = True
     ) -> None:
-        self._app = WebApplication(app, name)
+        try:
+            self._app = WebApplication(app, name)
+        except BaseException:
+            sockets.close()
+            raise
         self._name = name
         self._sockets = sockets
         self._grace = grace
@@ -87,11 +92,11 @@ class HttpServer:
         if self._context is not None:
             raise UsageError("this server has served already", fix="create a new HttpServer")
         self._context = contextvars.copy_context()
-        for way in (self._public, self._private):
-            way.config.load()
         acceptors = self._acceptors()
         self._acceptor = acceptors[0]
         try:
+            for way in (self._public, self._private):
+                way.config.load()
             if not self._app.is_wsgi:
                 await self._lifespan.start()
             for acceptor in acceptors[1:]:
@@ -271,8 +276,10 @@ def _config(app: Application) -> Config:
 
 
 def _server(sockets: Sockets) -> tuple[str, int] | None:
-    name = sockets.listening.getsockname()
-    return (str(name[0]), int(name[1])) if isinstance(name, tuple) else None
+    if sockets.listening.family == socket.AF_UNIX:
+        return None
+    host, port = sockets.listening.getsockname()[:2]
+    return str(host), int(port)
 
 
 class _Watched(set[Any]):
