@@ -54,6 +54,11 @@ class Shelf:
     async def mine(self, user: str) -> str:
         return f"{self.name}:{user}"
 
+    @weaver.idempotent
+    @weaver.routed(by="user")
+    async def mine_again(self, user: str) -> str:
+        return f"{self.name}:{user}"
+
     async def hang(self, text: str) -> str:
         self.begun.append(text)
         try:

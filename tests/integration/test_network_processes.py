@@ -12,7 +12,8 @@ import pytest
 from network_replicas import COMPONENT, DEFINITION, Replica, Replicas, ending, until
 
 from weaver.errors import ConnectionLost
-from weaver.routing import Endpoint, Route, Routing
+from weaver.manager.assignment import assign
+from weaver.routing import Assignment, Endpoint, Route, Routing
 
 PROGRAM = """
 import asyncio, sys
@@ -121,3 +122,52 @@ async def test_calls_move_away_from_a_replica_that_is_stopped(
     assert {await caller.method("who")() for _ in range(50)} == {"shop-2"}
     process.kill(signal.SIGCONT)
     assert set(await asyncio.gather(*calls)) <= {"", "shop-1", "shop-2"}
+
+
+@ending
+async def test_calls_of_keys_whose_owner_is_stopped_go_to_another_until_it_goes_on(
+    make: Replicas, process: Process
+) -> None:
+    caller = await calling(make, process)
+    other = await make("shop-2")
+    endpoints = (
+        Endpoint("shop-1", f"unix:{process.path}"),
+        Endpoint("shop-2", other.address),
+    )
+    owned = Route((COMPONENT,), endpoints, assign(Assignment(), ["shop-1"]))
+    caller.network.update(Routing(2, {"shop": owned}))
+    await until(lambda: all(s.connected for s in caller.network.statistics))
+    assert await caller.method("mine")("ann") == "shop-1:ann"
+    process.kill(signal.SIGSTOP)
+    once = asyncio.create_task(caller.method("mine")("bob"))
+    async with asyncio.timeout(20):
+        assert await caller.method("mine_again")("ann") == "shop-2:ann"  # taken back, made again
+        assert await caller.method("mine")("ann") == "shop-2:ann"  # not sent to the owner
+    assert not once.done()  # it may have been executed: nobody but the owner can answer
+    process.kill(signal.SIGCONT)
+    assert await once == "shop-1:bob"
+
+    async def is_back() -> bool:
+        found: str = await caller.method("mine")("ann")
+        return found == "shop-1:ann"
+
+    async with asyncio.timeout(20):
+        while not await is_back():
+            await asyncio.sleep(0.01)
+
+
+@ending
+async def test_with_every_replica_stopped_calls_wait_for_one_that_goes_on(
+    make: Replicas, process: Process
+) -> None:
+    caller = await calling(make, process)
+    process.kill(signal.SIGSTOP)
+    call = asyncio.create_task(caller.method("mine_again")("ann"))
+    (peer,) = caller.network._peers.values()
+    await until(lambda: peer.quiet)
+    later = asyncio.create_task(caller.method("who")())
+    assert not call.done()
+    process.kill(signal.SIGCONT)
+    assert await call == "shop-1:ann"
+    assert await later == "shop-1"
+    await until(lambda: not peer.quiet)

@@ -11,6 +11,9 @@ import msgspec
 from weaver.config.units import Duration, Percent, Size
 from weaver.config.words import Address, ManagerLost, Name, Target
 
+LEAST_SILENCE = 0.5
+"""Seconds: garbage collection and a busy machine silence a healthy process for less."""
+
 Count = Annotated[int, msgspec.Meta(ge=1)]
 
 
@@ -35,12 +38,18 @@ class AppTable(Table, frozen=True):
     """Mutual TLS between processes: where a connection leaves the host, or everywhere."""
     stop_timeout: Duration = Duration(10)
     """How long each phase of an orderly stop may take."""
+    hung_after: Duration = Duration(3)
+    """How long a process may give no sign of life before it is ended and replaced."""
     threads: Count = 64
     """Most worker threads for plain (not async) methods in one process."""
     trace_sample: Percent = Percent(0)
     """Share of users' requests that are traced, of those that do not say it themselves."""
     spin: Literal["auto", "off"] = "auto"
     """Whether a process looks for answers that come within microseconds before it sleeps."""
+
+    def __post_init__(self) -> None:
+        if self.hung_after < LEAST_SILENCE:
+            raise ValueError(f"`hung_after` must be at least {LEAST_SILENCE:g}s")
 
 
 class PackageTable(Table, frozen=True):

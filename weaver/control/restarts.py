@@ -3,6 +3,8 @@
 Decides the defaults. What follows from them is decided where processes are watched.
 """
 
+from typing import Final, Self
+
 import msgspec
 
 
@@ -20,8 +22,17 @@ class Restarts(msgspec.Struct, frozen=True):
     window: float = 30.0
 
 
+BEATS: Final = 3
+"""Heartbeats that must be missed in a row: one may be late."""
+
+
 class Heartbeats(msgspec.Struct, frozen=True):
     """A replica is hung that sends nothing for `missed` times `every` seconds."""
 
     every: float = 1.0
-    missed: int = 3
+    missed: int = BEATS
+
+    @classmethod
+    def hung_after(cls, seconds: float) -> Self:
+        """Those by which a replica counts as hung after so many seconds."""
+        return cls(seconds / BEATS)

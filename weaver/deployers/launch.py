@@ -12,6 +12,7 @@ from weaver.config.load import load
 from weaver.config.words import ManagerLost
 from weaver.control.certificates import Certificates
 from weaver.control.messages import Application
+from weaver.control.restarts import Heartbeats
 from weaver.deployers.multiprocess import HOST
 from weaver.errors import ConfigError, Problem
 from weaver.manager.hosts import HostSpec, selectors, shortage
@@ -70,6 +71,7 @@ def spec_of(
         ),
         groups=groups,
         hosts=_equipped(hosts or {HOST: HostSpec()}, deployment, always=config.app.tls == "always"),
+        heartbeats=Heartbeats.hung_after(float(config.app.hung_after)),
         stop_timeout=float(config.app.stop_timeout),
         on_manager_lost=policy[0],
         stop_after=policy[1],

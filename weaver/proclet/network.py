@@ -77,6 +77,9 @@ class Network:
         self._dispatcher = dispatcher
         self._host = host
         self._near = host if prefer == "local" else ""
+        self._repeatable = frozenset(
+            codec.label for codec in definition.table.methods if codec.method.idempotent
+        )
         self._missing = missing
         self._asked: set[str] = set()
         self._peers: dict[str, Peer] = {}
@@ -216,7 +219,7 @@ class Network:
             peers = tuple(
                 self._peers[e.replica] for e in route.endpoints if e.replica in self._peers
             )
-            pool = self._groups[name] = Pool(route, peers, self._near)
+            pool = self._groups[name] = Pool(route, peers, self._near, self._repeatable)
             if name in old:
                 pool.inherit(old[name])
             for component in route.components:
@@ -235,8 +238,9 @@ class Network:
 
     def _examine(self) -> None:
         now = time.monotonic()
-        for pool in self._groups.values():
-            pool.examine(now)
+        found = [pool.examine(now) for pool in self._groups.values()]  # all of them
+        if any(found):
+            self._wake()
         self._examination = self.loop.call_later(EXAMINED_EVERY, self._examine)
 
     async def wait(

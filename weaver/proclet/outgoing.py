@@ -7,7 +7,7 @@ incoming calls are the business of `channel.py`.
 import asyncio
 import collections
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from typing import Final
 
 from weaver.errors import CodecError, DeadlineExceeded, RemoteCallError
@@ -147,6 +147,12 @@ class Outgoing:
             if not stream.done:
                 self._connection.send_cancel(call)
                 self._flush()
+
+    def give_up(self, methods: Collection[str], why: str) -> None:
+        """End the calls of these methods, by label, as lost; others may still be answered."""
+        for answer in [a for a in self.waiting.values() if a.label in methods and not a.done]:
+            self.cancel(answer)
+            answer.fail(call_error(Outcome.LOST, why.encode(), where=answer.label))
 
     def close(self) -> None:
         """Forget deadlines; the connection has reported every call as failed before."""

@@ -4,10 +4,11 @@ It decides when to dial and how long to pause after a failure. Who is called is 
 """
 
 import asyncio
+import logging
 import random
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Final
 
 import msgspec
@@ -23,11 +24,17 @@ from weaver.rpc.connection import Connection
 from weaver.transport.dialing import dial
 from weaver.transport.stream import Stream
 
+log = logging.getLogger("weaver")
+
 FIRST_PAUSE: Final = 0.01
 MOST_PAUSE: Final = 1.0
 
-SILENT: Final = 1.5
+SILENT: Final = 0.8
 """Seconds without a byte, while calls are in flight, after which a replica is asked for a sign."""
+
+QUIET: Final = 0.5
+"""Seconds without that sign after which calls go elsewhere where they can: it is stopped, or busy
+with something that does not let its loop turn."""
 
 DEAD: Final = 30.0
 """Seconds without that sign after which the connection is given up."""
@@ -51,7 +58,8 @@ class PeerStatistics(msgspec.Struct, frozen=True, kw_only=True):
 class Peer:
     """One replica. `channel` is the open connection that takes calls, or None.
 
-    `changed` is called whenever that changes, and when dialing fails.
+    `quiet`: it has owed a sign of life or a connection for too long. `changed` is called when
+    `channel` changes and when dialing fails.
     """
 
     def __init__(self, endpoint: Endpoint, terms: Terms, changed: Callable[[], None]) -> None:
@@ -60,6 +68,7 @@ class Peer:
         self.channel: Channel | None = None
         self.failure = ""
         self.leaving = False
+        self.quiet = False
         self.leases = Leases(terms)
         self._terms = terms
         self._changed = changed
@@ -67,7 +76,7 @@ class Peer:
         self._dialing: asyncio.Task[None] | None = None
         self._opened: asyncio.Future[None] | None = None
         self._pause = FIRST_PAUSE
-        self._since = self._asked = 0.0
+        self._since = self._asked = self._dialed = 0.0
         self._channels: set[Channel] = set()
 
     @property
@@ -107,6 +116,7 @@ class Peer:
     def dial(self) -> None:
         """Connect, and try until it works; nothing if that is under way or done."""
         if self.channel is None and self._dialing is None and not self.leaving:
+            self._dialed = time.monotonic()
             name = f"connect to {self.replica}"
             self._dialing = self._loop.create_task(self._connect(), name=name)
 
@@ -152,22 +162,33 @@ class Peer:
         for channel in list(self._channels):
             channel.close()
 
-    def silent(self, now: float) -> bool:
-        """Whether the replica owes answers and gives no sign of life, for which it is asked.
+    def listen(self, now: float) -> None:
+        """Set `quiet`; one that owes answers and is not heard is asked for a sign of life.
 
         To be called about twice a second. After a long time the connection is given up.
         """
         channel = self.channel
-        if channel is None or not channel.connection.outgoing or now - channel.heard < SILENT:
+        quiet = False
+        if channel is None:
             self._asked = 0.0
-            return False
-        if not self._asked or channel.heard > self._asked:
+            quiet = self._dialing is not None and now - self._dialed > QUIET
+        elif self._asked and channel.heard > self._asked:
+            self._asked = 0.0
+        elif self._asked:
+            quiet = now - self._asked > QUIET
+            if now - self._asked > DEAD:
+                channel.close(f"the replica has been silent for {now - channel.heard:.0f} s")
+        elif channel.connection.outgoing and now - channel.heard > SILENT:
             self._asked = now
             channel.ping()
-            return False
-        if now - self._asked > DEAD:
-            channel.close(f"the replica has been silent for {now - channel.heard:.0f} s")
-        return now - self._asked > SILENT / 2
+        if quiet and not self.quiet and not self.failing:
+            log.warning("%s gives no sign of life: calls go elsewhere if they can", self.replica)
+        self.quiet = quiet
+
+    def take_back(self, methods: Collection[str]) -> None:
+        """End calls of these methods as lost: they may be made elsewhere."""
+        if self.channel is not None:
+            self.channel.calls.give_up(methods, f"{self.replica} gives no sign of life")
 
     # --- connecting ---
 
@@ -239,6 +260,7 @@ class Peer:
 
     def _take(self, channel: Channel) -> None:
         self.channel = channel
+        self.quiet = False
         self.failure = ""
         self.load.reset()
         self._since = time.monotonic()

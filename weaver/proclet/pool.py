@@ -17,15 +17,23 @@ class Pool:
     """Peers of a route; `ready` are those with a connection, `only` the one that is, if it is one.
 
     Replicas on the host `near` are preferred, as long as one there is ready and not left out; "" is
-    no host.
+    no host. Calls of methods in `repeatable`, by label, may be taken back from one that is silent.
     """
 
-    def __init__(self, route: Route, peers: tuple[Peer, ...], near: str = "") -> None:
+    def __init__(
+        self,
+        route: Route,
+        peers: tuple[Peer, ...],
+        near: str = "",
+        repeatable: Collection[str] = (),
+    ) -> None:
         self.route = route
         self.peers = peers
         self.ready: list[Peer] = []
         self.only: Peer | None = None
         self.used = False
+        self._repeatable = repeatable
+        self._quiet = False
         self._near = tuple(p for p in peers if near and p.endpoint.host == near)
         self._near_ready: list[Peer] = []
         self._by_replica = {peer.replica: peer for peer in peers}
@@ -61,6 +69,8 @@ class Pool:
         ready = self.ready
         if tried:
             ready = [peer for peer in ready if peer.replica not in tried] or ready
+        if self._quiet:
+            ready = [peer for peer in ready if not peer.quiet] or ready
         if key is not None:
             return self._owner(key, ready, tried)
         if not ready:
@@ -69,20 +79,26 @@ class Pool:
             return ready[0]
         now = time.monotonic()
         if self._near_ready:
-            near = [peer for peer in self._near_ready if peer.replica not in tried]
+            near = [
+                peer
+                for peer in self._near_ready
+                if peer.replica not in tried and not (self._quiet and peer.quiet)
+            ]
             return self._balancer.choose(self._balancer.nearest(near, ready, now), now)
         return self._balancer.choose(ready, now)
 
     def knows(self, replica: str) -> bool:
         """Whether this replica takes calls of other processes, as far as is known."""
-        return replica in self._by_replica
+        found = self._by_replica.get(replica)
+        return found is not None and not found.quiet
 
     def _owner(self, key: int, ready: list[Peer], tried: Collection[str]) -> Peer | None:
         owner = self._by_replica.get(self.route.assignment.owner(key) or "")
         if owner is not None and owner.replica not in tried:
             if owner.channel is not None:
-                return owner
-            if not owner.failing:
+                if not owner.quiet or all(peer.quiet for peer in ready):
+                    return owner
+            elif not owner.failing and not owner.quiet:
                 return None  # it has not been tried yet
         if not ready:
             return None
@@ -105,12 +121,22 @@ class Pool:
         """A call was not answered, for no fault of the application."""
         self._balancer.failed(peer.load, self.ready, time.monotonic())
 
-    def examine(self, now: float) -> None:
-        """Leave out those that owe answers and give no sign of life."""
+    def examine(self, now: float) -> bool:
+        """Leave out those that owe answers and give no sign of life; whether some more do."""
         self._balancer.review(self.peers)
+        before = [peer for peer in self.peers if peer.quiet]
         for peer in self.peers:
-            if peer.silent(now) and not peer.load.ejected:
+            peer.listen(now)
+        quiet = [peer for peer in self.ready if peer.quiet]
+        self._quiet = bool(quiet)
+        more = any(peer.quiet and peer not in before for peer in self.peers)
+        if len(quiet) == len(self.ready):
+            return more  # nobody else would take their calls
+        for peer in quiet:
+            peer.take_back(self._repeatable)
+            if not peer.load.ejected:
                 self._balancer.eject(peer.load, self.ready, now)
+        return more
 
     def reasons(self) -> str:
         """Why nobody can be reached."""

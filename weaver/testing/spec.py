@@ -11,6 +11,7 @@ import msgspec
 from weaver.config.configuration import Config
 from weaver.config.load import load_mapping
 from weaver.control.messages import Application
+from weaver.control.restarts import Heartbeats
 from weaver.deployers.multiprocess import HOST
 from weaver.errors import ConfigError, UsageError
 from weaver.manager.hosts import HostSpec
@@ -58,6 +59,7 @@ def spec_of(
         application=_application(definition, config, tables, source),
         groups=groups,
         hosts={HOST: HostSpec()},
+        heartbeats=Heartbeats.hung_after(float(config.app.hung_after)),
         stop_timeout=float(config.app.stop_timeout),
         foreground=True,
         outlives_entry=True,
