@@ -52,6 +52,11 @@ class FakeManager:
         self._thread.join(PATIENCE)
         self._server.close()
 
+    def begin_anew(self, report: RolloutReport) -> None:
+        """Answer from now on as if this were the first report."""
+        self.reports = [report]
+        self._current = report
+
     def _serve(self) -> None:
         while True:
             try:

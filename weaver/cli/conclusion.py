@@ -108,7 +108,12 @@ def taken_back(report: RolloutReport, *, as_json: bool) -> WeaverError:
     if verdict is None:
         return WeaverError(what, why="by command, or because a newer version was deployed")
     why = verdict.what + (f"\n{verdict.why}" if verdict.why else "")
-    return WeaverError(what, where=verdict.where, why=why, fix=verdict.fix or _fix(report.app))
+    return WeaverError(
+        what,
+        where=verdict.where,
+        why=render_rollout.by_version(why, report),
+        fix=verdict.fix or _fix(report.app),
+    )
 
 
 def warm_words(report: RolloutReport) -> str:

@@ -55,6 +55,7 @@ def result_of(record: "Record", records: "Sequence[Record]") -> str:
         return f"stopped, but not on {', '.join(record.unended)}"
     if record.ended:
         reason = f": {record.fault.what}" if record.fault is not None else ""
+        reason = reason.replace(record.deployment, short(record.version))
         return RESULTS.get(record.result, record.result or "ended") + reason
     if record.foreground:
         return "runs in the foreground"

@@ -185,6 +185,13 @@ def _steps(report: RolloutReport) -> "Text":
     return text
 
 
+def by_version(text: str, report: RolloutReport) -> str:
+    """A message of the manager, which names deployments, in the words of the table."""
+    for v in report.versions:
+        text = text.replace(v.deployment, short(v.version))
+    return text
+
+
 def evidence_lines(report: RolloutReport) -> list[str]:
     """Failed requests, of many the first ones, and then the last lines of log."""
     found = [

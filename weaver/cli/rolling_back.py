@@ -82,8 +82,11 @@ def _refuse(record: "Record", version: str, wanted: "Record", good: "Sequence[Re
         if wanted.revision:
             fix = f"deploy revision {wanted.revision[:12]} again: weaver deploy"
     else:
-        what = f"version {short(version)} has never served as it should"
+        taken_back = wanted.result in {"withdrawn", "rolled back", "aborted"}
+        ended = "was taken back" if taken_back else "has never served as it should"
+        what = f"version {short(version)} {ended}"
         fault = f": {wanted.fault.what}" if wanted.fault is not None else ""
+        fault = fault.replace(wanted.deployment, short(version))
         why = f"it ended as {state(wanted)}{fault}"
         fix = "name a good one; or deploy it again as any new version: weaver deploy"
     raise UsageError(

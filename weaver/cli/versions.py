@@ -104,7 +104,7 @@ def _kept(record: Record) -> Path:
 
 def complete(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Versions that a word can mean, for the shell; those of ./weaver.toml's application."""
-    app = ctx.params.get("app")
+    app: str | None = ctx.params.get("app")
     try:
         known = known_versions(app or app_of(None))
     except Exception:  # noqa: BLE001 # a shell shows no errors here

@@ -59,7 +59,7 @@ def test_without_a_name_it_is_the_last_good_one(folder: Path) -> None:
 
 def test_a_version_that_was_not_good_is_refused_with_the_good_ones(folder: Path) -> None:
     good, bad, now = three(folder)
-    with pytest.raises(UsageError, match="never served as it should") as caught:
+    with pytest.raises(UsageError, match="was taken back") as caught:
         chosen(now, bad.version[:8])
     assert "it ended as withdrawn: it fails 50 % of its requests" in caught.value.why
     assert f"good versions: {good.version[:12]}" in caught.value.why
@@ -112,3 +112,20 @@ def test_where_no_other_one_runs_the_refusal_has_all_that_is_known(
         assert execute(["rollback", bad.version[:12]]) == 2
         assert manager.steered == []
     assert "cannot go back" in capsys.readouterr().err
+
+
+def test_an_application_can_be_named_before_the_version_or_alone(
+    folder: Path, sockets: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = sockets / "manager.sock"
+    good, bad, now = three(folder, str(path))
+    with FakeManager(path, [report("warm", now, good, 0.0)]) as manager:
+        manager.after = [report("removing", now, good, 1.0)]
+        assert execute(["rollback", "shop"]) == 0
+        manager.begin_anew(report("warm", now, good, 0.0))
+        assert execute(["rollback", "shop", good.version[:8]]) == 0
+        assert manager.steered == ["rollback", "rollback"]
+        capsys.readouterr()
+        assert execute(["rollback", "shpo", bad.version]) == 2
+    assert 'did you mean "shop"?' in capsys.readouterr().err
+    assert execute(["rollback", "a", "b", "c"]) == 2

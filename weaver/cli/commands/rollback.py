@@ -8,22 +8,22 @@ from weaver.cli.target import json_option
 
 
 @click.command("rollback")
-@click.argument("version", required=False, shell_complete=versions.complete)
-@click.option("--app", metavar="APP", help="Of which application; the only one that runs.")
+@click.argument("words", nargs=-1, metavar="[APP] [VERSION]", shell_complete=versions.complete)
 @ssh_option
 @accept_new_option
 @click.option("--force", is_flag=True, help="Also where users would notice what both share.")
 @json_option
 def command(
     *,
-    version: str | None,
-    app: str | None,
+    words: tuple[str, ...],
     ssh: str | None,
     accept_new: bool,
     force: bool,
     as_json: bool,
 ) -> int:
-    """Go back to VERSION, or to the good version before the one that runs.
+    """Go back to VERSION of APP, or to the good version before the one that runs.
+
+    APP may be left out where only one application runs.
 
     While that one still runs, in a rollout or kept warm, it serves everybody again within a second.
     Else it is deployed anew, from the PEX that is kept, as any version is. Only versions that have
@@ -32,6 +32,7 @@ def command(
     from weaver.cli.rolling_back import back_at_once, chosen
     from weaver.deployers import registry
 
+    app, version = _told(words)
     record = registry.current(app)
     if back_at_once(record, version):
         from weaver.cli.steering import steer
@@ -41,8 +42,8 @@ def command(
         return wait_taken_back(record, as_json=as_json)
     built = chosen(record, version)
     if not as_json:
-        words = f"{record.app}: back to {versions.short(built.build_id)}, which is deployed anew"
-        click.echo(words, err=True)
+        named = f"{record.app}: back to {versions.short(built.build_id)}"
+        click.echo(f"{named}, which is deployed anew", err=True)
     if not record.hosts:
         from weaver.cli import local_deploy
 
@@ -58,3 +59,16 @@ def command(
         )
     options = ssh_deploy.Options(accept_new=accept_new, force=force, as_json=as_json)
     return ssh_deploy.deploy_built(built, hosts, options)
+
+
+def _told(words: tuple[str, ...]) -> tuple[str | None, str | None]:
+    """The application and the version that are named; one word alone can be either."""
+    from weaver.deployers import registry
+
+    if len(words) > 2:
+        raise click.UsageError("rollback takes an application and a version, and no more")
+    if len(words) == 2:
+        return words[0], words[1]
+    if not words:
+        return None, None
+    return (words[0], None) if registry.records(words[0]) else (None, words[0])

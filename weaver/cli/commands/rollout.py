@@ -36,7 +36,8 @@ def command(*, app: str | None, following: bool, as_json: bool) -> int:
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
     console.print(render_rollout.screen(report, time.time()))
     if report.verdict is not None:
-        console.print(f"because: {report.verdict.what}", markup=False)
+        reason = render_rollout.by_version(report.verdict.what, report)
+        console.print(f"because: {reason}", markup=False)
     for text in render_rollout.evidence_lines(report):
         console.print(text, markup=False)
     return 0
