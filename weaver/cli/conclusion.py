@@ -98,7 +98,7 @@ def _last_words(record: "Record", report: RolloutReport) -> None:
 def taken_back(report: RolloutReport, *, as_json: bool) -> WeaverError:
     """Why, once the evidence and the last lines of log have been shown."""
     if not as_json:
-        for text in render_rollout.evidence_lines(report):
+        for text in render_rollout.evidence_lines(report.evidence, report.lines):
             click.echo(text, err=True)
     new, old = render_rollout.versions_of(report)
     named = f"{report.app} {short(new.version)}" if new is not None else report.app

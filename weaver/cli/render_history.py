@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from weaver.cli.render_rollout import evidence_lines, percent
 from weaver.cli.versions import SHOWN, short
 
 if TYPE_CHECKING:
@@ -29,8 +30,11 @@ REVISION: Final = 9
 _HEADINGS: Final = ("STARTED", "APP", "VERSION", "REVISION", "DEPLOYMENT", "BY", "RESULT")
 
 
-def lines_of(records: "Sequence[Record]") -> list[str]:
-    """A table, oldest first, with the reason and the steps of traffic where there are some."""
+def lines_of(records: "Sequence[Record]", *, evidence: bool = False) -> list[str]:
+    """A table, oldest first, with the reason and the steps of traffic where there are some.
+
+    With `evidence`, also what speaks against those that were taken back.
+    """
     rows = [_HEADINGS, *(_row(record, result_of(record, records)) for record in records)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADINGS) - 1)]
     lines: list[str] = []
@@ -39,6 +43,9 @@ def lines_of(records: "Sequence[Record]") -> list[str]:
         lines.append("  ".join([*cells, row[-1]]).rstrip())
         if record is not None and (steps := traffic_of(record)):
             lines.append(f"{'':<{widths[0]}}  traffic: {steps}")
+        if record is not None and evidence:
+            against = evidence_lines(record.evidence, record.lines)
+            lines += [f"{'':<{widths[0]}}  {text}" for text in against]
     return lines
 
 
@@ -69,8 +76,6 @@ def result_of(record: "Record", records: "Sequence[Record]") -> str:
 
 def traffic_of(record: "Record") -> str:
     """The shares that it had one after the other: `5 %, 25 %, 100 %`."""
-    from weaver.cli.render_rollout import percent
-
     shares: list[float] = []
     for shift in record.shifts:
         if not shares or shares[-1] != shift.share:

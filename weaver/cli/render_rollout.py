@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from weaver.cli.versions import short
+from weaver.control.ingress import FailedRequest
 from weaver.control.rollout import RolloutReport, VersionReport
 
 if TYPE_CHECKING:
@@ -192,17 +193,17 @@ def by_version(text: str, report: RolloutReport) -> str:
     return text
 
 
-def evidence_lines(report: RolloutReport) -> list[str]:
+def evidence_lines(failed: Sequence[FailedRequest], lines: Sequence[str]) -> list[str]:
     """Failed requests, of many the first ones, and then the last lines of log."""
     found = [
         f"{e.method} {e.path} -> {e.status or 'no answer'}"
         + (f" from {e.backend}" if e.backend else "")
         + (f": {e.why}" if e.why else "")
-        for e in report.evidence
+        for e in failed
     ]
     more = len(found) - MOST_EVIDENCE
     shown = [*found[:MOST_EVIDENCE], *([f"… and {more} more: --json has all"] if more > 0 else [])]
-    return [*_under("failed requests", shown), *_under("last lines of log", report.lines)]
+    return [*_under("failed requests", shown), *_under("last lines of log", lines)]
 
 
 def _under(heading: str, lines: Sequence[str]) -> list[str]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from weaver.control.ingress import FailedRequest
 from weaver.control.messages import Fault
 from weaver.deployers.directories import state_directory
 from weaver.errors import UsageError, WeaverError, did_you_mean
@@ -35,7 +36,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     that is not this machine. One that has ended but for `unended`, which may still run replicas,
     counts as not ended. `good` is when it was seen to serve as it should, 0 for never; a result can
     also be "replaced", "withdrawn", "rolled back", "aborted" or "superseded", by a rollout, whose
-    steps are `shifts`.
+    steps are `shifts`. `evidence` are requests that failed, and `lines` the last ones of its log,
+    where it was taken back.
     """
 
     app: str
@@ -54,6 +56,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     unended: tuple[str, ...] = ()
     good: float = 0.0
     shifts: tuple[Shift, ...] = ()
+    evidence: tuple[FailedRequest, ...] = ()
+    lines: tuple[str, ...] = ()
 
 
 def write(record: Record) -> None:

@@ -244,6 +244,8 @@ class RolloutLoop:
         taken_back = "withdrawn" if rollout.outcome in {"", "failed"} else rollout.outcome
         session.result = taken_back if session is self._new else "replaced"
         session.verdict = rollout.fault if session is self._new else None
+        if session is self._new:
+            session.note_evidence(rollout.evidence, self._lines)
         session.loop.request_stop()
 
     def _tell(self, kind: str, text: str) -> None:

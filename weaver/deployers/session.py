@@ -17,6 +17,7 @@ from typing import Final
 
 import msgspec
 
+from weaver.control.ingress import FailedRequest
 from weaver.control.messages import Fault
 from weaver.deployers import registry
 from weaver.deployers.control_loop import ControlLoop, Outcome
@@ -126,6 +127,10 @@ class Session:
         self.record = msgspec.structs.replace(self.record, shifts=shifts[-MOST_SHIFTS:])
         with contextlib.suppress(WeaverError):
             registry.write(self.record)
+
+    def note_evidence(self, evidence: tuple[FailedRequest, ...], lines: tuple[str, ...]) -> None:
+        """Have the record say what speaks against it, once it is written again."""
+        self.record = msgspec.structs.replace(self.record, evidence=evidence, lines=lines)
 
     async def _serve(
         self,

@@ -8,6 +8,7 @@ import pytest
 
 from weaver.cli.main import execute
 from weaver.cli.render_history import lines_of, result_of, traffic_of
+from weaver.control.ingress import FailedRequest
 from weaver.control.message import Fault
 from weaver.deployers import registry
 from weaver.deployers.registry import Record, Shift
@@ -81,6 +82,14 @@ def test_a_row_has_who_when_what_and_the_result() -> None:
     ]
     assert row.split()[2:] == ["shop", "a" * 12, "012345678", "d1", "ada", "aborted"]
     assert traffic.strip() == "traffic: 5 %, 25 %, 0 %"
+
+
+def test_evidence_stands_below_where_it_is_asked_for() -> None:
+    failed = FailedRequest("d1", 0.0, "GET", "/cart", status=500)
+    one = record(1.0, ended=2.0, result="withdrawn", evidence=(failed,), lines=("boom",))
+    assert len(lines_of([one])) == 2
+    found = [text.strip() for text in lines_of([one], evidence=True)[2:]]
+    assert found == ["failed requests:", "GET /cart -> 500", "last lines of log:", "boom"]
 
 
 def test_json_has_the_record_and_the_words(

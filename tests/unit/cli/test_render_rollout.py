@@ -117,11 +117,11 @@ def test_evidence_is_cut_where_it_is_much() -> None:
         FailedRequest("d2", 0.0, "GET", f"/{i}", status=500 * (i % 2), why="broke" * (i % 2))
         for i in range(7)
     )
-    found = evidence_lines(but(SHIFTING, evidence=failed, lines=("boom",)))
+    found = evidence_lines(failed, ("boom",))
     assert found[:3] == ["failed requests:", "  GET /0 -> no answer", "  GET /1 -> 500: broke"]
     assert found[6] == "  … and 2 more: --json has all"
     assert found[7:] == ["last lines of log:", "  boom"]
-    assert evidence_lines(SHIFTING) == []
+    assert evidence_lines((), ()) == []
 
 
 def test_units_read_well() -> None:

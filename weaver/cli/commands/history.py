@@ -14,9 +14,16 @@ from weaver.cli.target import json_option
 @ssh_option
 @limit_option
 @accept_new_option
+@click.option("--evidence", is_flag=True, help="Also what speaks against those taken back.")
 @json_option
 def command(
-    *, app: str | None, ssh: str | None, limit: str | None, accept_new: bool, as_json: bool
+    *,
+    app: str | None,
+    ssh: str | None,
+    limit: str | None,
+    accept_new: bool,
+    evidence: bool,
+    as_json: bool,
 ) -> int:
     """Show the deployments of APP on this machine, past and present, newest last.
 
@@ -25,7 +32,7 @@ def command(
     With --ssh, what was done to APP on those hosts: when, by whom, with which build and result.
     """
     if ssh is None:
-        _show_deployments(app, as_json=as_json)
+        _show_deployments(app, evidence=evidence, as_json=as_json)
         return 0
     from weaver.cli.ssh_history import audits
     from weaver.errors import UsageError
@@ -43,7 +50,7 @@ def command(
     return 1 if found.faults else 0
 
 
-def _show_deployments(app: str | None, *, as_json: bool) -> None:
+def _show_deployments(app: str | None, *, evidence: bool, as_json: bool) -> None:
     from weaver.cli.render_history import lines_of, plain
     from weaver.deployers import registry
 
@@ -51,5 +58,5 @@ def _show_deployments(app: str | None, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([plain(record, found) for record in found], indent=2))
         return
-    for line in lines_of(found):
+    for line in lines_of(found, evidence=evidence):
         click.echo(line)

@@ -38,6 +38,6 @@ def command(*, app: str | None, following: bool, as_json: bool) -> int:
     if report.verdict is not None:
         reason = render_rollout.by_version(report.verdict.what, report)
         console.print(f"because: {reason}", markup=False)
-    for text in render_rollout.evidence_lines(report):
+    for text in render_rollout.evidence_lines(report.evidence, report.lines):
         console.print(text, markup=False)
     return 0
