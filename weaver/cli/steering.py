@@ -6,13 +6,31 @@ from weaver.control.rollout import Action, RolloutReport, Steer
 
 if TYPE_CHECKING:
     from weaver.deployers.registry import Record
+    from weaver.errors import UsageError
 
 
 def steer(record: "Record", action: Action) -> RolloutReport:
     """Intervene in the rollout of an application; how it stands then. Raises WeaverError."""
     from weaver.cli.rollout_follow import rollout_of
     from weaver.deployers.manager_client import ask
+    from weaver.errors import UsageError
 
-    for _ in ask(record, Steer(action)):
-        pass
+    try:
+        for _ in ask(record, Steer(action)):
+            pass
+    except UsageError as error:
+        raise _by_version(error, record.app) from None
     return rollout_of(record)
+
+
+def _by_version(error: "UsageError", app: str) -> "UsageError":
+    """A refusal, which names deployments, by the versions that people know."""
+    from weaver.cli.versions import short
+    from weaver.deployers import registry
+    from weaver.errors import UsageError
+
+    parts = [error.what, error.where, error.why, error.fix]
+    for record in registry.records(app):
+        parts = [part.replace(record.deployment, short(record.version)) for part in parts]
+    what, where, why, fix = parts
+    return UsageError(what, where=where, why=why, fix=fix)

@@ -140,13 +140,13 @@ def test_abort_waits_until_the_old_version_serves_everybody(
 
 
 @pytest.mark.parametrize("words", [["promote"], ["pause"], ["abort"]])
-def test_a_refusal_is_told_as_it_is(
+def test_a_refusal_is_told_by_versions(
     sockets: Path, capsys: pytest.CaptureFixture[str], words: list[str]
 ) -> None:
     with manager(sockets, report("done", 1.0)) as asked:
-        asked.refusal = Fault("there is nothing to do", fix="deploy something")
+        asked.refusal = Fault("d2 serves everybody already", fix="deploy something")
         assert execute(words) == 2
-    assert "there is nothing to do" in capsys.readouterr().err
+    assert "bbbbbbbbbbbb serves everybody already" in capsys.readouterr().err
 
 
 def test_a_manager_that_is_gone_is_told_with_what_is_known(
