@@ -146,6 +146,8 @@ class Dispatcher:
                 await _stream(hosted, function(*args, **kwargs), replies, call)
         except Exception as error:  # noqa: BLE001 # every error of the application is the caller's
             replies.fail(call, error)
+        except GeneratorExit:  # its loop has ended without it: nobody is left to answer
+            raise
         except BaseException as error:
             # Cancelled by the caller: nobody listens. Cancelled by the method itself, or an
             # attempt to exit: the caller must not be left waiting, nor this process be ended.
