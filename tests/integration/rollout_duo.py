@@ -24,8 +24,8 @@ from weaver.deployers.manager_client import ask
 from weaver.deployers.registry import Record
 from weaver.errors import Unreachable
 
-PATIENCE: Final = 30.0
-"""Seconds until what must happen counts as failed."""
+PATIENCE: Final = 100.0
+"""Seconds until what must happen counts as failed: builds are part of it, on a busy machine."""
 
 TOML: Final = """
 [app]
@@ -34,11 +34,11 @@ entry = "duo:Web"
 stop_timeout = "2s"
 [groups.front]
 components = ["Web"]
-replicas = 2
+replicas = {replicas}
 [groups.stock]
 components = ["Stock"]
 [listeners.http]
-address = "{address}"
+address = "127.0.0.1:0"
 [rollout]
 {rollout}
 """
@@ -110,7 +110,7 @@ class Duo:
         *,
         fails: int = 0,
         start: str = "",
-        address: str = "127.0.0.1:0",
+        replicas: int = 2,
         **rollout: Any,
     ) -> Self:
         """The sources of a version; of its answers, every one in `fails` is a failure."""
@@ -121,7 +121,7 @@ class Duo:
             **rollout,
         }
         lines = "\n".join(f"{name} = {json.dumps(value)}" for name, value in wanted.items())
-        (self.project / "weaver.toml").write_text(TOML.format(address=address, rollout=lines))
+        (self.project / "weaver.toml").write_text(TOML.format(replicas=replicas, rollout=lines))
         code = CODE.format(version=version, fails=fails, start=start)
         (self.project / "duo.py").write_text(code)
         return self

@@ -12,7 +12,7 @@ pytestmark = [
     pytest.mark.skipif(
         not in_virtual_environment(), reason="wheels are taken from a virtual environment"
     ),
-    pytest.mark.timeout(120),  # two versions are built and started, on a machine that may be busy
+    pytest.mark.timeout(240),  # two versions are built and started, on a machine that may be busy
 ]
 
 
@@ -116,7 +116,7 @@ def test_an_aborted_rollout_gives_everything_back(one: Duo) -> None:
             load.sees("two")
             aborted = one.command("abort", "duo")
             assert aborted.returncode == 0, aborted.stderr
-            assert deploy.wait(30) == 1
+            assert deploy.wait(100) == 1
         until(lambda: len(one.running()) == 1)
         before = load.answers["two"]
         load.sees("one")
@@ -150,7 +150,7 @@ def test_a_third_version_takes_the_place_of_one_that_is_being_rolled_out(one: Du
             one.reaches("shifting")
             done = one.write("three").deploy()
             assert done.returncode == 0, done.stderr
-            assert deploy.wait(30) == 1
+            assert deploy.wait(100) == 1
         until(lambda: len(one.running()) == 1)
         load.sees("three")
     assert load.failures == []
