@@ -113,13 +113,14 @@ class Wire:
         return 0
 
 
-class Replica:
+class Replica(Wire):
     """Stands in for a pool and its one connection: reads requests, as strictly as it can."""
 
     def __init__(self) -> None:
         self.user: Any = None
         self.reused = False
-        self.transport = Wire()
+        super().__init__()
+        self.transport = self
         self.asked = 0
         self._data = b""
         self._head: RequestHead | None = None

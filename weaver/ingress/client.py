@@ -65,6 +65,7 @@ class ClientConnection(asyncio.Protocol):
         self._buffer = b""
         self._exchange: Exchange | None = None
         self._body: body.Body | None = None
+        self._known: RequestHead | None = None
         self._since = _clock()  # of the request's first byte, or of the last answer's end
         self._reading = True
         self._held = False
@@ -109,12 +110,11 @@ class ClientConnection(asyncio.Protocol):
         if exchange is None:
             if self._ending:
                 return
-            if self._buffer:
-                data = self._buffer + data
-            else:
-                self._since = _clock()
-            self._buffer = data
+            begins = not self._buffer
+            self._buffer = data if begins else self._buffer + data
             self._next()
+            if begins and self._buffer:
+                self._since = _clock()
         elif exchange.tunnel:
             exchange.forward(data)
         elif self._body is not None:
@@ -175,9 +175,10 @@ class ClientConnection(asyncio.Protocol):
         data = self._buffer
         if data.startswith(b"\r\n"):  # some clients end a body with it; one is ignored
             data = data[2:]
-        head = read_request(data, self._limits.head_bytes)
+        head = read_request(data, self._limits.head_bytes, self._known)
         if head is None:
             return False
+        self._known = head
         rest = data[len(head.raw) :]
         self._buffer = b""
         length = head.length

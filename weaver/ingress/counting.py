@@ -10,7 +10,7 @@ EVIDENCE: Final = 20
 
 
 class VersionTally:
-    """The running sums of one version."""
+    """The running sums of one version; whoever begins a request counts it in the first two."""
 
     __slots__ = ("aborted", "errors", "histogram", "in_flight", "requests")
 
@@ -20,11 +20,6 @@ class VersionTally:
         self.aborted = 0
         self.in_flight = 0
         self.histogram = [0] * BUCKETS
-
-    def begin(self) -> None:
-        """A request was given to this version."""
-        self.requests += 1
-        self.in_flight += 1
 
     def end(self, seconds: float, *, failed: bool) -> None:
         """It was answered, or failed, after `seconds`."""

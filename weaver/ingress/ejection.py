@@ -24,14 +24,17 @@ class _Record:
 
 
 class Ejection:
-    """What is known of replicas that failed, by their id. Times in seconds of one clock."""
+    """What is known of replicas that failed, by their id: `records` is empty if nobody did.
+
+    Times in seconds of one clock.
+    """
 
     def __init__(self) -> None:
-        self._records: dict[str, _Record] = {}
+        self.records: dict[str, _Record] = {}
 
     def failed(self, backend: str, now: float, *, refused: bool) -> None:
         """A request to `backend` failed; `refused` if it did not even connect."""
-        record = self._records.setdefault(backend, _Record())
+        record = self.records.setdefault(backend, _Record())
         record.failures += 1
         if refused or record.pause or record.failures > TOLERATED:
             record.pause = min(record.pause * 2 or FIRST_PAUSE, LONGEST_PAUSE)
@@ -39,33 +42,29 @@ class Ejection:
 
     def mute(self, backend: str) -> None:
         """`backend` does not answer even probes."""
-        self._records.setdefault(backend, _Record()).until = math.inf
-
-    def __bool__(self) -> bool:
-        """Whether anything is known against anybody."""
-        return bool(self._records)
+        self.records.setdefault(backend, _Record()).until = math.inf
 
     def succeeded(self, backend: str) -> None:
         """`backend` has answered."""
-        self._records.pop(backend, None)
+        self.records.pop(backend, None)
 
     def out(self, backends: Sequence[str], now: float) -> Collection[str]:
         """Those that get no request now; never all of `backends`."""
-        if not self._records:
+        if not self.records:
             return ()
-        out = [b for b in backends if b in self._records and self._records[b].until > now]
+        out = [b for b in backends if b in self.records and self.records[b].until > now]
         if out and len(out) == len(backends):
-            first = min(out, key=lambda backend: self._records[backend].until)
+            first = min(out, key=lambda backend: self.records[backend].until)
             out.remove(first)
         return out
 
     def tries(self, backend: str, now: float) -> None:
         """A request goes to `backend`: if it is on probation, others wait for its outcome."""
-        record = self._records.get(backend)
+        record = self.records.get(backend)
         if record is not None and record.pause:
             record.until = max(record.until, now + record.pause)
 
     def keep(self, backends: Collection[str]) -> None:
         """Forget all but these."""
-        for gone in self._records.keys() - backends:
-            del self._records[gone]
+        for gone in self.records.keys() - backends:
+            del self.records[gone]

@@ -9,11 +9,11 @@ import asyncio
 import time
 from typing import Protocol
 
-from weaver.ingress.http import body, forwarding, plain, response
+from weaver.ingress.http import body, forwarding, response
 from weaver.ingress.http.answer import AnswerReader
 from weaver.ingress.http.limits import Limits
 from weaver.ingress.http.refusal import Refusal
-from weaver.ingress.http.request import RequestHead
+from weaver.ingress.http.request import IDEMPOTENT, RequestHead
 from weaver.ingress.http.response import ResponseHead
 from weaver.ingress.replica import Lane, Replica
 from weaver.ingress.upstream import Pool, ReplicaConnection
@@ -97,7 +97,9 @@ class Exchange:
 
     def start(self) -> None:
         """Begin. The client hears of the end by `finished` or `cut`, maybe at once."""
-        self._lane.tally.begin()
+        tally = self._lane.tally
+        tally.requests += 1
+        tally.in_flight += 1
         self._attempt()
 
     # The way there.
@@ -115,11 +117,12 @@ class Exchange:
         self._asked_last = replica.id
         link = None
         if self._attempts == 1:  # what is idle may have ended as the first one had
-            link = replica.pool.take(surely=not self._head.repeatable)
+            head = self._head
+            link = replica.pool.take(surely=head.length != 0 or head.method not in IDEMPOTENT)
         if link is not None:
             self._link = link
             link.user = self
-            link.write(self._request)
+            link.transport.write(self._request)
             return
         self._client.hold(held=True)
         self._connecting = asyncio.get_running_loop().create_task(self._connect(replica.pool))
@@ -167,11 +170,12 @@ class Exchange:
         if self._replica is not None:
             self._replica.heard = now
         if self._answer is None:
-            match = plain.response(data)
-            if match is not None and self._head.method != b"HEAD":
-                end = match.end()
-                if len(data) - end == int(match[2]) and end <= self._limits.head_bytes:
-                    self._pass_whole(data, end, int(match[1]))
+            if self._replica is not None and self._head.method != b"HEAD":
+                end = data.find(b"\r\n\r\n") + 4
+                head = data[:end]
+                known = self._replica.answers.get(head) or self._replica.read_answer(head)
+                if known is not None and len(data) - end == known[1]:
+                    self._pass_whole(data, end, known[0])
                     return
             self._answer = AnswerReader(self._head.method, self._limits.head_bytes)
         elif self.tunnel:

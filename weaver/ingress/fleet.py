@@ -4,7 +4,7 @@ Decides what of the one table lives on in the next: whatever is equal. Pools of 
 gone end with their last request. It must not know how a version is chosen.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from weaver.control.ingress import Backend, Table, VersionCounts
 from weaver.ingress.counting import Tallies
@@ -24,8 +24,8 @@ class Fleet:
         self.tallies = Tallies()
         self.ejection = Ejection()
 
-    def use(self, table: Table) -> None:
-        """Have the versions and replicas of `table`."""
+    def use(self, table: Table) -> Mapping[str, Lane]:
+        """Have the versions and replicas of `table`; all lanes there are, now and later."""
         before, self._replicas = self._replicas, {}
         for share in table.shares:
             for backend in share.backends:
@@ -38,6 +38,7 @@ class Fleet:
             before[backend].pool.retire()
             self._retired.append(before[backend].pool)
         self.ejection.keep({backend.id for backend in self._replicas})
+        return self._lanes
 
     def lane(self, version: str) -> Lane:
         """What is known of `version`."""

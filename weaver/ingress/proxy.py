@@ -53,7 +53,7 @@ class Proxy:
         self._loop = asyncio.get_running_loop()
         self._router = Router(table)
         self._fleet = Fleet(limits.upstream_idle)
-        self._fleet.use(table)
+        self._lanes = self._fleet.use(table)
         self._prober = Prober(self._fleet, limits)
         self._clients: set[ClientConnection] = set()
         self._empty = asyncio.Event()
@@ -226,7 +226,7 @@ class Proxy:
         request = forwarding.request_bytes(head, origin, router.table.pinning.header)
         if payload:
             request += payload
-        lane = self._fleet.lane(share.version)
+        lane = self._lanes[share.version]
         return Exchange(client, head, request, lane, self.limits, whole=whole, cookie=cookie)
 
 

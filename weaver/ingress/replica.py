@@ -5,22 +5,27 @@ Decides by what is in flight; equal ones take turns. It must not know what a req
 
 import time
 from collections.abc import Collection, Sequence
-from typing import Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from weaver.control.ingress import Backend, FailedRequest
 from weaver.ingress.counting import Tallies
 from weaver.ingress.ejection import Ejection
+from weaver.ingress.http import plain
 from weaver.ingress.upstream import Pool
+
+_ANSWERS: Final = 32
+_LONGEST: Final = 4096
 
 
 class Replica:
     """One replica: the connections to it, and how many requests are in flight there.
 
     `heard` is when it last sent a byte, or began to be asked; `probes` how many probes it has
-    answered since it last answered a request.
+    answered since it last answered a request. `answers` are plain heads of answers that were read
+    lately, with status and length: many are equal but for the date.
     """
 
-    __slots__ = ("heard", "id", "in_flight", "pool", "probes")
+    __slots__ = ("answers", "heard", "id", "in_flight", "pool", "probes")
 
     def __init__(self, backend: Backend, pool: Pool) -> None:
         self.id = backend.id
@@ -28,6 +33,17 @@ class Replica:
         self.in_flight = 0
         self.heard = 0.0
         self.probes = 0
+        self.answers: dict[bytes, tuple[int, int]] = {}
+
+    def read_answer(self, head: bytes) -> tuple[int, int] | None:
+        """Status and length of an answer with this head, if it is plain and not too long."""
+        match = plain.response(head) if len(head) <= _LONGEST else None
+        if match is None:
+            return None
+        if len(self.answers) >= _ANSWERS:
+            self.answers.clear()
+        found = self.answers[head] = int(match[1]), int(match[2])
+        return found
 
 
 class Lane:
@@ -46,16 +62,15 @@ class Lane:
     def enter(self, now: float, tried: Collection[str] = ()) -> Replica | None:
         """Count a request at the replica that should get it, none of those `tried`; or None."""
         self._turn += 1
-        if self._ejection or tried:
+        if tried or self._ejection.records:
             replica = self._among(now, tried)
             if replica is None:
                 return None
             self._ejection.tries(replica.id, now)
-        elif self.replicas:
-            replica = least_loaded(self.replicas, self._turn)
-            assert replica is not None
         else:
-            return None
+            replica = least_loaded(self.replicas, self._turn)
+            if replica is None:
+                return None
         if not replica.in_flight:
             replica.heard = now
         replica.in_flight += 1
@@ -73,7 +88,7 @@ class Lane:
         replica.in_flight -= 1
         if good:
             replica.probes = 0
-            if self._ejection:
+            if self._ejection.records:
                 self._ejection.succeeded(replica.id)
         elif good is not None:
             self._ejection.failed(replica.id, time.monotonic(), refused=refused)

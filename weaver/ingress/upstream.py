@@ -38,7 +38,7 @@ class ReplicaConnection(asyncio.Protocol):
 
     def __init__(self, pool: "Pool") -> None:
         self._pool = pool
-        self._held = False
+        self.held = False
         self._poll: select.poll | None = None
         self.user: User | None = None
         self.reused = False
@@ -87,8 +87,8 @@ class ReplicaConnection(asyncio.Protocol):
 
     def hold(self, *, held: bool) -> None:
         """Whether to stop reading."""
-        if held != self._held and not self.transport.is_closing():
-            self._held = held
+        if held != self.held and not self.transport.is_closing():
+            self.held = held
             if held:
                 self.transport.pause_reading()
             else:
@@ -144,7 +144,8 @@ class Pool:
         if self._closed or connection.transport.is_closing() or len(self._idle) >= self._keep:
             connection.close()
             return
-        connection.hold(held=False)
+        if connection.held:
+            connection.hold(held=False)
         connection.idle_since = now
         self._idle.append(connection)
 

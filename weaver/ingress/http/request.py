@@ -7,7 +7,7 @@ not know where the request goes.
 
 import functools
 import re
-from typing import Final
+from typing import Any, Final
 
 import httptools
 
@@ -17,6 +17,7 @@ from weaver.ingress.http.rules import Headers
 
 IDEMPOTENT: Final = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"})
 _HOST: Final = re.compile(plain.HOST)
+_REST_OF_LINE: Final = len(b"  HTTP/1.1")
 _ABSOLUTE: Final = re.compile(rb"https?://([^/?#]*)(.*)", re.IGNORECASE)
 
 
@@ -24,16 +25,25 @@ class RequestHead:
     """What the head says, which is `raw`. `target` is in origin form or "*".
 
     `length` is the body's size in bytes, -1 for a chunked one. `upgrade` is set for a WebSocket
-    handshake only. `is_plain` ones may be forwarded as they are.
+    handshake only. `is_plain` ones may be forwarded as they are. `block` is what follows the first
+    line, with the end of that, of a plain head without a body; else empty.
     """
 
     __slots__ = (
-        "_collected", "expects", "host", "is_plain", "keep_alive", "length", "method", "old", "raw",
-        "target", "upgrade",
+        "_collected", "block", "expects", "host", "is_plain", "keep_alive", "length", "method",
+        "old", "raw", "target", "upgrade",
     )  # fmt: skip
 
     def __init__(
-        self, raw: bytes, method: bytes, target: bytes, host: bytes, length: int, *, is_plain: bool
+        self,
+        raw: bytes,
+        method: bytes,
+        target: bytes,
+        host: bytes,
+        length: int,
+        *,
+        is_plain: bool,
+        block: bytes = b"",
     ) -> None:
         self.raw = raw
         self.method = method
@@ -41,6 +51,7 @@ class RequestHead:
         self.host = host
         self.length = length
         self.is_plain = is_plain
+        self.block = block
         self.old = False
         self.keep_alive = True
         self.expects = False
@@ -104,11 +115,17 @@ class _Collector:
         self.headers.append((name, value.strip(b" \t")))
 
 
-def read_request(data: bytes, limit: int) -> RequestHead | None:
+def read_request(data: bytes, limit: int, known: RequestHead | None) -> RequestHead | None:
     """The request that `data` begins with, None while its head is not complete.
 
-    Raises `Refusal`, also for a head of more than `limit` bytes.
+    `known` is one that was read before: on a connection, many have the headers of the one before
+    them. Raises `Refusal`, also for a head of more than `limit` bytes.
     """
+    if known is not None and data.endswith(block := known.block) and block and len(data) <= limit:
+        line = plain.line(data, 0, len(data) - len(block))
+        if line is not None:
+            method, target = line.groups()
+            return RequestHead(data, method, target, known.host, 0, is_plain=True, block=block)
     match = plain.request(data)
     if match is not None and match.end() <= limit:
         return _plain(match.groups(), data[: match.end()])
@@ -126,9 +143,12 @@ def parse_request(head: bytes) -> RequestHead:
     return parse_by_rules(head)
 
 
-def _plain(groups: tuple[bytes, ...], raw: bytes) -> RequestHead:
+def _plain(groups: tuple[bytes | Any, ...], raw: bytes) -> RequestHead:
     method, target, host, length = groups
-    return RequestHead(raw, method, target, host, int(length or 0), is_plain=True)
+    if length is not None:
+        return RequestHead(raw, method, target, host, int(length), is_plain=True)
+    block = raw[len(method) + len(target) + _REST_OF_LINE :]
+    return RequestHead(raw, method, target, host, 0, is_plain=True, block=block)
 
 
 def parse_by_rules(head: bytes) -> RequestHead:
