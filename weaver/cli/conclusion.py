@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from weaver.cli import render_rollout
+from weaver.cli.detached import last_lines
 from weaver.cli.render_rollout import SERVED, TAKEN_BACK
 from weaver.cli.rollout_follow import follow
 from weaver.cli.versions import short
@@ -61,7 +62,7 @@ def wait(
     except Unreachable as error:
         raise _ended(record) or error from error
     if report.phase in TAKEN_BACK:
-        raise taken_back(report, as_json=as_json)
+        raise taken_back(record, report, as_json=as_json)
     if not as_json:
         _last_words(record, report)
     return 0
@@ -74,7 +75,7 @@ def wait_up(record: "Record", *, as_json: bool) -> None:
     except Unreachable as error:
         raise _ended(record) or error from error
     if report.phase in TAKEN_BACK:
-        raise taken_back(report, as_json=as_json)
+        raise taken_back(record, report, as_json=as_json)
 
 
 def leave(app: str, *, err: bool = False) -> None:
@@ -95,10 +96,13 @@ def _last_words(record: "Record", report: RolloutReport) -> None:
         click.echo(text)
 
 
-def taken_back(report: RolloutReport, *, as_json: bool) -> WeaverError:
+def taken_back(record: "Record", report: RolloutReport, *, as_json: bool) -> WeaverError:
     """Why, once the evidence and the last lines of log have been shown."""
     if not as_json:
-        for text in render_rollout.evidence_lines(report.evidence, report.lines):
+        lines = report.lines
+        if report.verdict is not None and not lines and not report.evidence:
+            lines = last_lines(record)
+        for text in render_rollout.evidence_lines(report.evidence, lines):
             click.echo(text, err=True)
     new, old = render_rollout.versions_of(report)
     named = f"{report.app} {short(new.version)}" if new is not None else report.app

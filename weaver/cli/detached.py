@@ -3,6 +3,7 @@
 What its manager is to run, others decide: `local_deploy`, `ssh_deploy`, `taking_over`.
 """
 
+import contextlib
 import json
 import subprocess
 import time
@@ -78,6 +79,27 @@ def start_manager(command: Sequence[str], task: "Task") -> registry.Record:
     )
 
 
+def start_beside(command: Sequence[str], task: "Task") -> registry.Record:
+    """Start a manager for a version and those before it, which keep one if it does not come up."""
+    from weaver.deployers.manager_process import Task
+
+    try:
+        return start_manager(command, task)
+    except WeaverError:
+        if task.former and not _managed(task.former[0].estate.spec.application.deployment):
+            first, rest = task.former[0], task.former[1:]
+            python = first.estate.command[:1] or command[:1]
+            again = Task(first.estate, first.sites, task.passphrases, rest)
+            with contextlib.suppress(WeaverError):  # `weaver attach` says why
+                start_manager([*python, *command[1:]], again)
+        raise
+
+
+def _managed(deployment: str) -> bool:
+    found = [record for record in registry.records() if record.deployment == deployment]
+    return any(is_managed(record) for record in found)
+
+
 def wait_live(record: registry.Record, *, follow: bool, as_json: bool) -> int:
     """Follow the status until it is live or has failed."""
     status = _settled(record)
@@ -134,10 +156,21 @@ def _failure(record: registry.Record, fault: object) -> WeaverError:
             known = found[0].fault or known
             break
         time.sleep(0.02)
-    path = state_directory("logs", record.app) / f"{record.deployment}.log"
-    lines = path.read_text(errors="replace").splitlines() if path.exists() else []
-    for line in lines[-LAST_LINES:]:
+    for line in last_lines(record):
         click.echo(line, err=True)
     if known is None:
-        return WeaverError("the deployment ended before it was live", where=str(path))
+        where = str(log_of(record))
+        return WeaverError("the deployment ended before it was live", where=where)
     return error_of(known)
+
+
+def log_of(record: registry.Record) -> Path:
+    """The log file of a deployment's manager."""
+    return state_directory("logs", record.app) / f"{record.deployment}.log"
+
+
+def last_lines(record: registry.Record) -> tuple[str, ...]:
+    """The last lines of that file."""
+    path = log_of(record)
+    lines = path.read_text(errors="replace").splitlines() if path.exists() else []
+    return tuple(lines[-LAST_LINES:])
