@@ -16,7 +16,7 @@ SOURCES := weaver tests examples bench
 export PIP_ROOT_USER_ACTION := ignore
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
-.PHONY: help demo test lint types layers unit bench clean
+.PHONY: help demo test lint types layers unit bench bench-full bench-check clean
 
 help:
 	@echo "make demo     freeze the boutique, run it as processes; Ctrl-C ends it (PORT=$(PORT))"
@@ -25,7 +25,8 @@ help:
 	@echo "make types    mypy and pyright, both strict"
 	@echo "make layers   import-linter: who may import whom"
 	@echo "make unit     all tests (ARGS=... for pytest)"
-	@echo "make bench    the benchmarks: ratios measured within one run"
+	@echo "make bench    the benchmarks, in short: ratios measured within one run"
+	@echo "make bench-full   the same, longer; make bench-check: have the ratios moved?"
 	@echo "make clean    remove .venv and everything that tools have written"
 
 demo: $(VENV)/.demo
@@ -60,8 +61,22 @@ layers: $(VENV)/.test
 unit: $(VENV)/.test
 	@$(BIN)/python -m pytest --quiet -n logical --maxprocesses 8 $(ARGS)
 
+# The shop first: it is what the others explain. Short enough for a coffee; bench-full is not.
 bench: $(VENV)/.bench
-	@set -e; for script in $$(ls bench/*.py); do echo "== $$script"; $(BIN)/python $$script; done
+	@$(BIN)/python bench/boutique/run.py
+	@for command in "local_call.py" "codec.py" "connection.py" "calls.py --rounds 3" "import_time.py" \
+	  "replicas.py --rounds 5" "ingress.py --rounds 2" "startup.py weaver uvicorn" "ssh.py"; do \
+	  echo "== bench/$$command"; $(BIN)/python bench/$$command || exit; done
+
+bench-full: $(VENV)/.bench
+	@$(BIN)/python bench/boutique/run.py --full
+	@for command in local_call codec connection calls import_time replicas ingress startup ssh; do \
+	  echo "== bench/$$command.py"; $(BIN)/python bench/$$command.py || exit; done
+
+# Ratios of a new short run beside those in bench/results/recorded.json.
+bench-check: $(VENV)/.bench
+	@$(BIN)/python bench/boutique/run.py
+	@$(BIN)/python bench/boutique/check.py
 
 clean:
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build
@@ -97,9 +112,9 @@ $(VENV)/.test: pyproject.toml | $(BIN)/python
 	@$(PIP) install --editable . --group test
 	@touch $@
 
-$(VENV)/.bench: $(VENV)/.test
+$(VENV)/.bench: $(VENV)/.test examples/boutique/pyproject.toml
 	@echo "Installing what the benchmarks compare with into $(VENV)"
-	@$(PIP) install --group bench
+	@$(PIP) install --group bench --editable examples/boutique
 	@touch $@
 
 # Prints 127.0.0.1:PORT if it is free, else port 0, which means any free one.
