@@ -93,6 +93,12 @@ def get(address: str, path: str) -> tuple[int, str]:
         connection.close()
 
 
+def kept_log(shop: Deployed) -> str:
+    """The application's log as it is on disk."""
+    paths = shop.run.state.glob("weaver/journals/till/*/log.jsonl")
+    return "".join(path.read_text() for path in paths)
+
+
 def test_it_serves_on_without_its_manager_and_another_one_goes_on(shop: Deployed) -> None:
     done = shop.deploy()
     assert done.returncode == 0, done.stderr
@@ -101,6 +107,7 @@ def test_it_serves_on_without_its_manager_and_another_one_goes_on(shop: Deployed
     shop.run.ask("scale", "till", "names=3")
     until(lambda: len(shop.run.replicas("names")) == 3)
     first = shop.manager()
+    until(lambda: "added 2" in kept_log(shop))
     os.kill(first, signal.SIGKILL)
     until(lambda: not _runs(first))
     assert get(address, "/add/3") == (200, "5")
@@ -114,6 +121,9 @@ def test_it_serves_on_without_its_manager_and_another_one_goes_on(shop: Deployed
     assert get(address, "/add/1") == (200, "6")  # nothing was started anew
     until(lambda: {r["state"] for r in shop.run.replicas("names").values()} == {"ready"})
     assert len(shop.run.replicas("names")) == 3
+    until(lambda: "added 1" in kept_log(shop))
+    lines = [line.split()[-2:] for line in shop.run.ask("logs", "till").splitlines()]
+    assert [n for word, n in lines if word == "added"] == ["2", "3", "1"]
     again = shop.command("attach", "till")
     assert "has a manager already" in again.stdout
     shop.run.ask("stop", "till")

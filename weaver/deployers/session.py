@@ -20,11 +20,12 @@ import msgspec
 from weaver.control.ingress import FailedRequest
 from weaver.control.messages import Fault
 from weaver.deployers import registry
-from weaver.deployers.control_loop import ControlLoop, Outcome
+from weaver.deployers.control_loop import LOGS_KEPT, ControlLoop, Outcome
 from weaver.deployers.deployer import OwnedDeployer
 from weaver.deployers.directories import runtime_directory, state_directory
 from weaver.deployers.estate import Estate
 from weaver.deployers.journal import Journal
+from weaver.deployers.kept_logs import KeptLogs
 from weaver.deployers.manager_server import Managed, ManagerServer, Steered
 from weaver.errors import WeaverError
 
@@ -71,13 +72,17 @@ class Session:
         except BaseException:
             self.close()
             raise
+        self._kept: KeptLogs | None = None
+        if not self.spec.foreground:  # else whoever watches has seen it, and nothing goes on
+            self.loop.logs = self._kept = KeptLogs(LOGS_KEPT, self._folder)
         self.result = ""
         """What the registry is told instead of "stopped"."""
         self.verdict: Fault | None = None
         self._retired = False
 
     def close(self) -> None:
-        """Give the journal back; what runs is left as it is."""
+        """Give journal and log back; what runs is left as it is."""
+        self._close_logs()
         self.journal.close()
 
     async def run(
@@ -95,7 +100,10 @@ class Session:
         """
         try:
             with self.journal:
-                outcome = await self._serve(served or self.loop, steered, watch, finished)
+                try:
+                    outcome = await self._serve(served or self.loop, steered, watch, finished)
+                finally:
+                    self._close_logs()
             await self.deployer.aclose()
         except BaseException:
             await self.deployer.aclose(2.0)
@@ -131,6 +139,10 @@ class Session:
     def note_evidence(self, evidence: tuple[FailedRequest, ...], lines: tuple[str, ...]) -> None:
         """Have the record say what speaks against it, once it is written again."""
         self.record = msgspec.structs.replace(self.record, evidence=evidence, lines=lines)
+
+    def _close_logs(self) -> None:
+        if self._kept is not None:
+            self._kept.close()
 
     async def _serve(
         self,
