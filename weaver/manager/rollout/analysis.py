@@ -5,8 +5,8 @@ the old one gets none any more (the last step), with what it did in the step bef
 in the old version is no reason. Three things are looked at with every report of an ingress:
 
 - errors: a sequential two-proportion test, whether the new rate exceeds the old one by more than
-  `abort_on.error_rate`. A version that fails half of its requests is found after some ten of them.
-- latency: `weaver.manager.rollout.latency`, from a hundred requests on.
+  `abort_on.error_rate`. A version that fails half of its requests is found after about ten of them.
+- latency: `weaver.manager.rollout.latency`, from fifty requests on.
 - saturation: requests in flight that grow without ending, which neither of the others sees.
 
 `LEVEL` is the probability with which a version that is no worse is taken back by one of the first

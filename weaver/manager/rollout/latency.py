@@ -26,7 +26,7 @@ TAIL: Final = 2 * (1 - QUANTILE)
 MARGIN: Final = 3.0
 FLOOR: Final = 0.001
 """Seconds."""
-LEAST: Final = 100
+LEAST: Final = 50
 """Samples of each version, below which nothing is said."""
 
 

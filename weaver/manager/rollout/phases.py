@@ -133,6 +133,9 @@ def _opening(turn: Turn) -> bool:
         return True
     if not facts.reached(state) or facts.deaf(state):
         return False
+    if state.rollout.held:
+        turn.set(until=0.0)
+        return False
     shift(turn, len(state.plan.steps) - 1 if state.rollout.promoted else 0)
     return True
 

@@ -15,7 +15,7 @@ import math
 from typing import Final
 
 _HALF: Final = 0.5
-_ROUNDS: Final = 60
+_ROUNDS: Final = 40
 """Of the search for the pair of rates: each one leaves two thirds of the interval."""
 
 
@@ -24,7 +24,7 @@ def evidence_of_excess(
 ) -> float:
     """Evidence that the new version's rate of errors is larger than the old one's plus `most`.
 
-    In nats; 0 or less where there is none. It exceeds log(1 / level) with at most probability
+    In nats; 0 where there is none. It exceeds log(1 / level) with at most probability
     `level`, if the new rate is not larger, and requests fail independently of each other.
     """
     if new_requests <= 0 or old_requests <= 0:
@@ -32,19 +32,22 @@ def evidence_of_excess(
     if new_errors / new_requests <= old_errors / old_requests + most:
         return 0.0
 
-    def evidence(rate: float) -> float:
-        new = min(new_errors / new_requests, rate + most)
-        return against(old_errors, old_requests, rate) + against(new_errors, new_requests, new)
+    observed = new_errors / new_requests
 
-    # Both parts are convex in the rate: the least value lies in the middle third in the end.
+    def likelihood(rate: float) -> float:
+        old = _likelihood(old_errors, old_requests, rate)
+        return old + _likelihood(new_errors, new_requests, min(observed, rate + most))
+
+    # Both parts are concave in the rate: the largest value is never in the outer third that is cut.
     low, high = 0.0, 1.0
     for _ in range(_ROUNDS):
         third = (high - low) / 3
-        if evidence(low + third) <= evidence(high - third):
+        if likelihood(low + third) >= likelihood(high - third):
             high -= third
         else:
             low += third
-    return evidence((low + high) / 2)
+    mixtures = _mixture(old_errors, old_requests) + _mixture(new_errors, new_requests)
+    return max(0.0, mixtures - likelihood((low + high) / 2))
 
 
 def evidence_above(count: float, total: float, share: float) -> float:
@@ -54,14 +57,20 @@ def evidence_above(count: float, total: float, share: float) -> float:
     """
     if total <= 0 or count / total <= share:
         return 0.0
-    return against(count, total, share)
+    return max(0.0, against(count, total, share))
 
 
 def against(count: float, total: float, rate: float) -> float:
     """Evidence against one rate, in nats; infinite where the rate cannot be."""
-    rest = total - count
-    mixture = _log_beta(count + _HALF, rest + _HALF) - _log_beta(_HALF, _HALF)
-    return mixture - _times_log(count, rate) - _times_log(rest, 1 - rate)
+    return _mixture(count, total) - _likelihood(count, total, rate)
+
+
+def _mixture(count: float, total: float) -> float:
+    return _log_beta(count + _HALF, total - count + _HALF) - _log_beta(_HALF, _HALF)
+
+
+def _likelihood(count: float, total: float, rate: float) -> float:
+    return _times_log(count, rate) + _times_log(total - count, 1 - rate)
 
 
 def _times_log(count: float, rate: float) -> float:

@@ -76,11 +76,15 @@ def steer(turn: Turn, action: Action) -> None:
             turn.decide(held=True)
         case "resume":
             turn.decide(held=False)
+            if turn.state.rollout.phase == "opening":
+                phases.rearm(turn)  # it may have been held for longer than an ingress may take
         case "promote" | "supersede" if turn.state.rollout.phase == "warm":
             phases.enter(turn, "retiring")
         case "promote":
             turn.decide(held=False, promoted=True)
             if turn.state.rollout.phase == "shifting":
                 phases.shift(turn, len(turn.state.plan.steps) - 1)
+            elif turn.state.rollout.phase == "opening":
+                phases.rearm(turn)
         case "rollback" | "abort" | "supersede":
             phases.withdraw(turn, _OUTCOMES[action])
