@@ -7,6 +7,7 @@ know how clients' connections are read, nor how versions are chosen.
 
 import asyncio
 import time
+from collections.abc import Sequence
 from typing import Protocol
 
 from weaver.ingress.http import body, forwarding, response
@@ -57,11 +58,19 @@ class Exchange:
     Set-Cookie for the answer.
     """
 
-    __slots__ = (
-        "_active", "_answer", "_asked", "_asked_last", "_attempts", "_begun", "_client",
-        "_connecting", "_cookie", "_framing", "_head", "_held", "_lane", "_limits", "_link",
-        "_over", "_replica", "_request", "_started", "_tried", "tunnel",
-    )  # fmt: skip
+    # What most have is in the class: a store less for each, in each request.
+    tunnel = False
+    _held: Sequence[bytes] = ()
+    _connecting: asyncio.Task[None] | None = None
+    _replica: Replica | None = None
+    _link: ReplicaConnection | None = None
+    _answer: AnswerReader | None = None
+    _begun = False
+    _framing = 0
+    _attempts = 0
+    _tried: tuple[str, ...] = ()
+    _asked_last = ""
+    _over = False
 
     def __init__(
         self,
@@ -81,19 +90,7 @@ class Exchange:
         self._limits = limits
         self._cookie = cookie
         self._started = self._active = _clock()
-        self._held: list[bytes] = []
         self._asked = whole  # the whole request has come
-        self._connecting: asyncio.Task[None] | None = None
-        self._replica: Replica | None = None
-        self._link: ReplicaConnection | None = None
-        self._answer: AnswerReader | None = None
-        self._begun = False
-        self._framing = 0
-        self._attempts = 0
-        self._tried: tuple[str, ...] = ()
-        self._asked_last = ""
-        self._over = False
-        self.tunnel = False
 
     def start(self) -> None:
         """Begin. The client hears of the end by `finished` or `cut`, maybe at once."""
@@ -142,7 +139,7 @@ class Exchange:
         self._link = link
         link.user = self
         link.write(b"".join((self._request, *self._held)))
-        self._held.clear()
+        self._held = ()
         self._client.hold(held=False)
 
     def asked(self, payload: bytes, *, complete: bool) -> None:
@@ -156,7 +153,7 @@ class Exchange:
         if self._link is not None:
             self._link.write(payload)
         elif not self._over:
-            self._held.append(payload)
+            self._held = (*self._held, payload)
 
     def replica_full(self, *, full: bool) -> None:
         """Whether the replica reads more slowly than the client sends."""
@@ -167,15 +164,16 @@ class Exchange:
     def answered(self, data: bytes) -> None:
         """The replica has sent bytes."""
         self._active = now = _clock()
-        if self._replica is not None:
-            self._replica.heard = now
+        replica = self._replica
+        if replica is not None:
+            replica.heard = now
         if self._answer is None:
-            if self._replica is not None and self._head.method != b"HEAD":
+            if replica is not None and self._head.method != b"HEAD":
                 end = data.find(b"\r\n\r\n") + 4
                 head = data[:end]
-                known = self._replica.answers.get(head) or self._replica.read_answer(head)
+                known = replica.answers.get(head) or replica.read_answer(head)
                 if known is not None and len(data) - end == known[1]:
-                    self._pass_whole(data, end, known[0])
+                    self._pass_whole(replica, data, end, known[0])
                     return
             self._answer = AnswerReader(self._head.method, self._limits.head_bytes)
         elif self.tunnel:
@@ -183,14 +181,25 @@ class Exchange:
             return
         self._read(self._answer, data)
 
-    def _pass_whole(self, data: bytes, end: int, status: int) -> None:
-        """Send on a plain answer that has come as a whole; most of them do."""
-        keep = self._keeps()
+    def _pass_whole(self, replica: Replica, data: bytes, end: int, status: int) -> None:
+        """Send on a plain answer that has come as a whole: most do, so all is done in one go."""
+        client, asked, lane = self._client, self._asked, self._lane
+        keep = asked and self._head.keep_alive and not client.closing
         if not keep or self._cookie:
             head = forwarding.ended(data[:end], close=not keep, cookie=self._cookie)
             data = head + data[end:]
-        self._client.write(data)
-        self._done(status, keep=keep, reusable=self._asked)
+        client.write(data)
+        if status >= 500:
+            self._witness(status, "")
+        link, self._link, self._replica, self._over = self._link, None, None, True
+        if link is not None:
+            if asked:
+                replica.pool.give(link, self._active)
+            else:
+                link.close()
+        lane.leave(replica, good=True)
+        lane.tally.end(self._active - self._started, failed=status >= 500)
+        client.finished(keep=keep)
 
     def _read(self, answer: AnswerReader, data: bytes) -> None:
         try:

@@ -6,6 +6,7 @@ so. It must not know what a rollout is.
 """
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -203,6 +204,7 @@ async def _run(settings: Settings) -> int:
 def main(arguments: list[str]) -> int:
     """Run one worker; the exit code."""
     settings = msgspec.json.decode(arguments[0], type=Settings)
+    gc.freeze()  # what is imported is never garbage
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
         try:
             return runner.run(_run(settings))

@@ -221,9 +221,11 @@ class Proxy:
             share = router.by_weight()
         if share is None:
             raise Refusal(503, "no version serves this listener")
-        if router.trusting:
+        if head.is_plain and not router.pinned:
+            request = head.raw[:-2] + origin.lines(head.host)
+        else:
             origin.trusted = router.trusts(origin.client)
-        request = forwarding.request_bytes(head, origin, router.table.pinning.header)
+            request = forwarding.request_bytes(head, origin, router.table.pinning.header)
         if payload:
             request += payload
         lane = self._lanes[share.version]

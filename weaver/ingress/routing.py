@@ -43,7 +43,6 @@ class Router:
             raise ValueError("a weight is negative")
         networks = tuple(ip_network(text) for text in table.pinning.trusted)
         self._networks: tuple[IPv4Network | IPv6Network, ...] = networks
-        self.trusting = bool(networks)
         weights = [(share.version, share.weight) for share in table.shares]
         if weights != [(share.version, share.weight) for share in self.table.shares]:
             # Credits are a matter of the old weights: keeping them would shift the first requests.

@@ -29,10 +29,12 @@ class RequestHead:
     line, with the end of that, of a plain head without a body; else empty.
     """
 
-    __slots__ = (
-        "_collected", "block", "expects", "host", "is_plain", "keep_alive", "length", "method",
-        "old", "raw", "target", "upgrade",
-    )  # fmt: skip
+    # What most have is in the class: a store less for each, in each request.
+    old = False
+    keep_alive = True
+    expects = False
+    upgrade = False
+    _collected: tuple[Headers, list[bytes]] | None = None
 
     def __init__(
         self,
@@ -52,11 +54,6 @@ class RequestHead:
         self.length = length
         self.is_plain = is_plain
         self.block = block
-        self.old = False
-        self.keep_alive = True
-        self.expects = False
-        self.upgrade = False
-        self._collected: tuple[Headers, list[bytes]] | None = None
 
     @property
     def repeatable(self) -> bool:
