@@ -43,7 +43,7 @@ async def leading(
     count: int, table: Table, **settings: float | str
 ) -> AsyncGenerator[tuple[list[Led], str]]:
     with bind("127.0.0.1:0") as listening:
-        led = [Led(listening, **settings) for _ in range(count)]
+        led = [Led(listening, None, **settings) for _ in range(count)]
         try:
             for worker in led:
                 await worker.say(table)
@@ -197,10 +197,9 @@ async def test_tls_may_end_at_the_worker(tmp_path: Path, pair: list[Replica]) ->
         check=True, capture_output=True,
     )  # fmt: skip
     trust = ssl.create_default_context(cafile=str(certificate))
-    settings = {"certificate": str(certificate), "key": str(key)}
     table = table_of(1, v1=(1, pair[:1]))
     async with (
-        leading(1, table, **settings) as (_, url),
+        leading(1, table, certificate=str(certificate), key=str(key)) as (_, url),
         httpx.AsyncClient(verify=trust) as client,
     ):
         answer = await client.get(url.replace("http", "https") + "/headers")
