@@ -306,8 +306,14 @@ class World:
             self.wrong.append("what was decided is not saved")
         for effect in done:
             ends_old = isinstance(effect, effects.EndVersion) and effect.deployment == OLD
-            if ends_old and self.state.rollout.phase != "retiring":
+            good = self.state.rollout.phase == "retiring" and self.new_was_good(before)
+            if ends_old and not good:
                 self.wrong.append("the old version is stopped too early")
+
+    def new_was_good(self, before: State) -> bool:
+        """Whether the new version was live, and had been given all traffic."""
+        new = self.state.observed[NEW]
+        return new.phase == "live" and before.rollout.phase in {"after", "warm", "retiring"}
 
     def check_weights(self) -> None:
         """The new version gets no more than its ready replicas can carry, while both can."""
