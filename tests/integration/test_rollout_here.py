@@ -1,11 +1,14 @@
 """Rollouts on this machine, with real processes: a new version beside the old one, under load."""
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
 from rollout_duo import Duo, Load, duo_in, until
 
+from weaver.deployers.manager_client import is_managed
 from weaver.packaging.freeze import in_virtual_environment
 
 pytestmark = [
@@ -156,6 +159,42 @@ def test_a_third_version_takes_the_place_of_one_that_is_being_rolled_out(one: Du
     assert load.failures == []
     assert load.mixed == []
     assert [r.result for r in one.records()] == ["", "superseded", "replaced"]
+
+
+def test_what_lost_its_manager_in_a_rollout_is_stopped_with_both_versions(one: Duo) -> None:
+    one.write("two", pause="60s")
+    with one.deploying():
+        one.reaches("shifting")
+        one.kill_manager()
+    stopped = one.command("stop", "duo")
+    assert stopped.returncode == 0, stopped.stderr
+    until(lambda: not one.processes())
+    assert one.running() == []
+    assert list(one.runtime.rglob("*.sock")) == []
+
+
+BROKEN = """
+from weaver.cli.detached import start_beside
+from weaver.cli.former import formers_here
+from weaver.deployers.manager_process import Task
+from weaver.errors import WeaverError
+former = formers_here("duo")
+broken = ["/bin/false", "-I", "-m", "weaver.application.main", "manager"]
+try:
+    start_beside(broken, Task(former[0].estate, former=former))
+except WeaverError as error:
+    print(error.what)
+"""
+
+
+def test_a_version_keeps_a_manager_where_that_of_the_next_one_does_not_come_up(one: Duo) -> None:
+    one.kill_manager()
+    command = [sys.executable, "-c", BROKEN]
+    done = subprocess.run(
+        command, env=one.env, capture_output=True, text=True, timeout=100, check=False
+    )
+    assert "did not start" in done.stdout, done.stderr
+    assert is_managed(one.running()[0])
 
 
 def test_of_two_deploys_at_once_one_is_refused_and_names_the_other(duo: Duo) -> None:

@@ -14,7 +14,7 @@ import msgspec
 from weaver.cli import conclusion
 from weaver.cli.comparing import compare, judge
 from weaver.cli.deploy_plan import plain_plan, plan_lines
-from weaver.cli.detached import follow_logs, is_live, start_manager, wait_live
+from weaver.cli.detached import follow_logs, is_live, start_beside, wait_live
 from weaver.cli.former import formers_here
 from weaver.cli.making_way import make_way
 from weaver.cli.serving import serving
@@ -105,6 +105,6 @@ def _start(built: "Built") -> "Record":
     command = [str(python), "-I", "-m", "weaver.application.main", "manager"]
     kept_versions.keep(app, built.path, built.build_id)
     make_way(app)
-    record = start_manager(command, Task(estate, former=formers_here(app, close=True)))
+    record = start_beside(command, Task(estate, former=formers_here(app, close=True)))
     kept_versions.prune(app, config_of(built.manifest).rollout.keep_versions)
     return record

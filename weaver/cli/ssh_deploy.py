@@ -17,7 +17,7 @@ import msgspec
 from weaver.cli import conclusion
 from weaver.cli.comparing import compare, judge
 from weaver.cli.deploy_plan import plain_plan, plan_lines
-from weaver.cli.detached import follow_logs, is_live, start_manager, wait_live
+from weaver.cli.detached import follow_logs, is_live, start_beside, wait_live
 from weaver.cli.failed_hosts import FAILED, only_failed, remember
 from weaver.cli.host_table import HostTable
 from weaver.cli.making_way import make_way
@@ -304,7 +304,7 @@ class _Deploy:
                 passphrases=dict(self.passphrases),
                 former=self.former,
             )
-            record = start_manager(MANAGER, task)
+            record = start_beside(MANAGER, task)
             if self.former:
                 conclusion.wait_up(record, as_json=self.options.as_json)
             else:

@@ -6,6 +6,7 @@ asked of the manager, never believed of the file.
 
 import os
 import re
+import shutil
 import time
 from pathlib import Path
 
@@ -159,8 +160,12 @@ def _read(path: Path) -> Record | None:
 def _prune(folder: Path) -> None:
     known = [(r, path) for path in folder.glob("*.json") if (r := _read(path)) and r.ended]
     known.sort(key=lambda entry: entry[0].started)
-    for _record, path in known[:-KEPT]:
+    for record, path in known[:-KEPT]:
         path.unlink(missing_ok=True)
+        log = state_directory("logs", record.app) / f"{record.deployment}.log"
+        log.unlink(missing_ok=True)
+        journal = state_directory("journals", record.app) / record.deployment
+        shutil.rmtree(journal, ignore_errors=True)
 
 
 def safe(name: str) -> str:
