@@ -53,13 +53,14 @@ class ListenerIngress:
         """Have the workers of an order run on these sockets."""
         before, self._order = self._order, order
         same = before is not None and held is self._held and same_processes(before, order)
-        former = self._slots if not same else self._slots[order.workers :]
-        kept = [] if not same else self._slots[: order.workers]
+        wanted = order.workers if order.mode == "proxy" else 1  # another program does the work
+        former = self._slots if not same else self._slots[wanted:]
+        kept = [] if not same else self._slots[:wanted]
         self._held = held
         if before is None or before.table != order.table:
             for slot in kept:
                 slot.tell(order)
-        self._slots = kept + [self._begin(order, held) for _ in range(order.workers - len(kept))]
+        self._slots = kept + [self._begin(order, held) for _ in range(wanted - len(kept))]
         for slot in former:
             slot.drain(Drain())
 

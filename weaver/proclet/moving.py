@@ -15,6 +15,10 @@ AGAIN: Final = 0.1
 """Seconds until those are tried again that were neither idle nor answered meanwhile."""
 
 
+AT_ONCE: Final = 256
+"""How many move in one turn of the loop, so that requests get their turn too."""
+
+
 class Mover:
     """Moves those of `connections` that can; the set is the server's own, and changes meanwhile."""
 
@@ -51,19 +55,27 @@ class Mover:
             self._held.add(connection)
             self._loop.call_soon(self._loop.call_soon, self._move, connection)
         elif self._timer is None:
-            self._timer = self._loop.call_later(AGAIN, self._move_all)
+            self._move_later(AGAIN)
 
     def _move(self, connection: Connection) -> None:
         self._held.discard(connection)
         if not self.active or self._sender is None:
             connection.stay()
-        elif not connection.move(self._sender) and self._timer is None:
-            self._timer = self._loop.call_later(AGAIN, self._move_all)
+        elif not connection.move(self._sender):
+            self._move_later(AGAIN)
+
+    def _move_later(self, seconds: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_later(seconds, self._move_all)
 
     def _move_all(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         for connection in tuple(self._connections):
+            if len(self._held) >= AT_ONCE:
+                self._move_later(0.0)
+                return  # the others have to wait no longer than for these
             if isinstance(connection, Connection) and connection.movable:
                 self._try(connection)
