@@ -7,13 +7,14 @@ lost when another process goes on with it. It must not know when connections hav
 import asyncio
 import socket
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from weaver.proclet.http_length import until_closed
+from weaver.proclet.http_writing import Joining
 from weaver.transport import handover
 
 PARSER: Final = "httptools"
@@ -86,6 +87,8 @@ class Connection(HttpToolsProtocol):
         super().on_message_complete()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        if cycle.scope["method"] != "HEAD":
+            cycle.transport = cast("asyncio.Transport", Joining(self.transport, self.loop))
         if cycle.scope["http_version"] == "1.0":
             app = until_closed(cycle, app)
         super()._start_asgi_task(cycle, app)
