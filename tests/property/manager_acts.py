@@ -28,7 +28,7 @@ def reach(world: World, host: Host, n: int) -> None:
 
 def disconnect(world: World, host: Host, n: int) -> None:
     if host.session:
-        world.lose(host, gone=False)
+        world.lose(host, gone=False, silent=n % 3 == 0)
 
 
 def kill_envelope(world: World, host: Host, n: int) -> None:

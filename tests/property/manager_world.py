@@ -186,7 +186,7 @@ class World:
         )
         self.tell(host, message)
 
-    def lose(self, host: Host, *, gone: bool) -> None:
+    def lose(self, host: Host, *, gone: bool, silent: bool = False) -> None:
         """The connection ends; what was on its way is lost."""
         session = host.session
         host.outbox.clear()
@@ -196,7 +196,7 @@ class World:
             host.processes.clear()
             host.down.clear()
             host.orders = None
-        self.happen(events.EnvelopeLost(host.name, session, "lost", gone=gone))
+        self.happen(events.EnvelopeLost(host.name, session, "lost", gone, silent))
 
     def answer(self, host: Host, *, succeeds: bool = True) -> None:
         """An attempt to reach the envelope comes to its end."""

@@ -24,6 +24,12 @@ log = logging.getLogger("weaver.manager")
 SILENCE: Final = 6.0
 """Seconds; envelopes say something every second."""
 
+SILENCE_OF_ONE: Final = 3.0
+"""The same where there are several hosts: others can take the calls of one that is frozen."""
+
+LATE: Final = 0.5
+"""Seconds by which a timer is late when it is this process that did not run."""
+
 _from_envelope: Final[Codec[Any]] = Codec(FromEnvelope)
 _from_proclet: Final[Codec[Any]] = Codec(FromProclet)
 
@@ -82,14 +88,14 @@ class EnvelopeLink:
         try:
             self._link = await self._connect()
             if self._link is None:
-                reason, gone = "nothing of it runs", True
+                reason, gone, silent = "nothing of it runs", True, False
             else:
                 reason, silent = await self._listen(self._link)
                 # Of one that is silent, its end would have ended the link; asking would take long.
                 gone = not silent and await self._deployer.has_ended(self.host)
             if gone:
                 self.seen = 0
-            end = events.EnvelopeLost(self.host, self.session, reason, gone)
+            end = events.EnvelopeLost(self.host, self.session, reason, gone, silent)
         except WeaverError as error:
             fault = Fault(error.what, error.where or self.host, error.why, error.fix)
             end = events.ReachFailed(self.host, self.session, fault)
@@ -126,12 +132,17 @@ class EnvelopeLink:
         deployment = state.spec.application.deployment
         link.send(encode(Attach(deployment, state.epoch, self.seen)))
         receiver: Receiver[Any] = Receiver(_from_envelope)
+        silence = SILENCE_OF_ONE if len(state.spec.hosts) > 1 else SILENCE
+        clock = asyncio.get_running_loop().time
         while True:
+            until = clock() + silence
             try:
-                async with asyncio.timeout(SILENCE):
+                async with asyncio.timeout_at(until):
                     data = await link.receive()
             except TimeoutError:
-                return f"nothing was heard of it for {SILENCE:g} s", True
+                if clock() > until + LATE:
+                    continue  # what has come meanwhile waits to be read
+                return f"nothing was heard of it for {silence:g} s", True
             except ConnectionResetError as error:  # it has ended with something unread
                 return error.strerror or str(error), False
             if not data:

@@ -5,6 +5,8 @@ replicas: they keep their routes for a while, lose only those, and after a longe
 on other hosts.
 """
 
+import msgspec
+
 from weaver.control.messages import (
     Attached,
     End,
@@ -54,8 +56,11 @@ def said(turn: Turn, envelope: Envelope, message: FromHost) -> None:
                 turn.fail(fault)
 
 
-def lost(turn: Turn, envelope: Envelope, reason: str, *, gone: bool) -> None:
-    """The connection has ended, or could not be made. `gone`: no process of it runs any more."""
+def lost(turn: Turn, envelope: Envelope, reason: str, *, gone: bool, silent: bool = False) -> None:
+    """The connection has ended, or could not be made. `gone`: no process of it runs any more.
+
+    `silent`: it was given up because nothing was heard of it.
+    """
     was_attached = envelope.reach == "attached"
     attempts = envelope.attempts + 1
     ending = turn.state.phase in {"stopping", "stopped"}
@@ -68,6 +73,8 @@ def lost(turn: Turn, envelope: Envelope, reason: str, *, gone: bool) -> None:
         turn.ended(envelope)
         return
     waits = turn.state.spec.waits
+    if silent:
+        envelope = _fallen_silent(turn, envelope)
     moves = len(turn.state.envelopes) > 1 and envelope.host not in turn.state.desired.away
     distrusts = not gone and not envelope.distrusted
     turn.put_envelope(
@@ -76,6 +83,8 @@ def lost(turn: Turn, envelope: Envelope, reason: str, *, gone: bool) -> None:
         attempts=attempts,
         until=turn.now + _delay(turn, attempts),
         trusted=(envelope.trusted or turn.now + waits.trust) if distrusts else 0.0,
+        silences=envelope.silences,
+        silent=envelope.silent,
         moving=(envelope.moving or turn.now + waits.moved) if moves else 0.0,
         orders=None,
         pid=0 if gone else envelope.pid,
@@ -92,6 +101,17 @@ def lost(turn: Turn, envelope: Envelope, reason: str, *, gone: bool) -> None:
                 replicas.lose(turn, replica)
         if turn.state.spec.foreground:
             turn.fail(Fault(text, where=envelope.host, fix="start it again"))
+
+
+def _fallen_silent(turn: Turn, envelope: Envelope) -> Envelope:
+    """Trust it for a moment only; for longer if that happens often, as where a link is slow."""
+    waits = turn.state.spec.waits
+    again = envelope.silences and turn.now - envelope.silent < waits.steady
+    silences = envelope.silences + 1 if again else 1
+    patience = min(waits.silent * 2.0 ** min(silences - 1, 32), waits.trust)
+    return msgspec.structs.replace(
+        envelope, silences=silences, silent=turn.now, trusted=turn.now + patience
+    )
 
 
 def unreachable(turn: Turn, envelope: Envelope, fault: Fault) -> None:

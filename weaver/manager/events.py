@@ -59,12 +59,16 @@ class ReplicaSaid(Happened, frozen=True):
 
 
 class EnvelopeLost(Happened, frozen=True):
-    """The connection to an envelope has ended. `gone`: so has its process, with all replicas."""
+    """The connection to an envelope has ended. `gone`: so has its process, with all replicas.
+
+    `silent`: it was ended here, for nothing was heard of it any more.
+    """
 
     host: str
     session: int
     reason: str = ""
     gone: bool = False
+    silent: bool = False
 
 
 class ReachFailed(Happened, frozen=True):

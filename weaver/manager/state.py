@@ -50,6 +50,11 @@ class Waits(msgspec.Struct, frozen=True):
     retry_most: float = 5.0
     trust: float = 10.0
     """For a lost envelope to come back, before its replicas get no more calls."""
+    silent: float = 1.0
+    """The same for one that has fallen silent: its host may be frozen. Twice as long each time that
+    it happens again within `steady`, up to `trust`."""
+    steady: float = 120.0
+    """After a silence, until the next one counts as the first."""
     moved: float = 60.0
     """For a lost envelope to come back, before its replicas are started on other hosts."""
     adopt: float = 15.0
@@ -143,7 +148,8 @@ class Envelope(msgspec.Struct, frozen=True):
 
     `until` is when its state has lasted too long. While it is lost, `trusted` is when its replicas
     lose their routes and `moving` when they are started elsewhere. All are 0 where they do not
-    apply. `distrusted`: `trusted` has passed. `orders` is what it was sent last.
+    apply. `distrusted`: `trusted` has passed. It has fallen silent `silences` times, lastly at
+    `silent`. `orders` is what it was sent last.
     """
 
     host: str
@@ -153,6 +159,8 @@ class Envelope(msgspec.Struct, frozen=True):
     until: float = 0.0
     trusted: float = 0.0
     distrusted: bool = False
+    silences: int = 0
+    silent: float = 0.0
     moving: float = 0.0
     pid: int = 0
     orders: Orders | None = None

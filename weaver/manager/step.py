@@ -82,8 +82,8 @@ def _hear(
             envelopes.said(turn, envelope, message)
         case ReplicaSaid(replica=replica, incarnation=incarnation, message=message):
             replicas.said(turn, envelope.host, replica, incarnation, message)
-        case EnvelopeLost(reason=reason, gone=gone):
-            envelopes.lost(turn, envelope, reason, gone=gone)
+        case EnvelopeLost(reason=reason, gone=gone, silent=silent):
+            envelopes.lost(turn, envelope, reason, gone=gone, silent=silent)
         case ReachFailed(fault=fault):
             envelopes.unreachable(turn, envelope, fault)
 
