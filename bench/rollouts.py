@@ -119,7 +119,7 @@ async def run(options: argparse.Namespace, folder: Path) -> bool:
     await shop.deploy(0)
     began = time.monotonic()
     try:
-        async with Crowd("127.0.0.1", shop.port) as crowd:
+        async with Crowd("127.0.0.1", shop.port, patient=options.kill) as crowd:
             killing = asyncio.create_task(kill_now_and_then(shop)) if options.kill else None
             tally = crowd.tally
             for number in range(1, options.rollouts + 1):

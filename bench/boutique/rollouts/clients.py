@@ -37,11 +37,13 @@ class Client:
     def __init__(self, address: tuple[str, int]) -> None:
         self._address = address
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+        self.reused = False  # the last request went over a connection that had been used before
 
     async def ask(
         self, method: str, path: str, body: bytes = b"", *, pace: float = 0.0, close: bool = False
     ) -> tuple[int, bytes]:
         """Status and body; `pace` are the seconds between two pieces of what is sent and read."""
+        self.reused = self._streams is not None
         if self._streams is None:
             self._streams = await asyncio.open_connection(*self._address)
         reader, writer = self._streams
@@ -83,9 +85,14 @@ class Client:
 
 
 class Crowd:
-    """All clients at once; an async context manager."""
+    """All clients at once; an async context manager.
 
-    def __init__(self, host: str, port: int) -> None:
+    `patient` ones ask once more where a kept connection ends without an answer, as browsers do: a
+    killed process takes the idle ones with it.
+    """
+
+    def __init__(self, host: str, port: int, *, patient: bool = False) -> None:
+        self._patient = patient
         self.tally = Tally()
         self._address = (host, port)
         self._over = asyncio.Event()
@@ -124,7 +131,14 @@ class Crowd:
         began = time.monotonic()
         try:
             async with asyncio.timeout(PATIENCE):
-                status = await ask(client)
+                try:
+                    status = await ask(client)
+                except (OSError, EOFError):
+                    client.close()
+                    if not (self._patient and client.reused):
+                        raise
+                    self.tally.answers["asked once more"] += 1
+                    status = await ask(client)
         except (OSError, EOFError, TimeoutError, ValueError) as error:
             self._failed(kind, repr(error))
             client.close()
@@ -138,7 +152,7 @@ class Crowd:
     async def _get(self, client: Client, *, close: bool = False, pace: float = 0.0) -> int:
         path = random.choice(PAGES)
         status, body = await client.ask("GET", path, close=close, pace=pace)
-        if path == "/versions":
+        if path == "/versions" and status == 200:
             self.tally.versions(body.decode())
         return status
 
