@@ -2,11 +2,13 @@
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from rollout_duo import Duo, Load, duo_in, until
-from ssh_hosts import Operator
+from ssh_hosts import Kind, Operator, running_hosts
 
 from weaver.control.operator import GetStatus, Status
 from weaver.deployers.manager_client import ask
@@ -21,13 +23,25 @@ pytestmark = [
 
 
 @pytest.fixture
-def duo(tmp_path_factory: pytest.TempPathFactory, ssh_hosts: Operator) -> Iterator[Duo]:
+def caches(tmp_path_factory: pytest.TempPathFactory) -> Path:
     base = tmp_path_factory.getbasetemp()
-    caches = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "packaging"
-    caches.mkdir(exist_ok=True)
-    environ = {name: value for name, value in ssh_hosts.environ.items() if name != "PATH"}
+    found = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "packaging"
+    found.mkdir(exist_ok=True)
+    return found
+
+
+@contextlib.contextmanager
+def duo_on(hosts: Operator, caches: Path) -> Generator[Duo]:
+    """The application, to be deployed to these hosts."""
+    environ = {name: value for name, value in hosts.environ.items() if name != "PATH"}
     with duo_in(caches, environ) as found:
-        found.options = ("--ssh", str(ssh_hosts.hosts_txt))
+        found.options = ("--ssh", str(hosts.hosts_txt))
+        yield found
+
+
+@pytest.fixture
+def duo(caches: Path, ssh_hosts: Operator) -> Iterator[Duo]:
+    with duo_on(ssh_hosts, caches) as found:
         yield found
 
 
@@ -42,7 +56,12 @@ def listeners(duo: Duo) -> list[str]:
 def test_a_rollout_over_three_hosts_loses_no_request_at_any_of_them(
     duo: Duo, ssh_hosts: Operator
 ) -> None:
-    wanted = {"replicas": 3, "steps": ["50%", "100%"], "pause": "1s", "keep_warm": "1s"}
+    wanted: dict[str, Any] = {
+        "replicas": 3,
+        "steps": ["50%", "100%"],
+        "pause": "1s",
+        "keep_warm": "1s",
+    }
     done = duo.write("one", **wanted).deploy()
     assert done.returncode == 0, done.stdout + done.stderr
     addresses = listeners(duo)
@@ -66,3 +85,31 @@ def test_a_rollout_over_three_hosts_loses_no_request_at_any_of_them(
     assert stopped.returncode == 0, stopped.stderr
     for host in ssh_hosts.hosts:
         assert host.processes() == {}
+
+
+def test_a_hook_runs_once_and_a_release_is_good_once_it_serves_on_hosts_that_allow_little(
+    caches: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+    little = Kind(sshd=("MaxSessions 2", "AllowStreamLocalForwarding no"))
+    with running_hosts(little) as hosts, duo_on(hosts, caches) as duo:
+        home = hosts["alpha"].home
+        done = duo.write("one").deploy()
+        assert done.returncode == 0, done.stdout + done.stderr
+        first = duo.running()[0].version
+        duo.write("two", before="sh -c 'echo $HOME >> $HOME/hooks'", keep_warm="1h")
+        done = duo.deploy()
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert (home / "hooks").read_text() == f"{home}\n"
+        second = duo.running()[0].version
+        assert first != second
+
+        def current() -> str:
+            return (home / ".weaver" / "apps" / "duo" / "current").readlink().name
+
+        until(lambda: current() == second)
+        assert (home / ".weaver" / "releases" / second / "good").exists()
+        duo.steer("rollback")
+        until(lambda: len(duo.running()) == 1)
+        until(lambda: current() == first)
+        assert duo.command("stop", "duo").returncode == 0

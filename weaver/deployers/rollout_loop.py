@@ -46,7 +46,7 @@ _encoder: Final = msgspec.msgpack.Encoder()
 class RolloutLoop:
     """The rollout to the first of `sessions` from one of the others; `begin`, then await `run`.
 
-    `good` is called when the new version serves everybody.
+    `good` is called with the version that serves everybody from now on.
     """
 
     def __init__(
@@ -188,8 +188,9 @@ class RolloutLoop:
         if good != self._is_good:
             self._is_good = good
             self._new.note_good(good=good)
-            if good and self._good is not None:
-                self._good(self._new)
+            serving = self._new if good else self._sessions.get(rollout.old)
+            if self._good is not None and serving is not None:
+                self._good(serving)
         if rollout.fault is not None and not self._lines:
             self._lines = tuple(
                 f"{record.replica} {record.message}".strip()

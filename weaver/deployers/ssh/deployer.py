@@ -6,11 +6,11 @@ a link is the control protocol's.
 
 import asyncio
 import contextlib
-import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from weaver.deployers.deployer import Command, Link
+from weaver.deployers.ssh.connection import Connection
 from weaver.deployers.ssh.deploy_lock import record
 from weaver.deployers.ssh.host_call import RemotePython
 from weaver.deployers.ssh.host_connections import HostConnections
@@ -104,32 +104,32 @@ class SshDeployer:
 
     async def note_good(self) -> None:
         """Make this version's releases the current ones: they were seen to serve."""
+        app, version = self._app, self._version
 
-        async def note(host: str) -> None:
-            python = self._python(host)
-            if python is not None:
-                mark = functools.partial(make_current, python, self._app, self._version, good=True)
-                with contextlib.suppress(WeaverError):  # it serves all the same
-                    await self._connections.in_thread(mark)
+        def mark(python: RemotePython) -> None:
+            make_current(python, app, version, good=True)
 
-        await asyncio.gather(*(note(host) for host in self._sites))
+        await asyncio.gather(*(self._tell(host, mark) for host in self._sites))
 
     async def _note(self, host: str, what: str, result: str) -> None:
-        python = self._python(host)
-        if python is None:
-            return
-        write = functools.partial(
-            record, python, self._app, what, build_id=self._version, result=result, timeout=NOTING
-        )
-        with contextlib.suppress(WeaverError):  # it has been done all the same
-            await self._connections.in_thread(write)
+        app, version = self._app, self._version
 
-    def _python(self, host: str) -> RemotePython | None:
-        """The Python of a host that is connected."""
-        connection, site = self._connections.known(host), self._sites[host]
-        if not self._app or connection is None:
-            return None
-        return RemotePython(connection, site.python, site.host.directory)
+        def write(python: RemotePython) -> None:
+            record(python, app, what, build_id=version, result=result, timeout=NOTING)
+
+        await self._tell(host, write)
+
+    async def _tell(self, host: str, act: Callable[[RemotePython], None]) -> None:
+        """Write something down on a host that is connected; what it is about is so all the same."""
+        site = self._sites[host]
+        if not self._app or self._connections.known(host) is None:
+            return
+
+        def on(connection: Connection) -> None:
+            act(RemotePython(connection, site.python, site.host.directory))
+
+        with contextlib.suppress(WeaverError):
+            await self._connections.use(site.host, on)
 
     async def aclose(self, seconds: float = 15.0) -> None:
         """Give the connections back; envelopes go on."""

@@ -140,9 +140,13 @@ def late(host: Host, doing: str, timeout: float) -> Unreachable:
     )
 
 
-def no_session(host: Host, error: paramiko.ChannelException) -> WeaverError:
+class NoSession(WeaverError):
+    """A host opens no session on a connection: it allows no more of them, or none."""
+
+
+def no_session(host: Host, error: paramiko.ChannelException) -> NoSession:
     """The host is reached, and refuses to run anything on this connection."""
-    return WeaverError(
+    return NoSession(
         f"{host.name} refuses to run a command",
         where=place(host),
         why=f"it does not open a session: {error.text}",

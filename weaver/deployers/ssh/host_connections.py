@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeVar
 
 from weaver.deployers.ssh.connection import Connection
+from weaver.deployers.ssh.faults import NoSession
 from weaver.deployers.ssh.inventory import Host
 from weaver.deployers.ssh.remote import Completed
 
@@ -70,10 +71,24 @@ class HostConnections:
 
     async def run(self, host: Host, script: str, patience: float) -> Completed:
         """Run a script by the shell of a host, for at most so many seconds. Raises WeaverError."""
+        stdin = script.encode()
+        return await self.use(host, lambda c: c.run("sh -s", stdin=stdin, timeout=patience))
+
+    async def use(self, host: Host, act: Callable[[Connection], T]) -> T:
+        """What `act`, which blocks, returns of the connection to a host.
+
+        Where links to envelopes are all the sessions that the host allows on one connection, it
+        gets another one, for this time. Raises WeaverError.
+        """
         connection = await self.reach(host)
-        return await self.in_thread(
-            lambda: connection.run("sh -s", stdin=script.encode(), timeout=patience)
-        )
+        try:
+            return await self.in_thread(lambda: act(connection))
+        except NoSession:
+            return await self.in_thread(lambda: self._beside(host, act))
+
+    def _beside(self, host: Host, act: Callable[[Connection], T]) -> T:
+        with self._dial(host) as connection:
+            return act(connection)
 
     async def drop(self, host: str, dead: Connection | None = None) -> None:
         """Close the connection to a host, if it still is this one: the next use makes another."""
