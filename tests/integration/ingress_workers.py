@@ -4,6 +4,7 @@ import asyncio
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from typing import TypeVar
 
 import msgspec
@@ -24,20 +25,29 @@ class Led:
     def __init__(
         self, listening: socket.socket, pair: Pair | None = None, **settings: float | str
     ) -> None:
+        self._listening = listening
+        self._pair = pair
+        self._settings = settings
+        ends = [] if pair is None else [pair.receiver.fileno(), pair.sender.fileno()]
+        self.begin((listening.fileno(), *ends))
+
+    def command(self, control: int) -> list[str]:
+        """The process to start, with its end of the control socket."""
+        said = Settings(self._listening.fileno(), control, report=60.0)
+        said = msgspec.structs.replace(said, **self._settings)
+        if self._pair is not None:
+            ends = self._pair.receiver.fileno(), self._pair.sender.fileno()
+            said = msgspec.structs.replace(said, handover_in=ends[0], handover_out=ends[1])
+        return [sys.executable, "-m", "weaver.ingress.main", msgspec.json.encode(said).decode()]
+
+    def begin(self, descriptors: Sequence[int]) -> None:
+        """Start the process."""
         self.control, theirs = socket.socketpair()
         self.control.setblocking(False)
-        said = Settings(listening.fileno(), theirs.fileno(), report=60.0)
-        said = msgspec.structs.replace(said, **settings)
-        fds = [listening.fileno(), theirs.fileno()]
-        if pair is not None:
-            ends = pair.receiver.fileno(), pair.sender.fileno()
-            said = msgspec.structs.replace(said, handover_in=ends[0], handover_out=ends[1])
-            fds += ends
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "weaver.ingress.main", msgspec.json.encode(said).decode()],
-            pass_fds=fds,
-        )
-        theirs.close()
+        with theirs:
+            self.process = subprocess.Popen(
+                self.command(theirs.fileno()), pass_fds=(theirs.fileno(), *descriptors)
+            )
         self._receiver = Receiver(CODEC)
         self._waiting: list[Message] = []
 

@@ -117,15 +117,15 @@ async def test_part_of_a_request_is_waited_for_and_a_tunnel_stays(one: Replica) 
                 await first.say(Report())
                 if (await first.hear(Counts)).connections == 2:
                     break
-        await first.say(Drain(3, tunnels=20))
         second = await at.worker(table)
+        await first.say(Drain(5, tunnels=30))
         writer.write((GET % b"/")[9:])
         assert await answered(reader) == b"one"
         writer.write(GET % b"/")
         assert await answered(reader) == b"one"
         await second.say(Report())
         assert (await second.hear(Counts)).connections >= 1
-        until = asyncio.get_running_loop().time() + 3.5
+        until = asyncio.get_running_loop().time() + 5.5
         while asyncio.get_running_loop().time() < until:  # beyond the time that requests have
             ws.write(b"\x81\x82\x00\x00\x00\x00hi")
             assert await asyncio.wait_for(ws_reader.readexactly(8), 10) == b"\x81\x06one:hi"
@@ -162,3 +162,21 @@ async def test_no_request_is_lost_while_workers_are_replaced_under_load(one: Rep
                 worker = following
             stop.set()
         assert done > 40 * rounds
+
+
+async def test_a_drain_that_goes_on_can_be_given_less_time(one: Replica) -> None:
+    async with listener() as at:
+        worker = await at.worker(table_of(1, v1=(1, [one])))
+        reader, writer = await at.client()
+        writer.write(GET % b"/hang")
+        async with asyncio.timeout(20):
+            while True:
+                await worker.say(Report())
+                versions = (await worker.hear(Counts)).versions
+                if versions and versions[0].in_flight:
+                    break
+        await worker.say(Drain(600))
+        await worker.say(Drain(0.1, tunnels=0.1))
+        assert await worker.hear(Drained) == Drained(1)
+        assert await worker.ended() == 0
+        assert await reader.read() == b""

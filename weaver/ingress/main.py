@@ -13,7 +13,6 @@ import signal
 import socket
 import sys
 from pathlib import Path
-from typing import Final, cast
 
 import msgspec
 
@@ -26,11 +25,10 @@ from weaver.control.ingress import (
     Report,
     Serving,
     Table,
-    ToIngress,
 )
 from weaver.control.messages import Fault, Message
-from weaver.control.stream import Codec, Receiver, encode
-from weaver.errors import ListenerError, ProtocolError
+from weaver.errors import ListenerError
+from weaver.ingress.control import Control
 from weaver.ingress.http.limits import Limits
 from weaver.ingress.proxy import Proxy
 from weaver.ingress.routing import Router
@@ -39,7 +37,6 @@ from weaver.transport.certificate import Certificate
 from weaver.transport.event_loop import loop_factory
 
 _log = logging.getLogger("weaver.ingress")
-_CODEC: Final[Codec[Message]] = Codec(ToIngress)
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -62,49 +59,31 @@ class Settings(msgspec.Struct, frozen=True):
     patience: float = 30.0
 
 
-class Worker(asyncio.Protocol):
-    """The proxy of one process, and what it hears and says on its control socket."""
+class Worker:
+    """The proxy of one process, and what it does with what it is told."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._loop = asyncio.get_running_loop()
-        self._receiver = Receiver(_CODEC)
-        self._transport: asyncio.Transport | None = None
+        self._control: Control | None = None
         self._proxy: Proxy | None = None
         self._first: asyncio.Future[Table] = self._loop.create_future()
         self._drain: asyncio.Future[Drain] = self._loop.create_future()
         self._timer: asyncio.TimerHandle | None = None
         self._certificate = _certificate(settings)
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The control socket is open."""
-        self._transport = cast("asyncio.Transport", transport)
-
-    def data_received(self, data: bytes) -> None:
-        """Messages have come."""
-        try:
-            for message in self._receiver.feed(data):
-                self._obey(message)
-        except ProtocolError as error:
-            _log.error("the control socket of the ingress is of no use: %s", error)
-            self.stop()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Nobody leads this worker any more."""
-        del exc
-        self._transport = None
-        self.stop()
-
-    def stop(self, drain: Drain | None = None) -> None:
-        """Drain, unless it does already, and end."""
+    def drain(self, drain: Drain) -> None:
+        """Stop accepting, and end; asked again, within less time."""
         if not self._drain.done():
-            grace = self._settings.grace
-            self._drain.set_result(drain or Drain(grace, tunnels=grace))
+            self._drain.set_result(drain)
+        elif self._proxy is not None:
+            self._proxy.hasten(drain.seconds, drain.tunnels)
         if not self._first.done():
             self._first.cancel()
 
-    async def serve(self) -> int:
+    async def serve(self, control: Control) -> int:
         """Serve until it is drained; the exit code."""
+        self._control = control
         try:
             async with asyncio.timeout(self._settings.patience):
                 table = await self._first
@@ -134,14 +113,13 @@ class Worker(asyncio.Protocol):
                 self._certificate.close()
             if self._timer is not None:
                 self._timer.cancel()
-            if self._transport is not None:
-                self._transport.close()
+            control.close()
         return 0
 
     def send(self, message: Message) -> None:
-        """Say something, if there is anybody to hear it."""
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.write(encode(message))
+        """Say something to the parent."""
+        if self._control is not None:
+            self._control.send(message)
 
     def _tell(self, proxy: Proxy) -> None:
         """Send what was counted, after the evidence for it."""
@@ -149,12 +127,11 @@ class Worker(asyncio.Protocol):
             self.send(Failures(failures))
         self.send(proxy.counts())
 
-    def _obey(self, message: Message) -> None:
+    def obey(self, message: Message) -> None:
+        """A message has come."""
         match message:
             case Table():
                 self._take(message)
-            case Drain():
-                self.stop(message)
             case Report() if self._proxy is not None:
                 self._tell(self._proxy)
             case ReloadCertificate() if self._certificate is not None:
@@ -192,13 +169,11 @@ def _certificate(settings: Settings) -> Certificate | None:
 
 
 async def _run(settings: Settings) -> int:
-    loop = asyncio.get_running_loop()
-    control = socket.socket(fileno=settings.control)
-    control.setblocking(False)
-    _, worker = await loop.create_unix_connection(lambda: Worker(settings), sock=control)
-    loop.add_signal_handler(signal.SIGTERM, worker.stop)
+    worker = Worker(settings)
+    control = await Control.on(settings.control, worker, settings.grace)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, control.stop)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, who says how to end
-    return await worker.serve()
+    return await worker.serve(control)
 
 
 def main(arguments: list[str]) -> int:

@@ -6,6 +6,7 @@ how messages look, nor who decides the weights.
 
 import asyncio
 import contextlib
+import math
 import socket
 import ssl
 import time
@@ -57,6 +58,7 @@ class Proxy:
         self._prober = Prober(self._fleet, limits)
         self._clients: set[ClientConnection] = set()
         self._empty = asyncio.Event()
+        self._last = self._last_tunnels = math.inf
         self._scheme = "http" if tls is None else "https"
         self._pair = handover
         receiver = handover.receiver if handover is not None and tls is None else None
@@ -101,6 +103,7 @@ class Proxy:
         `close()`.
         """
         start = time.monotonic()
+        self._last, self._last_tunnels = start + seconds, start + max(seconds, tunnels)
         self.draining = True
         self.handing = self._pair is not None and self._scheme == "http"
         farewell = min(seconds, self.limits.farewell_time)
@@ -110,10 +113,16 @@ class Proxy:
             await self._acceptor.finish()
         self.handing = False
         await self._empty_within(farewell, but_tunnels=True)
-        await self._until_empty(start + seconds, but_tunnels=True)
+        await self._until_empty(but_tunnels=True)
         cut = self._abort_all(but_tunnels=True)
-        await self._until_empty(start + max(seconds, tunnels), but_tunnels=False)
+        await self._until_empty(but_tunnels=False)
         return cut + self._abort_all(but_tunnels=False)
+
+    def hasten(self, seconds: float, tunnels: float) -> None:
+        """Have a drain that goes on end within less time, if that is less."""
+        now = time.monotonic()
+        self._last = min(self._last, now + seconds)
+        self._last_tunnels = min(self._last_tunnels, now + max(seconds, tunnels))
 
     def close(self) -> None:
         """End everything at once."""
@@ -132,7 +141,7 @@ class Proxy:
         self._acceptor.pause()
         await self._acceptor.connected()
         self._acceptor.close()
-        while self._left(but_tunnels=True) and time.monotonic() < end:
+        while self._left(but_tunnels=True) and time.monotonic() < min(end, self._last):
             for client in self._clients.copy():
                 self._give(client)
             await self._empty_within(_LOOK, but_tunnels=True)
@@ -146,13 +155,16 @@ class Proxy:
         if self._pair is not None:
             client.hand_over(self._pair.sender)
 
-    async def _until_empty(self, end: float, *, but_tunnels: bool) -> None:
-        """End what is idle, until nothing is left or it is `end`."""
-        while self._left(but_tunnels=but_tunnels) and time.monotonic() < end:
+    async def _until_empty(self, *, but_tunnels: bool) -> None:
+        """End what is idle, until nothing is left or there is no more time."""
+        while self._left(but_tunnels=but_tunnels):
+            rest = (self._last if but_tunnels else self._last_tunnels) - time.monotonic()
+            if rest <= 0:
+                break
             for client in self._clients.copy():
                 if client.idle:
                     client.end()
-            await self._empty_within(min(end - time.monotonic(), _LOOK), but_tunnels=but_tunnels)
+            await self._empty_within(min(rest, _LOOK), but_tunnels=but_tunnels)
 
     def _left(self, *, but_tunnels: bool) -> bool:
         """Whether there are connections yet, not counting tunnels with `but_tunnels`."""
