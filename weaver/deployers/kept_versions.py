@@ -60,22 +60,18 @@ def prune(app: str, most: int) -> tuple[str, ...]:
 def superfluous(
     records: Iterable[Record], build_ids: Collection[str], most: int
 ) -> tuple[str, ...]:
-    """Which versions may go, of those with these ids: never one that runs, nor the last good one.
+    """Which versions may go, of those with these ids: never one that runs.
 
-    `records` are oldest first. Of the past ones, the `most` that were deployed last stay.
+    `records` are oldest first. Of the past ones, the `most` that were deployed last stay, and the
+    `most` that were good last: bad ones do not displace what can be gone back to.
     """
     known = list(records)
     running = {record.version for record in known if not record.ended}
-    latest = list(dict.fromkeys(r.version for r in reversed(known) if r.version not in running))
-    good = last_good(known, but=running)
-    stay = running | set(latest[:most]) | ({good.version} if good is not None else set[str]())
+    past = [record for record in reversed(known) if record.version not in running]
+    latest = list(dict.fromkeys(record.version for record in past))
+    good = list(dict.fromkeys(record.version for record in past if record.good))
+    stay = {*running, *latest[:most], *good[:most]}
     return tuple(build_id for build_id in build_ids if build_id not in stay)
-
-
-def last_good(records: Iterable[Record], *, but: Collection[str] = ()) -> Record | None:
-    """The newest deployment that has served as it should, but of these versions."""
-    good = [r for r in records if r.good and r.version not in but and not r.foreground]
-    return max(good, key=lambda record: record.good, default=None)
 
 
 def _folder(app: str) -> Path:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from weaver.deployers import kept_versions, registry
-from weaver.deployers.kept_versions import last_good, superfluous
+from weaver.deployers.kept_versions import superfluous
 from weaver.deployers.registry import Record
 from weaver.errors import WeaverError
 
@@ -46,22 +46,15 @@ def test_a_version_counts_from_when_it_was_deployed_last() -> None:
     assert superfluous(records, "abc", 1) == ("b",)
 
 
-def test_the_last_good_one_stays_however_many_bad_ones_follow() -> None:
-    bad = [record(name, 2 + i, good=False) for i, name in enumerate("bcd")]
-    records = [record("a", 1), *bad, record("e", 9, ended=False)]
-    assert superfluous(records, "abcde", 1) == ("b", "c")
+def test_bad_ones_do_not_displace_good_ones() -> None:
+    bad = [record(name, 3 + i, good=False) for i, name in enumerate("cde")]
+    records = [record("a", 1), record("b", 2), *bad, record("f", 9, ended=False)]
+    assert superfluous(records, "abcdef", 1) == ("a", "c", "d")
+    assert superfluous(records, "abcdef", 2) == ("c",)
 
 
 def test_what_no_record_knows_may_go() -> None:
     assert superfluous([record("a", 1, ended=False)], "ax", 3) == ("x",)
-
-
-def test_the_last_good_one_is_another_one_than_those_named() -> None:
-    records = [record("a", 1), record("b", 2), record("c", 3, good=False)]
-    found = last_good(records, but={"b"})
-    assert found is not None
-    assert found.version == "a"
-    assert last_good(records, but={"a", "b"}) is None
 
 
 def test_a_kept_version_outlives_the_build_it_came_from(pex: Path) -> None:
