@@ -89,9 +89,10 @@ class Workers:
         default_factory=dict[str, tuple[int, int]]
     )
 
-    def report(self, listener: str) -> IngressReport:
+    def report(self, listener: str, number: int) -> IngressReport:
         versions = tuple(VersionCounts(v, n, e) for v, (n, e) in sorted(self.counts.items()))
-        return IngressReport(listener, self.serving, self.draining, Counts(1, versions=versions))
+        counts = Counts(number, versions=versions)
+        return IngressReport(listener, self.serving, self.draining, counts)
 
 
 class World:
@@ -214,6 +215,8 @@ class World:
                 workers.draining += workers.serving
                 workers.serving, workers.rising = 0, False
                 self.stale.add((name, host, listener))
+            elif traffic.ingress[listener] != had[listener]:
+                self.stale.add((name, host, listener))  # it says which table it uses
         side.has = traffic
 
     def lose(self, name: str, host: str, *, gone: bool) -> None:
@@ -263,7 +266,9 @@ class World:
         if isinstance(what, str):
             self.happen(events.VersionObserved(what, self.versions[what].observed()))
         elif self.versions[what[0]].sides[what[1]].attached and what in self.workers:
-            report = self.workers[what].report(what[2])
+            has = self.versions[what[0]].sides[what[1]].has
+            order = None if has is None else has.ingress.get(what[2])
+            report = self.workers[what].report(what[2], order.table.number if order else 0)
             self.happen(events.IngressReported(what[0], what[1], report))
 
     def serve(self, bad: float) -> None:
@@ -306,14 +311,16 @@ class World:
             self.wrong.append("what was decided is not saved")
         for effect in done:
             ends_old = isinstance(effect, effects.EndVersion) and effect.deployment == OLD
-            good = self.state.rollout.phase == "retiring" and self.new_was_good(before)
-            if ends_old and not good:
+            if ends_old and not self.is_good(before):
                 self.wrong.append("the old version is stopped too early")
 
-    def new_was_good(self, before: State) -> bool:
-        """Whether the new version was live, and had been given all traffic."""
-        new = self.state.observed[NEW]
-        return new.phase == "live" and before.rollout.phase in {"after", "warm", "retiring"}
+    def is_good(self, before: State) -> bool:
+        """Whether the new version is live, and what stands before it had been told to use it."""
+        was, now = before.rollout, self.state.rollout
+        late = was.phase in {"closing", "after", "warm", "retiring"}
+        last = was.phase == "shifting" and was.step == len(self.plan.steps) - 1
+        live = self.state.observed[NEW].phase == "live" or was.phase == "retiring"
+        return now.phase == "retiring" and (late or last) and live
 
     def check_weights(self) -> None:
         """The new version gets no more than its ready replicas can carry, while both can."""

@@ -87,7 +87,8 @@ class Scene:
         """What the ingress says, on all hosts or on these; `versions` are totals."""
         first = len(self.effects)
         for host in self.hosts if hosts is None else hosts:
-            counts = Counts(1, versions=tuple(versions))
+            order = self.ordered(deployment, host).ingress.get("http")
+            counts = Counts(order.table.number if order else 0, versions=tuple(versions))
             report = IngressReport("http", serving, draining, counts, **more)
             self.tell(events.IngressReported(deployment, host, report))
         return self.effects[first:]
@@ -121,7 +122,7 @@ class Scene:
             case "opening":
                 self.report()
             case "closing" | "withdrawing":
-                self.report(0)
+                self.report(1 if any(t.ingress for t in self.state.said[NEW].values()) else 0)
             case "retiring":
                 self.observe(OLD, phase="stopped", result="stopped")
             case "removing":

@@ -4,7 +4,7 @@ import pytest
 from rollout_scene import NEW, OLD, Scene, backends, plan, view
 
 from weaver.control.ingress import Pinning
-from weaver.control.traffic import IngressOrder, Traffic
+from weaver.control.traffic import IngressOrder, IngressReport, Traffic
 from weaver.manager.observed import HostView, Observed
 from weaver.manager.placement import Group
 from weaver.manager.rollout import effects, events
@@ -270,6 +270,17 @@ def test_an_ingress_that_stays_gets_everything_in_the_end() -> None:
     assert scene.weights() == {NEW: 10_000}
     scene.observe(NEW, ready=1)
     assert ingress(scene).table.shares[0].backends == backends(NEW, 1)
+
+
+def test_the_old_version_runs_on_until_the_ingress_goes_by_the_last_table() -> None:
+    scene = Scene(plan(fronts=PROXY, keep_warm=0.0)).to("shifting", 1)
+    known = scene.state.ingress[NEW, "h1", "http"].counts
+    scene.steer("promote")
+    assert scene.phase == "closing"
+    scene.tell(events.IngressReported(NEW, "h1", IngressReport("http", 2, counts=known)))
+    assert scene.phase == "closing"
+    scene.report(2)
+    assert scene.phase == "retiring"
 
 
 def test_the_ingress_of_the_old_version_ends_when_that_of_the_new_one_serves() -> None:

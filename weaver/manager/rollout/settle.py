@@ -10,6 +10,7 @@ import msgspec
 from weaver.control.traffic import IngressOrder, Traffic
 from weaver.manager.rollout import effects, facts, traffic
 from weaver.manager.rollout.state import TERMINAL, State
+from weaver.manager.rollout.traffic import with_number
 from weaver.manager.rollout.turn import Turn
 
 
@@ -66,17 +67,12 @@ def _numbered(turn: Turn, wanted: Traffic, said: Traffic | None) -> Traffic:
     ingress: dict[str, IngressOrder] = {}
     for listener, order in wanted.ingress.items():
         known = said.ingress.get(listener) if said is not None else None
-        if known is not None and known == _with_number(order, known.table.number):
+        if known is not None and known == with_number(order, known.table.number):
             ingress[listener] = known
         else:
             turn.set(tables=turn.state.tables + 1)
-            ingress[listener] = _with_number(order, turn.state.tables)
+            ingress[listener] = with_number(order, turn.state.tables)
     return msgspec.structs.replace(wanted, ingress=ingress)
-
-
-def _with_number(order: IngressOrder, number: int) -> IngressOrder:
-    table = msgspec.structs.replace(order.table, number=number)
-    return msgspec.structs.replace(order, table=table)
 
 
 def _wanted_hook(state: State) -> str:

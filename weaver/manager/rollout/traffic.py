@@ -7,6 +7,8 @@ must not know when phases change, nor what has been ordered before.
 
 from typing import Final
 
+import msgspec
+
 from weaver.control.ingress import Table
 from weaver.control.traffic import IngressOrder, Traffic
 from weaver.manager.observed import HostView, Observed
@@ -17,6 +19,30 @@ from weaver.manager.rollout.state import Front, Plan, State
 _SHIFTS: Final = frozenset({"opening", "shifting"})
 _MOVED: Final = frozenset({"closing", "after", "warm", "retiring", "done"})
 _BACK: Final = frozenset({"withdrawing", "removing", "withdrawn"})
+
+
+def with_number(order: IngressOrder, number: int) -> IngressOrder:
+    """The same order with another number for its table."""
+    return msgspec.structs.replace(order, table=msgspec.structs.replace(order.table, number=number))
+
+
+def followed(state: State, observed: Observed) -> bool:
+    """Whether each ingress that the new version is to have goes by its present table by now.
+
+    Those of hosts that are not reached are not waited for.
+    """
+    new = state.rollout.new
+    for host, traffic in of_new(state, observed).items():
+        said = state.said[new].get(host, Traffic())
+        for listener, order in traffic.ingress.items():
+            known, report = said.ingress.get(listener), state.ingress.get((new, host, listener))
+            if not observed.hosts[host].attached:
+                continue
+            if known is None or known != with_number(order, known.table.number):
+                return False
+            if report is None or not report.serving or report.counts.number < known.table.number:
+                return False
+    return True
 
 
 def standby(plan: Plan, host: str) -> Traffic:
