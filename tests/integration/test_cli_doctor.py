@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from ssh_hosts import Kind, Operator, running_hosts
 
+from weaver.cli.failed_hosts import remember
 from weaver.cli.main import execute
 from weaver.packaging.suits import this_interpreter
 
@@ -61,6 +62,23 @@ def list_hosts(operator: Operator, *, named: str = PYTHON) -> str:
 
 def contents(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.name not in {".ssh", ".bashrc"})
+
+
+def test_only_the_hosts_that_a_deploy_has_failed_on(
+    ssh_hosts: Operator,
+    pex: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    remember("shop", ["alpha", "beta", "gamma"], ["beta"])
+    listed = ("--ssh", list_hosts(ssh_hosts), "--limit", "@failed")
+    _, found = run_json(capsys, str(pex), *listed)
+    assert [host["host"] for host in found["hosts"]] == ["beta"]
+    monkeypatch.chdir(tmp_path)
+    assert execute(["doctor", *listed]) == 2
+    assert "name its weaver.toml or PEX" in capsys.readouterr().err
 
 
 def test_three_good_hosts(

@@ -113,3 +113,5 @@ def test_another_machine_goes_on_where_the_manager_stopped(
     assert shop.command("stop", "till").returncode == 0
     for host in ssh_hosts.hosts:
         assert host.processes() == {}
+    told = shop.command("history", "till", "--ssh", str(shop.operator.hosts_txt)).stdout
+    assert "names is to have 3 replicas" in told

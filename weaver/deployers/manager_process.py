@@ -10,7 +10,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +22,7 @@ from weaver.deployers.estate import Estate
 from weaver.deployers.multiprocess import Multiprocess
 from weaver.deployers.retirement import retire
 from weaver.deployers.rollout_loop import RolloutLoop
-from weaver.deployers.session import Session
+from weaver.deployers.session import Session, Watch
 from weaver.deployers.ssh.site import Site
 from weaver.deployers.versions import Versions
 from weaver.errors import UsageError, WeaverError
@@ -85,6 +85,28 @@ async def _note_start(loop: ControlLoop) -> None:
                 log.info("%s %s: %s", record.level, record.replica, record.message)
 
 
+async def _audit(loop: ControlLoop, deployer: "SshDeployer") -> None:
+    """Keep in the audit logs of hosts how many replicas somebody has asked for."""
+    with loop.history.follow() as reader:
+        while True:
+            for entry in await reader.take():
+                if entry.kind == "scaled":
+                    await deployer.note("scale", entry.text)
+
+
+def _watching(over_ssh: Mapping[str, "SshDeployer"]) -> Watch:
+    """What is written down of each version while it runs; `over_ssh` has their deployers."""
+
+    async def watch(loop: ControlLoop) -> None:
+        deployer = over_ssh.get(loop.state.spec.application.deployment)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_note_start(loop))
+            if deployer is not None:
+                group.create_task(_audit(loop, deployer))
+
+    return watch
+
+
 async def _run(found: Sequence[Former], passphrases: dict[str, str]) -> int:
     connections = _connections(passphrases) if any(one.sites for one in found) else None
     over_ssh: dict[str, SshDeployer] = {}
@@ -122,7 +144,7 @@ async def _run(found: Sequence[Former], passphrases: dict[str, str]) -> int:
         running = asyncio.get_running_loop()
         running.add_signal_handler(signal.SIGTERM, versions.request_stop)
         running.add_signal_handler(signal.SIGINT, lambda: None)
-        went_well = await versions.run(watch=_note_start, finished=finished)
+        went_well = await versions.run(watch=_watching(over_ssh), finished=finished)
     return 0 if went_well else 1
 
 

@@ -175,6 +175,18 @@ def test_files_that_are_missing_say_nothing_and_others_must_be_readable(tmp_path
 
 
 @pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="needs ssh-keygen")
+def test_a_key_is_learned_under_a_hashed_name_where_that_is_wanted(tmp_path: Path) -> None:
+    file = tmp_path / "kh"
+    verify(WEB, ONE, KnownHosts([], "web", 22), [file], accept_new=True, hashed=True)
+    assert "web" not in file.read_text()
+    assert verify(WEB, ONE, KnownHosts(read([file]), "web", 22), [file], accept_new=False) is False
+    found = subprocess.run(
+        ["ssh-keygen", "-F", "web", "-f", str(file)], capture_output=True, text=True, check=False
+    )
+    assert str(ONE) in found.stdout
+
+
+@pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="needs ssh-keygen")
 def test_what_is_appended_is_found_by_ssh_keygen(tmp_path: Path) -> None:
     file = tmp_path / "kh"
     append(file, f"[web]:2222 {ONE}", "[web]:2222", ONE)

@@ -4,8 +4,10 @@ from pathlib import Path
 
 import click
 
+from weaver.cli.failed_hosts import FAILED, only_failed
 from weaver.cli.hosts import accept_new_option, here_option, hosts_of, limit_option, ssh_option
 from weaver.cli.target import json_option
+from weaver.cli.versions import app_of
 
 
 @click.command("doctor")
@@ -34,14 +36,35 @@ def command(
     from weaver.errors import UsageError
 
     config = None if app is not None and _is_pex(app) else app
-    hosts = hosts_of(ssh, limit, config=config, here=here, lenient=True, quiet=as_json)
+    failed = limit == FAILED
+    named = None if failed else limit
+    hosts = hosts_of(ssh, named, config=config, here=here, lenient=True, quiet=as_json)
     if hosts is None:
         if limit or accept_new:
             raise UsageError("--limit and --accept-new are about hosts", fix="add --ssh hosts.txt")
         needs, faults = needs_and_faults(app, as_json=as_json)
         return show([examine_this_machine(needs)], faults, as_json=as_json)
+    if failed:
+        hosts = only_failed(_name_of(app), hosts)
     needs, faults = needs_and_faults(app, as_json=as_json)
     return show(examine_hosts(hosts, needs, accept_new=accept_new), faults, as_json=as_json)
+
+
+def _name_of(app: Path | None) -> str:
+    """The application that has failed on hosts. Raises UsageError where none is meant."""
+    from weaver.errors import UsageError
+
+    if app is not None and _is_pex(app):
+        from weaver.packaging.manifest import read
+
+        return read(app).app
+    name = app_of(app)
+    if name is None:
+        raise UsageError(
+            f"--limit {FAILED} means the hosts on which an application has failed",
+            fix="name its weaver.toml or PEX: weaver doctor CONFIG --limit @failed",
+        )
+    return name
 
 
 def _is_pex(path: Path) -> bool:

@@ -41,6 +41,8 @@ class ClientConfig(msgspec.Struct, frozen=True, kw_only=True):
     """HostKeyAlias: what known_hosts calls it, if not by its name."""
     user_known_hosts: tuple[Path, ...] = ()
     global_known_hosts: tuple[Path, ...] = ()
+    hash_known_hosts: bool = False
+    """Whether names of hosts are not to be read from known_hosts by others."""
 
 
 def resolve(host: Host, environ: Mapping[str, str] | None = None) -> ClientConfig:
@@ -171,6 +173,7 @@ def _settings(
         known_as=first("hostkeyalias"),
         user_known_hosts=paths("userknownhostsfile"),
         global_known_hosts=paths("globalknownhostsfile"),
+        hash_known_hosts=first("hashknownhosts") in {"yes", "true"},
     )
 
 

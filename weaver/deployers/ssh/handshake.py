@@ -143,7 +143,8 @@ def _exchange(transport: Transport, host: Host, config: ClientConfig, trust: Tru
         raise problem from error
     key = known_hosts.Key(shown.get_name(), shown.asbytes())
     own = config.user_known_hosts
-    if known_hosts.verify(host, key, known, own, accept_new=trust.accept_new):
+    hashed = config.hash_known_hosts
+    if known_hosts.verify(host, key, known, own, accept_new=trust.accept_new, hashed=hashed):
         transport.learned = f"{key.type} {key.fingerprint}"
 
 

@@ -133,16 +133,23 @@ def read(files: Iterable[Path]) -> list[Entry]:
 
 
 def verify(
-    host: Host, key: Key, known: KnownHosts, files: Sequence[Path], *, accept_new: bool
+    host: Host,
+    key: Key,
+    known: KnownHosts,
+    files: Sequence[Path],
+    *,
+    accept_new: bool,
+    hashed: bool = False,
 ) -> bool:
     """Refuse a key that is not known; with `accept_new`, learn one of a host without any.
 
-    `files` are the user's: the first is appended to. Says whether it was. Raises WeaverError.
+    `files` are the user's: the first is appended to, with a name that cannot be read where it is to
+    be `hashed`. Says whether it was. Raises WeaverError.
     """
     verdict = known.judge(key)
     if verdict == "known":
         return False
-    line = f"{known.name} {key}"
+    line = f"{_hash_of(known.name) if hashed else known.name} {key}"
     file = files[0] if files else Path("~/.ssh/known_hosts").expanduser()
     where = _where(host)
     if verdict == "unknown" and accept_new:
@@ -231,6 +238,13 @@ def _where(host: Host) -> str:
 def _matches(pattern: str, name: str) -> bool:
     """Whether a pattern with * and ? fits; brackets are those of `[host]:port`."""
     return fnmatch.fnmatchcase(name, pattern.replace("[", "[[]"))
+
+
+def _hash_of(name: str) -> str:
+    """As `ssh-keygen -H` writes it."""
+    salt = os.urandom(20)
+    digest = hmac.digest(salt, name.encode(), "sha1")
+    return f"|1|{base64.b64encode(salt).decode()}|{base64.b64encode(digest).decode()}"
 
 
 def _is_hash_of(text: str, name: str) -> bool:
