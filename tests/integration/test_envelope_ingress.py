@@ -166,3 +166,68 @@ async def test_the_end_of_a_deployment_ends_its_ingress_in_order(tmp_path: Path)
         await asyncio.wait_for(client.reader.readuntil(b" 0"), 20)
         client.close()
         await one.manager.until_closed(20)
+
+
+async def test_a_worker_that_hangs_does_not_keep_a_deployment_from_ending(tmp_path: Path) -> None:
+    async with version("one", tmp_path) as one:
+        one.order("127.0.0.1:0", Traffic(accepting=False), stop_timeout=0.5)
+        one.order("127.0.0.1:0", proxied(await table_of(one, 1)), stop_timeout=0.5)
+        await until_serving(one, 2)
+        workers = [psutil.Process(pid) for pid in workers_of(one)]
+        workers[0].suspend()
+        one.manager.send(End())
+        await one.manager.until_closed(20)
+        _, alive = await asyncio.to_thread(psutil.wait_procs, workers, 20)
+        assert not alive
+
+
+async def test_a_worker_that_cannot_start_is_tried_again_less_and_less_often(
+    tmp_path: Path,
+) -> None:
+    async with version("one", tmp_path) as one:
+        one.order("127.0.0.1:0", Traffic())
+        order = IngressOrder(await table_of(one, 1), certificate="/nowhere.pem", key="/nowhere.pem")
+        one.order("127.0.0.1:0", Traffic(ingress={"http": order}))
+
+        def failures() -> int:
+            return sum("has ended: exit code 1" in r.message for r in one.manager.records())
+
+        await one.manager.until(lambda: failures() >= 3, 30)
+        assert report_of(one).serving == 0
+        assert any("nowhere.pem" in record.message for record in one.manager.records())
+        one.order("127.0.0.1:0", proxied(await table_of(one, 2), workers=1))
+        await until_serving(one, 1)
+
+
+async def test_clients_lose_only_what_a_killed_worker_had_in_flight(tmp_path: Path) -> None:
+    async with version("one", tmp_path) as one:
+        one.order("127.0.0.1:0", Traffic(accepting=False))
+        one.order("127.0.0.1:0", proxied(await table_of(one, 1)))
+        await until_serving(one, 2)
+        answered, lost, done = 0, 0, asyncio.Event()
+
+        async def connect_anew() -> None:
+            nonlocal answered, lost
+            while not done.is_set():
+                client = await Client.open(port_of(one))  # nobody is ever refused
+                try:
+                    client.send()
+                    await client.receive()
+                    answered += 1
+                except (ConnectionError, asyncio.IncompleteReadError):
+                    lost += 1
+                client.close()
+
+        clients = 4
+        async with asyncio.TaskGroup() as group:
+            for _ in range(clients):
+                group.create_task(connect_anew())
+            for _ in range(3):
+                before = answered
+                os.kill(workers_of(one)[0], signal.SIGKILL)
+                async with asyncio.timeout(20):
+                    while answered < before + 50:
+                        await asyncio.sleep(0.01)
+                await until_serving(one, 2)
+            done.set()
+        assert lost <= 3 * clients

@@ -63,6 +63,8 @@ class ListenerIngress:
         self._slots = kept + [self._begin(order, held) for _ in range(wanted - len(kept))]
         for slot in former:
             slot.drain(Drain())
+        if former:
+            self.report()
 
     def drain(self, drain: Drain) -> None:
         """Run no workers any more."""
@@ -72,6 +74,7 @@ class ListenerIngress:
             slot.over = True
         for worker in self._workers:
             worker.drain(drain)
+        self.report()
 
     def report(self) -> None:
         """Tell how it is now."""
