@@ -2,6 +2,7 @@
 
 import collections
 import contextlib
+import copy
 import http.client
 import json
 import os
@@ -125,6 +126,18 @@ class Duo:
         code = CODE.format(version=version, fails=fails, start=start)
         (self.project / "duo.py").write_text(code)
         return self
+
+    def elsewhere(self) -> "Duo":
+        """Another machine that knows nothing of it; what runs is cleared by the first one."""
+        other = copy.copy(self)
+        folder = self.project.parent / "elsewhere"
+        other.state, other.runtime = folder / "state", folder / "run"
+        other.runtime.mkdir(mode=0o700, parents=True)
+        other.env = self.env | {
+            "XDG_STATE_HOME": str(other.state),
+            "XDG_RUNTIME_DIR": str(other.runtime),
+        }
+        return other
 
     def command(self, *words: str, within: float = 100) -> subprocess.CompletedProcess[str]:
         """A command of weaver, which may fail."""

@@ -113,3 +113,38 @@ def test_a_hook_runs_once_and_a_release_is_good_once_it_serves_on_hosts_that_all
         until(lambda: len(duo.running()) == 1)
         until(lambda: current() == first)
         assert duo.command("stop", "duo").returncode == 0
+
+
+def test_another_machine_goes_on_with_a_rollout(
+    caches: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+    with running_hosts(Kind()) as hosts, duo_on(hosts, caches) as duo:
+        done = duo.write("one").deploy()
+        assert done.returncode == 0, done.stdout + done.stderr
+        other = duo.elsewhere()
+        try:
+            _change_machines(duo, other)
+        finally:
+            other.clear()
+
+
+def _change_machines(duo: Duo, other: Duo) -> None:
+    with Load(duo.address) as load:
+        load.sees("one")
+        duo.write("two", pause="1h")
+        with duo.deploying():
+            duo.reaches("shifting")
+            duo.kill_manager()
+        attached = other.command("attach", "duo", *duo.options)
+        assert attached.returncode == 0, attached.stderr
+        assert len(other.running()) == 2
+        load.sees("two")
+        load.sees("one")
+        other.steer("promote")
+        until(lambda: len(other.running()) == 1)
+        load.sees("two")
+    assert load.failures == []
+    assert load.mixed == []
+    stopped = other.command("stop", "duo")
+    assert stopped.returncode == 0, stopped.stderr
