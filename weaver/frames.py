@@ -32,7 +32,6 @@ from weaver.errors import ProtocolError
 
 HEADER: Final = Struct("<IIHBB")
 HEADER_SIZE: Final = HEADER.size
-unpack_header: Final = HEADER.unpack_from
 
 MAX_PAYLOAD: Final = 256 * 1024
 """No frame is longer: larger bodies are cut, so that one never holds the line for long."""

@@ -251,7 +251,7 @@ class TwoConnections(RuleBasedStateMachine):
     def credit_is_never_negative(self) -> None:
         for side in self.sides:
             connection = side.connection
-            windows = [*connection._caller.calls.values(), *connection._callee.calls.values()]
+            windows = [*connection.caller.calls.values(), *connection.callee.calls.values()]
             assert all(window is None or window.items >= 0 for window in windows)
 
     @invariant()

@@ -22,6 +22,7 @@ from weaver.packaging.complete import check_complete
 from weaver.packaging.errors import BuildError, PexError
 from weaver.packaging.imports import FirstParty, Sources
 from weaver.packaging.manifest import Manifest
+from weaver.packaging.native_core import core_in
 from weaver.packaging.requirements import WEAVER, name_of, requirements_of
 from weaver.packaging.wheels import keep_wheels, known_wheels, wheels_key
 
@@ -105,24 +106,29 @@ class _Job:
             requirements = requirements_of(self.project)
             with _work_folder(self.builds) as work:
                 stage, output = work / "sources", work / "app.pex"
-                digest = self._stage((*sources.packages, _weaver_itself()), stage)
-                complete = self._completed(described_as, requirements, digest)
+                files = self._stage((*sources.packages, _weaver_itself()), stage)
+                digest = self._inputs(files)
+                complete = self._completed(described_as, requirements, files, digest)
                 (stage / manifest.MANIFEST).write_bytes(manifest.encode(complete))
                 count = len(requirements)
                 self.progress(f"packing the application with {count} requirements")
                 pex.freeze(requirements, stage, output, self._wheels(requirements))
                 return self._keep(output, complete, sources, digest)
 
-    def _stage(self, packages: tuple[FirstParty, ...], stage: Path) -> str:
-        """Copy all sources to `stage`; returns their digest, of what was copied."""
+    def _stage(self, packages: tuple[FirstParty, ...], stage: Path) -> dict[str, Path]:
+        """Copy all sources to `stage`; returns what was copied."""
         files = self._files(packages)
         _copy(files, stage)
-        return self._inputs({name: stage / name for name in files})
+        return {name: stage / name for name in files}
 
-    def _completed(self, found: Manifest, requirements: tuple[str, ...], digest: str) -> Manifest:
+    def _completed(
+        self, found: Manifest, requirements: tuple[str, ...], files: dict[str, Path], digest: str
+    ) -> Manifest:
+        version = _weaver_version()
         return msgspec.structs.replace(
             found,
-            weaver=_weaver_version(),
+            weaver=version,
+            native=core_in(files, version),
             config=self.text,
             source=self.source.name,
             python=f"{sys.version_info.major}.{sys.version_info.minor}",

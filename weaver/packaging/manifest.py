@@ -64,8 +64,8 @@ class Manifest(msgspec.Struct, frozen=True):
 
     `groups` maps each group of weaver.toml to its components by full name; components in none go
     where `placement` says. `config` is the text of weaver.toml. `inputs` is the digest of all that
-    the build depends on; `python` the minor version that it runs on; `platforms` are the platform
-    tags of wheels with native code.
+    the build depends on; `python` the minor version that it runs on; `native` are names, as of
+    wheels, of what was compiled and is in none.
     """
 
     weaver: str
@@ -81,6 +81,7 @@ class Manifest(msgspec.Struct, frozen=True):
     requirements: tuple[str, ...] = ()
     inputs: str = ""
     revision: str = ""
+    native: tuple[str, ...] = ()
 
     @property
     def edges(self) -> tuple[tuple[str, str], ...]:

@@ -17,7 +17,8 @@ def unsuited(
     manifest: Manifest, distributions: Iterable[str], on: Interpreter | None = None
 ) -> str:
     """Why an interpreter, by default this one, cannot run the PEX; "" if it can."""
-    return unsuited_for(manifest.python, distributions, on or this_interpreter())
+    wheels = (*distributions, *manifest.native)
+    return unsuited_for(manifest.python, wheels, on or this_interpreter())
 
 
 def unsuited_for(python: str, wheels: Iterable[str], on: Interpreter) -> str:

@@ -21,6 +21,7 @@ from weaver.rpc import events
 from weaver.rpc.codec import encode_exception
 from weaver.rpc.connection import Connection
 from weaver.rpc.events import Outcome
+from weaver.rpc.listener import Listener
 
 Buffer = bytes | bytearray | memoryview
 
@@ -58,7 +59,7 @@ HELD: Final = 0.0001
 def _ignore(_event: events.Event) -> None: ...
 
 
-class Channel:
+class Channel(Listener):
     """Drives one `Connection`; `calls` makes calls, `dispatcher` runs those of the peer.
 
     `watch` is told the events that are about the connection itself: opened, peer draining, drained,
@@ -79,9 +80,7 @@ class Channel:
         self.connection = connection
         self.heard = monotonic()
         self._since = self._now = self._flushed = self.heard
-        self._receive = connection.receive
-        self._small_to_send = connection.small_to_send
-        self._send_reply = connection.send_reply
+        self._callee = connection.callee
         self._write = stream.write
         self._write_all = stream.write_all
         self._end = stream.close
@@ -102,8 +101,12 @@ class Channel:
         self.calls = Outgoing(connection, self.flush, timeout=timeout)
         self._room_wanted = self.calls.room_wanted
         self._waiting = self.calls.waiting
-        connection.tell(self._replied_at_once, self._begin_at_once)
-        self._handlers: dict[type[Any], Callable[[Any], None]] = {
+        self._handlers = self._make_handlers()
+        connection.tell(self)
+        self._flush_soon()  # the hello
+
+    def _make_handlers(self) -> dict[type[Any], Callable[[Any], None]]:
+        return {
             events.Reply: self._replied,
             events.Request: self._begin,
             events.Item: self.calls.item,
@@ -113,7 +116,6 @@ class Channel:
             events.Credit: self._credited,
             events.Closed: self._ended,
         }
-        self._flush_soon()  # the hello
 
     @property
     def running(self) -> set[asyncio.Task[None]]:
@@ -129,7 +131,7 @@ class Channel:
             self._since = self._now = self._flushed = now
         self._corked = True
         try:
-            happened = self._receive(data)
+            happened = self.connection.receive(data)
         finally:
             self._corked = False
         if happened or self._happened:
@@ -193,7 +195,7 @@ class Channel:
         if not self._paused:
             if self._lanes:
                 self._write_large()
-            elif small := self._small_to_send():
+            elif small := self.connection.small_to_send():
                 self._write(small)
         if self._closed:
             if not self.connection.queued:
@@ -261,7 +263,8 @@ class Channel:
             task.cancel()
         self._watch(event)
 
-    def _replied_at_once(self, call: int, body: bytes) -> None:
+    def replied(self, call: int, body: bytes) -> None:
+        """The result of a call: wake its caller, unless the turn is over."""
         now = monotonic()
         if self._happened or (now - self._flushed > HELD and self._late(now)):
             self._happened.append(events.Reply(call, body))
@@ -278,7 +281,8 @@ class Channel:
 
     # --- calls of the peer ---
 
-    def _begin_at_once(self, call: int, method: int, body: bytes, deadline_ms: int) -> None:
+    def requested(self, call: int, method: int, body: bytes, deadline_ms: int) -> None:
+        """A call: run it, unless the turn is over."""
         now = monotonic()
         if self._happened or (now - self._flushed > HELD and self._late(now)):
             self._happened.append(events.Request(call, method, body, deadline_ms))
@@ -334,7 +338,7 @@ class Channel:
         if self._running:
             self._running.pop(call, None)
         try:
-            self._send_reply(call, body)
+            self._callee.send_reply(call, body)
         except CodecError as error:
             self.fail(call, error)
         if not self._corked:

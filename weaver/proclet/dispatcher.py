@@ -114,6 +114,13 @@ class Dispatcher:
         coroutine = self._run(hosted, body, replies, call, deadline, metadata)
         return start_eagerly(self._loop, coroutine, own)
 
+    def _find(self, hosted: _Hosted) -> Callable[..., Any] | None:
+        try:
+            hosted.function = getattr(self._instance(hosted.component), hosted.name)
+        except KeyError:
+            return None
+        return hosted.function
+
     async def _run(
         self,
         hosted: _Hosted,
@@ -130,12 +137,10 @@ class Dispatcher:
                 context.adopt(metadata)
             function = hosted.function
             if function is None:
-                try:
-                    function = getattr(self._instance(hosted.component), hosted.name)
-                except KeyError:
-                    replies.refuse(call, Outcome.REFUSED, f"{hosted.component} is not hosted here")
-                    return
-                hosted.function = function
+                function = self._find(hosted)
+            if function is None:
+                replies.refuse(call, Outcome.REFUSED, f"{hosted.component} is not hosted here")
+                return
             args, kwargs = hosted.decode(body)
             if hosted.kind == "async":
                 replies.reply(call, hosted.encode(await function(*args, **kwargs)))

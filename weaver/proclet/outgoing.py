@@ -5,24 +5,21 @@ incoming calls are the business of `channel.py`.
 """
 
 import asyncio
-import collections
 import time
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import Callable, Collection
 from typing import Final
 
 from weaver.errors import CodecError, DeadlineExceeded, RemoteCallError
 from weaver.proclet import context
 from weaver.proclet.answer import Answer
 from weaver.proclet.deadlines import Deadlines
+from weaver.proclet.item_stream import WINDOW, ItemStream
 from weaver.proclet.patience import patiently
 from weaver.rpc import events
 from weaver.rpc.codec import decode_exception
 from weaver.rpc.connection import Connection
 from weaver.rpc.events import Outcome, call_error
 from weaver.rpc.methods import MethodCodec
-
-WINDOW: Final = 32
-"""Items of a stream that may be ahead of its reader."""
 
 _deadline: Final = context.deadline.get
 _starting: Final = context.starting.get
@@ -55,9 +52,9 @@ class Outgoing:
         self._timeout = timeout
         self._loop = asyncio.get_running_loop()
         self._time = self._loop.time
-        self._send_ordinary = connection.send_ordinary
+        self._caller = connection.caller
         self.waiting: dict[int, Answer[bytes]] = {}
-        self._streams: dict[int, _Stream] = {}
+        self._streams: dict[int, ItemStream] = {}
         self.room_wanted: list[asyncio.Future[None]] = []
         self._deadlines = Deadlines(self._loop, self._expire)
         self._whole = context.whole_milliseconds(timeout)
@@ -96,7 +93,7 @@ class Outgoing:
             remaining = self._remaining(codec, when)
         call = 0
         if not _propagated and not _starting() and not _trace():
-            call = self._send_ordinary(codec.index, body, remaining)
+            call = self._caller.send_ordinary(codec.index, body, remaining)
         if not call:
             if not crowded and not self._connection.writable:
                 return None
@@ -120,33 +117,32 @@ class Outgoing:
             when = min(when, self._loop.time() + self._timeout)
         await self._wait_for_room(codec, when)
 
-    async def stream(self, codec: MethodCodec, body: bytes) -> AsyncIterator[bytes]:
-        """The encoded items of a streaming call, as they come; the reader sets the pace.
+    async def begin_stream(self, codec: MethodCodec, body: bytes) -> ItemStream:
+        """Send a streaming call; end it with `end_stream`.
 
-        A stream has the deadline of its context, and no default one. Closing it closes the callee.
+        A stream has the deadline of its context, and no default one.
         """
-        when = context.deadline.get()
+        when = _deadline()
         if not self._connection.writable:
             await self.room(codec)
         call = self._send(codec, body, self._remaining(codec, when), WINDOW)
         self._flush()
-        stream = self._streams[call] = _Stream(codec.label, when, self._loop)
+        stream = self._streams[call] = ItemStream(call, codec.label, when, self._loop)
         if when != context.NEVER:
             self._deadlines.add(when)
-        taken = 0
-        try:
-            while (item := await stream.next()) is not None:
-                yield item
-                taken += 1
-                if taken == WINDOW // 2:
-                    self._connection.send_credit(call, taken)
-                    self._flush()
-                    taken = 0
-        finally:
-            del self._streams[call]
-            if not stream.done:
-                self._connection.send_cancel(call)
-                self._flush()
+        return stream
+
+    def taken(self, stream: ItemStream, count: int) -> None:
+        """The reader of a stream has taken so many more items."""
+        self._connection.send_credit(stream.call, count)
+        self._flush()
+
+    def end_stream(self, stream: ItemStream) -> None:
+        """Nobody reads a stream any more: one that goes on is cancelled."""
+        del self._streams[stream.call]
+        if not stream.done:
+            self._connection.send_cancel(stream.call)
+            self._flush()
 
     def give_up(self, methods: Collection[str], why: str) -> None:
         """End the calls of these methods, by label, as lost; others may still be answered."""
@@ -241,7 +237,7 @@ class Outgoing:
     def _expire(self, now: float) -> float:
         """End calls whose deadline has passed; the earliest deadline of the others."""
         earliest = context.NEVER
-        pending: list[tuple[int, Answer[bytes] | _Stream]] = [*self.waiting.items()]
+        pending: list[tuple[int, Answer[bytes] | ItemStream]] = [*self.waiting.items()]
         for call, waiting in [*pending, *self._streams.items()]:
             if waiting.done:
                 continue
@@ -263,43 +259,3 @@ class Outgoing:
 
 def _named(error: CodecError, codec: MethodCodec) -> CodecError:
     return CodecError(f"{codec.label}: {error.what}", why=error.why, fix=error.fix)
-
-
-class _Stream:
-    """Items that have come and were not taken, at most a window of them."""
-
-    def __init__(self, label: str, when: float, loop: asyncio.AbstractEventLoop) -> None:
-        self.label = label
-        self.when = when
-        self.done = False
-        self._loop = loop
-        self._items: collections.deque[bytes] = collections.deque()
-        self._error: BaseException | None = None
-        self._waiter: asyncio.Future[None] | None = None
-
-    def add(self, item: bytes) -> None:
-        self._items.append(item)
-        self._wake()
-
-    def end(self) -> None:
-        self.done = True
-        self._wake()
-
-    def fail(self, error: BaseException) -> None:
-        self._error = error
-        self.end()
-
-    async def next(self) -> bytes | None:
-        """The next item, or None at the end; raises the error that ended the stream."""
-        while not self._items:
-            if self._error is not None:
-                raise self._error
-            if self.done:
-                return None
-            self._waiter = self._loop.create_future()
-            await self._waiter
-        return self._items.popleft()
-
-    def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)

@@ -7,6 +7,7 @@ from typing import Any
 from weaver.proclet import paths
 from weaver.proclet.channel import Channel
 from weaver.proclet.outgoing import Answered
+from weaver.proclet.streaming import items
 from weaver.rpc.methods import MethodCodec
 
 
@@ -25,8 +26,10 @@ def remote(
 
     async def stream(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
         try:
-            async with paths.Closing(channel().calls.stream(codec, encode(args, kwargs))) as items:
-                async for item in items:
+            async with paths.Closing(
+                items(channel().calls, codec, encode(args, kwargs))
+            ) as encoded:
+                async for item in encoded:
                     yield decode(item)
         except Answered as answered:
             raise answered.error from answered.error.__cause__

@@ -7,7 +7,6 @@ fault of the peer. The record of a call is `None` (one reply) or a `Window` (a s
 This file must not know which method runs, nor when.
 """
 
-from collections.abc import Callable
 from typing import Final
 
 from weaver.errors import ProtocolError, UsageError
@@ -32,6 +31,7 @@ from weaver.frames import (
 )
 from weaver.rpc.events import Cancelled, Credit, Event, Outcome, Request
 from weaver.rpc.limits import Limits, check_size, in_words
+from weaver.rpc.listener import Listener
 from weaver.rpc.outbox import Body, Outbox, lane_key
 from weaver.rpc.reassembly import Reassembly
 
@@ -61,7 +61,7 @@ class Callee:
 
     __slots__ = (
         "_limits", "_max_queued", "_most", "_newest", "_outbox", "_partials",
-        "calls", "draining", "no_more", "refused", "requested", "taken",
+        "calls", "draining", "listener", "no_more", "refused", "taken",
     )  # fmt: skip
 
     def __init__(self, limits: Limits, outbox: Outbox, partials: Reassembly) -> None:
@@ -76,7 +76,7 @@ class Callee:
         self.no_more = False
         self.taken = 0
         self.refused = 0
-        self.requested: Callable[[int, int, bytes, int], None] | None = None
+        self.listener: Listener | None = None
 
     def refuse_new(self) -> None:
         """From now on new calls are answered "draining"."""
@@ -186,10 +186,11 @@ class Callee:
             payload = payload[4:]
         calls[call] = None
         self.taken += 1
-        if self.requested is None or events:
+        listener = self.listener
+        if listener is None or events:
             events.append(Request(call, method, payload, deadline))
         else:
-            self.requested(call, method, payload, deadline)
+            listener.requested(call, method, payload, deadline)
 
     def _on_rare_request(
         self, flags: int, method: int, call: int, payload: bytes, events: list[Event]

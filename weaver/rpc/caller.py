@@ -8,7 +8,6 @@ stream) or `_CANCELLED`. This file must not know the state of the connection bey
 """
 
 from collections import deque
-from collections.abc import Callable
 from struct import Struct
 from typing import Final
 
@@ -34,6 +33,7 @@ from weaver.frames import (
 )
 from weaver.rpc.events import End, Event, Failed, Item, Outcome, Reply, call_error
 from weaver.rpc.limits import Limits, check_size, in_words
+from weaver.rpc.listener import Listener
 from weaver.rpc.outbox import Body, Outbox, lane_key
 from weaver.rpc.reassembly import Reassembly
 
@@ -87,8 +87,8 @@ class Caller:
         "_partials",
         "_refusal",
         "calls",
+        "listener",
         "made",
-        "replied",
     )
 
     def __init__(self, limits: Limits, outbox: Outbox, partials: Reassembly) -> None:
@@ -100,7 +100,7 @@ class Caller:
         self._next = 1
         self.calls: dict[int, Window | None] = {}
         self.made = 0
-        self.replied: Callable[[int, bytes], None] | None = None
+        self.listener: Listener | None = None
 
     def send_ordinary(self, method: int, body: Body, deadline_ms: int) -> int:
         """As `send_request`, for a small body and nothing but a deadline, if all is quiet.
@@ -240,10 +240,11 @@ class Caller:
             and not self._partials.reserved
         ):
             del self.calls[call]
-            if self.replied is None or events:
+            listener = self.listener
+            if listener is None or events:
                 events.append(Reply(call, payload))
             else:
-                self.replied(call, payload)
+                listener.replied(call, payload)
         else:
             self._on_result(REPLY, flags, method, call, payload, events)
 

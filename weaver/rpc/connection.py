@@ -5,21 +5,6 @@ drained and how it ends; `caller` and `callee` keep the calls of the two directi
 waits to be written. It must not know sockets, event loops or clocks: deadlines travel as the time
 that remains, and whoever drives the connection lets them expire.
 
-NEW: our hello is queued, the peer's has not come. Requests may be queued behind our hello; nothing
-of the peer is executed. Only a hello or a refusal is accepted. A hello of another deployment, build
-or method table ends the connection: both sides report the same sentence.
-
-OPEN: everything but a hello is accepted. When the peer announces that it drains, `send_request`
-raises and `PeerDraining` tells the driver; when our last call has ended, we confirm.
-
-DRAINING: `drain()` was called. New requests of the peer are answered "draining, not executed";
-calls in flight go on in both directions. When the peer confirms that it has none left and will make
-none, `Drained` is reported; the driver then closes when its own calls are done.
-
-CLOSED: `close`, `eof`, `fail`, or a fault of the peer. Every call in flight has been reported as
-failed, every received call as cancelled, `Closed` was the last event. Bytes that come are ignored;
-a last refusal may be left to send, which tells the peer what it did wrong.
-
 What the driver owes, after every call of a method: write what `data_to_send` returns, again and
 again, while the transport takes more; act on the events, in order. It never stops reading because
 it cannot write (two such sides would wait for each other for ever): the limits shed calls instead.
@@ -27,14 +12,7 @@ It lets callers and producers wait while `writable` is false, ends calls whose d
 (`send_cancel` where they were made, `send_error` where they run), and closes the transport when the
 state is CLOSED and nothing is queued.
 
-=========  ==========================================  ==================
-state      frames accepted                             next state
-=========  ==========================================  ==================
-NEW        hello, refusal                              OPEN, CLOSED
-OPEN       all but hello                               DRAINING, CLOSED
-DRAINING   all but hello                               CLOSED
-CLOSED     none (ignored)
-=========  ==========================================  ==================
+Which frames are accepted when is told in `weaver.rpc.state`.
 """
 
 from collections.abc import Callable, Mapping
@@ -45,12 +23,13 @@ import msgspec
 
 from weaver import frames
 from weaver.errors import ProtocolError
-from weaver.frames import HEADER_SIZE, MAX_PAYLOAD, PONG, FrameDecoder, unpack_header
+from weaver.frames import HEADER, HEADER_SIZE, MAX_PAYLOAD, PONG, REPLY, REQUEST, FrameDecoder
 from weaver.rpc.callee import Callee
 from weaver.rpc.caller import Caller
 from weaver.rpc.events import Closed, Drained, Event, Opened, Outcome, PeerDraining, Pong
 from weaver.rpc.handshake import MAGIC, VERSION, Hello, check_hello, decode_hello, encode_hello
 from weaver.rpc.limits import Limits
+from weaver.rpc.listener import Listener
 from weaver.rpc.outbox import Body, Outbox
 from weaver.rpc.reassembly import Reassembly
 from weaver.rpc.state import State, Statistics
@@ -70,17 +49,17 @@ class Connection:
     """The state of one connection; drive it with `receive` and `data_to_send`.
 
     After every call of a method the driver writes what `data_to_send` returns. Events come in the
-    order in which they happened. Not thread-safe. The `send_*` methods are those of
-    `weaver.rpc.caller.Caller` and `weaver.rpc.callee.Callee`; `ours` and `theirs` hold a key for
+    order in which they happened. Not thread-safe. The `send_*` methods are those of `caller` and
+    `callee`, which may as well be called there; `ours` and `theirs` hold a key for
     each call in flight that was made here, and that the peer made, `lanes` one for each that has a
     large body to send; they are to be read only.
     """
 
     __slots__ = (
-        "_ack_due", "_callee", "_caller", "_decoder", "_hello", "_outbox", "_partials",
-        "_received", "_sent", "_state", "_table", "has_credit", "lanes", "ours", "peer",
-        "send_credit", "send_end", "send_error", "send_item", "send_ordinary", "send_reply",
-        "send_request", "theirs",
+        "_ack_due", "_decoder", "_hello", "_open", "_outbox", "_partials", "_received", "_sent",
+        "_state", "_table", "callee", "caller", "has_credit", "lanes", "ours", "peer",
+        "send_credit", "send_end", "send_error", "send_item", "send_reply", "send_request",
+        "theirs",
     )  # fmt: skip
 
     def __init__(self, hello: Hello, limits: Limits | None = None) -> None:
@@ -90,32 +69,32 @@ class Connection:
         self._decoder = FrameDecoder()
         self._outbox = Outbox(limits)
         self._partials = Reassembly(limits.max_message, limits.max_reassembly)
-        self._caller = Caller(limits, self._outbox, self._partials)
-        self._callee = Callee(limits, self._outbox, self._partials)
+        self.caller = Caller(limits, self._outbox, self._partials)
+        self.callee = Callee(limits, self._outbox, self._partials)
         self._ack_due = False
+        self._open = False
         self._received = 0
         self._sent = 0
-        self.ours: Mapping[int, object] = self._caller.calls
-        self.theirs: Mapping[int, object] = self._callee.calls
+        self.ours: Mapping[int, object] = self.caller.calls
+        self.theirs: Mapping[int, object] = self.callee.calls
         self.lanes: Mapping[int, object] = self._outbox.lanes
         self.peer: Hello | None = None
         # Bound here, not wrapped: a method that only forwards would cost 2 % of a small call.
-        self.send_request = self._caller.send_request
-        self.send_ordinary = self._caller.send_ordinary
-        self.send_credit = self._caller.send_credit
-        self.send_reply = self._callee.send_reply
-        self.send_error = self._callee.send_error
-        self.send_item = self._callee.send_item
-        self.send_end = self._callee.send_end
-        self.has_credit = self._callee.has_credit
+        self.send_request = self.caller.send_request
+        self.send_credit = self.caller.send_credit
+        self.send_reply = self.callee.send_reply
+        self.send_error = self.callee.send_error
+        self.send_item = self.callee.send_item
+        self.send_end = self.callee.send_end
+        self.has_credit = self.callee.has_credit
         self._table = self._new_table()
         self._outbox.put_control(frames.HELLO, MAGIC, VERSION, encode_hello(hello))
 
     def __repr__(self) -> str:
         peer = f" to {self.peer.replica or 'a peer'}" if self.peer else ""
         return (
-            f"<Connection{peer} {self._state.value}, {len(self._caller.calls)} calls out,"
-            f" {len(self._callee.calls)} in, {self._outbox.queued} bytes queued>"
+            f"<Connection{peer} {self._state.value}, {len(self.caller.calls)} calls out,"
+            f" {len(self.callee.calls)} in, {self._outbox.queued} bytes queued>"
         )
 
     @property
@@ -126,17 +105,17 @@ class Connection:
     @property
     def outgoing(self) -> int:
         """Calls that this side has made and that are in flight, cancelled ones included."""
-        return len(self._caller.calls)
+        return len(self.caller.calls)
 
     @property
     def incoming(self) -> int:
         """Calls of the peer that are in flight."""
-        return len(self._callee.calls)
+        return len(self.callee.calls)
 
     @property
     def acted(self) -> int:
         """Calls of the peer that began so far, and own calls that ended."""
-        return self._callee.taken + self._caller.made - len(self._caller.calls)
+        return self.callee.taken + self.caller.made - len(self.caller.calls)
 
     @property
     def writable(self) -> bool:
@@ -155,9 +134,9 @@ class Connection:
             state=self._state,
             outgoing=self.outgoing,
             incoming=self.incoming,
-            made=self._caller.made,
-            taken=self._callee.taken,
-            refused=self._callee.refused,
+            made=self.caller.made,
+            taken=self.callee.taken,
+            refused=self.callee.refused,
             queued=self.queued,
             partial=len(self._partials),
             reserved=self._partials.reserved,
@@ -165,21 +144,14 @@ class Connection:
             sent=self._sent,
         )
 
-    def tell(
-        self,
-        replied: Callable[[int, bytes], None],
-        requested: Callable[[int, int, bytes, int], None],
-    ) -> None:
+    def tell(self, listener: Listener) -> None:
         """Call the driver for ordinary frames while `receive` reads them, instead of events.
 
-        `replied(call, body)` stands for `Reply`, `requested(call, method, body, deadline_ms)` for a
-        `Request` without further fields; both may use this connection, and must not raise. What
-        comes behind another event of the same read is an event as well: the order is kept.
+        What comes behind another event of the same read is an event as well: the order is kept.
         """
-        self._caller.replied = replied
-        self._callee.requested = requested
+        self.caller.listener = self.callee.listener = listener
 
-    def receive(self, data: bytes | bytearray | memoryview) -> list[Event]:
+    def receive(self, data: bytes | bytearray | memoryview) -> list[Event]:  # noqa: C901 # 1 loop
         """What these bytes of the peer make happen, however they are cut.
 
         Never raises for what the peer does: a fault closes the connection, and the last event is
@@ -199,13 +171,18 @@ class Connection:
             # Whole frames are cut here: the generator would cost 0.3 us a read and 0.1 us a frame.
             last = -1 if decoder.partial else end - HEADER_SIZE
             while at <= last:
-                length, call, method, kind, flags = unpack_header(data, at)
+                length, call, method, kind, flags = HEADER.unpack_from(data, at)
                 body = at + HEADER_SIZE
                 stop = body + length
                 if stop > end or length > MAX_PAYLOAD or kind > PONG:
                     break
                 at = stop
-                table[kind](flags, method, call, data[body:stop], events)
+                if kind == REQUEST and self._open:
+                    self.callee.on_request(flags, method, call, data[body:stop], events)
+                elif kind == REPLY and self._open:
+                    self.caller.on_reply(flags, method, call, data[body:stop], events)
+                else:
+                    table[kind](flags, method, call, data[body:stop], events)
             if at < end:
                 for kind, flags, method, call, payload in decoder.frames(data[at:] if at else data):
                     table[kind](flags, method, call, payload, events)
@@ -242,7 +219,7 @@ class Connection:
 
     def send_cancel(self, call: int) -> None:
         """Give a call up: no event follows for it. Nothing if the call is over already."""
-        self._caller.send_cancel(call)
+        self.caller.send_cancel(call)
         if self._ack_due:
             self._acknowledge_drain()
 
@@ -253,9 +230,9 @@ class Connection:
 
     def drain(self) -> None:
         """Take no new calls of the peer; `Drained` follows when it has none left. Idempotent."""
-        if self._callee.draining or self._state is State.CLOSED:
+        if self.callee.draining or self._state is State.CLOSED:
             return
-        self._callee.refuse_new()
+        self.callee.refuse_new()
         self._outbox.put_control(frames.DRAIN, 0)
         if self._state is State.OPEN:
             self._state = State.DRAINING
@@ -279,14 +256,15 @@ class Connection:
         if self._state is State.CLOSED:
             return events
         self._state = State.CLOSED
-        self._caller.lose_all(outcome, why, events)
-        self._callee.lose_all(events)
-        self._caller.refuse_new(Outcome.UNSENT, why)
+        self._open = False
+        self.caller.lose_all(outcome, why, events)
+        self.callee.lose_all(events)
+        self.caller.refuse_new(Outcome.UNSENT, why)
         self._outbox.clear()
         self._partials.clear()
         # The old one refers to this object: a closed connection is freed at once.
         self._table[:] = [_ignore] * len(self._table)
-        self._caller.replied = self._callee.requested = None
+        self.caller.listener = self.callee.listener = None
         self._ack_due = False
         events.append(Closed(why, error))
         return events
@@ -310,8 +288,9 @@ class Connection:
             self._refuse(error, events, Outcome.REFUSED)
             raise _Ended from error
         self.peer = peer
-        self._state = State.DRAINING if self._callee.draining else State.OPEN
+        self._state = State.DRAINING if self.callee.draining else State.OPEN
         self._table[:] = self._open_table()
+        self._open = True
         events.append(Opened(peer))
 
     def _on_refusal(
@@ -329,18 +308,18 @@ class Connection:
     def _on_drain(
         self, _flags: int, _method: int, _call: int, _payload: bytes, events: list[Event]
     ) -> None:
-        if self._caller.refusing:
+        if self.caller.refusing:
             raise ProtocolError("the peer announced twice that it drains")
-        self._caller.refuse_new(Outcome.DRAINING, "the peer is draining; it takes no new calls")
+        self.caller.refuse_new(Outcome.DRAINING, "the peer is draining; it takes no new calls")
         self._ack_due = True
         events.append(PeerDraining())
 
     def _on_drained(
         self, _flags: int, _method: int, _call: int, _payload: bytes, events: list[Event]
     ) -> None:
-        if not self._callee.draining or self._callee.no_more or self._callee.calls:
+        if not self.callee.draining or self.callee.no_more or self.callee.calls:
             raise ProtocolError("the peer announced its last call while this was not so")
-        self._callee.no_more = True
+        self.callee.no_more = True
         events.append(Drained())
 
     def _on_ping(
@@ -362,7 +341,7 @@ class Connection:
         )
 
     def _acknowledge_drain(self) -> None:
-        if not self._caller.calls:
+        if not self.caller.calls:
             self._ack_due = False
             self._outbox.put_control(frames.DRAINED, 0)
 
@@ -377,15 +356,15 @@ class Connection:
     def _open_table(self) -> list[Handler]:
         table = self._new_table()
         table[frames.HELLO] = partial(self._unexpected, frames.HELLO)
-        table[frames.REQUEST] = self._callee.on_request
-        table[frames.REQUEST_PART] = self._callee.on_part
-        table[frames.CANCEL] = self._callee.on_cancel
-        table[frames.CREDIT] = self._callee.on_credit
-        table[frames.REPLY] = self._caller.on_reply
-        table[frames.ERROR] = self._caller.on_error
-        table[frames.ITEM] = self._caller.on_item
-        table[frames.END] = self._caller.on_end
-        table[frames.RESULT_PART] = self._caller.on_part
+        table[frames.REQUEST] = self.callee.on_request
+        table[frames.REQUEST_PART] = self.callee.on_part
+        table[frames.CANCEL] = self.callee.on_cancel
+        table[frames.CREDIT] = self.callee.on_credit
+        table[frames.REPLY] = self.caller.on_reply
+        table[frames.ERROR] = self.caller.on_error
+        table[frames.ITEM] = self.caller.on_item
+        table[frames.END] = self.caller.on_end
+        table[frames.RESULT_PART] = self.caller.on_part
         table[frames.DRAIN] = self._on_drain
         table[frames.DRAINED] = self._on_drained
         table[frames.PING] = self._on_ping

@@ -277,7 +277,7 @@ def test_a_ping_is_answered_without_an_event_at_the_peer() -> None:
 def test_ids_wrap_around_and_skip_calls_that_are_still_in_flight(metadata: bytes) -> None:
     link = opened()
     old = link.left.send_request(1, b"old", metadata=metadata)
-    link.left._caller._next = 0xFFFF_FFFF
+    link.left.caller._next = 0xFFFF_FFFF
     last = link.left.send_request(1, b"last", metadata=metadata)
     wrapped = link.left.send_request(1, b"wrapped", metadata=metadata)
     assert (old, last, wrapped) == (1, 0xFFFF_FFFF, 2)

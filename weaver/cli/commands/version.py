@@ -1,5 +1,6 @@
 """`weaver version`."""
 
+import importlib.util
 import json
 import platform
 from importlib import metadata
@@ -17,15 +18,23 @@ def weaver_version() -> str:
         return "unknown"
 
 
+def core() -> str:
+    """Whether the core of the data plane runs compiled (docs/decisions/0010)."""
+    found = importlib.util.find_spec("weaver.frames")
+    origin = found.origin if found is not None else None
+    return "pure Python" if origin is None or origin.endswith((".py", ".pyc")) else "compiled"
+
+
 @click.command("version")
 @json_option
 def command(*, as_json: bool) -> None:
-    """Show the versions of weaver, Python and the platform."""
+    """Show the versions of weaver, Python and the platform, and whether the core is compiled."""
     found = {
         "weaver": weaver_version(),
         "python": platform.python_version(),
         "implementation": platform.python_implementation(),
         "platform": platform.platform(),
+        "core": core(),
     }
     if as_json:
         click.echo(json.dumps(found))
@@ -33,3 +42,4 @@ def command(*, as_json: bool) -> None:
     click.echo(f"weaver    {found['weaver']}")
     click.echo(f"Python    {found['python']} ({found['implementation']})")
     click.echo(f"platform  {found['platform']}")
+    click.echo(f"core      {found['core']}")

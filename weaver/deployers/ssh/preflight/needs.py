@@ -46,7 +46,7 @@ def needs_of(pex: Path, *, service: bool = False) -> Needs:
     return Needs(
         app=found.app,
         python=found.python,
-        wheels=tuple(manifest.read_pex_info(pex)["distributions"]),
+        wheels=(*manifest.read_pex_info(pex)["distributions"], *found.native),
         size=pex.stat().st_size,
         listeners=tuple(
             Listener(name, *split(address))
