@@ -118,6 +118,8 @@ class ListenerTable(Table, frozen=True):
     """Where it listens; port 0 lets the system choose."""
     ingress: Literal["shared", "proxy", "haproxy"] = "shared"
     """How users reach replicas: a shared socket, our proxy, or a HAProxy you run."""
+    haproxy: str = "/run/haproxy/weaver.sock"
+    """Runtime socket of that HAProxy; "PATH#NAME" if its backends are not called weaver."""
     tls: TlsTable | None = None
     """Serve HTTPS with this certificate; default: plain HTTP."""
 

@@ -49,6 +49,8 @@ def _fronts(spec: Spec, config: Config) -> dict[str, Front]:
         table = config.listeners.get(name)
         if table is None:
             found[name] = Front()
+        elif table.ingress == "haproxy":
+            found[name] = Front(mode="haproxy", socket=table.haproxy)
         elif table.tls is None:
             found[name] = Front(mode=table.ingress)
         else:

@@ -185,6 +185,7 @@ BAD: list[tuple[str, str, str, str]] = [
     ('[groups.a]\ncomponents = []\npreload = "no"', "expected true or false", ":3", ""),
     ('[listeners.h]\naddress = "80"', "[listeners.h] address: expected an address", ":2", ""),
     ('[listeners.h]\ningress = "nginx"', 'one of "shared", "proxy", "haproxy"', ":2", ""),
+    ("[listeners.h]\nhaproxy = 5", "[listeners.h] haproxy: expected a string", ":2", ""),
     (
         '[listeners.h.tls]\ncert = "a"',
         "[listeners.h] tls: field `key` (a string) is missing",
