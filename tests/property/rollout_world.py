@@ -17,8 +17,8 @@ from weaver.manager.state import Phase, Result
 
 OLD, NEW = "shop-1", "shop-2"
 HOSTS = ("h1", "h2", "h3")
-LISTENERS = ("http", "admin")
-FRONTS = dict.fromkeys(LISTENERS, Front())
+LISTENERS: tuple[str, ...] = ("http", "admin")
+FRONTS: dict[str, Front] = dict.fromkeys(LISTENERS, Front())
 PLAN = Plan(
     steps=(0.1, 0.5, 1.0),
     before=True,
