@@ -2,6 +2,7 @@
 
 Arguments: the descriptors of listening socket, receiver and sender, "on" or "off" for accepting,
 "asgi" or "wsgi". Lines: on, off, count, descriptors, stop, leave (stop, and others go on).
+PLAIN_LOOP in the environment asks for the loop of asyncio.
 Every answer says which process gave it, and who it thinks the client is.
 """
 
@@ -92,5 +93,6 @@ def say(text: str) -> None:
 
 
 if __name__ == "__main__":
-    with asyncio.Runner(loop_factory=loop_factory()) as runner:
+    plain = "PLAIN_LOOP" in os.environ
+    with asyncio.Runner(loop_factory=None if plain else loop_factory()) as runner:
         runner.run(main(sys.argv[1:]))

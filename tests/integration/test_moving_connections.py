@@ -15,12 +15,19 @@ async def sockets() -> AsyncGenerator[Place]:
         yield made
 
 
+@pytest.fixture(params=["uvloop", "asyncio"])
+def loop_of_servers(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.param == "asyncio":
+        monkeypatch.setenv("PLAIN_LOOP", "1")
+
+
 async def emptied(server: Server) -> None:
     """Wait until a server has no connection."""
     while await server.tell("count") != "0":
         await asyncio.sleep(0.01)
 
 
+@pytest.mark.usefixtures("loop_of_servers")
 @pytest.mark.parametrize("app", ["asgi", "wsgi"])
 async def test_idle_connections_are_answered_by_the_other_process(sockets: Place, app: str) -> None:
     old = await sockets.serve(app=app)
@@ -37,6 +44,7 @@ async def test_idle_connections_are_answered_by_the_other_process(sockets: Place
     await emptied(new)
 
 
+@pytest.mark.usefixtures("loop_of_servers")
 async def test_a_busy_connection_moves_after_its_answer(sockets: Place) -> None:
     old, new = await sockets.serve(), await sockets.serve(accepting=False)
     client = await Client.open(sockets.port)
@@ -150,6 +158,7 @@ async def test_the_last_one_closes_idle_connections_in_order(sockets: Place) -> 
     client.close()
 
 
+@pytest.mark.usefixtures("loop_of_servers")
 async def test_strict_clients_see_no_failure_while_two_processes_take_turns(
     sockets: Place,
 ) -> None:
