@@ -16,7 +16,7 @@ SOURCES := weaver tests examples bench
 export PIP_ROOT_USER_ACTION := ignore
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
-.PHONY: help demo test lint types layers unit bench bench-full bench-check clean
+.PHONY: help demo test lint types layers unit core unit-core bench bench-full bench-check clean
 
 help:
 	@echo "make demo     freeze the boutique, run it as processes; Ctrl-C ends it (PORT=$(PORT))"
@@ -25,6 +25,7 @@ help:
 	@echo "make types    mypy and pyright, both strict"
 	@echo "make layers   import-linter: who may import whom"
 	@echo "make unit     all tests (ARGS=... for pytest)"
+	@echo "make core     a wheel with the compiled core, in dist; make unit-core runs the tests on it"
 	@echo "make bench    the benchmarks, in short: ratios measured within one run"
 	@echo "make bench-full   the same, longer; make bench-check: have the ratios moved?"
 	@echo "make clean    remove .venv and everything that tools have written"
@@ -60,6 +61,18 @@ layers: $(VENV)/.test
 
 unit: $(VENV)/.test
 	@$(BIN)/python -m pytest --quiet -n logical --maxprocesses 8 $(ARGS)
+
+# A wheel with the compiled core (docs/decisions/0010); takes a C compiler, and a minute.
+core: $(BIN)/python
+	@rm -f dist/weaver_runtime-*-cp3*.whl
+	@WEAVER_CORE=1 $(PIP) wheel --no-deps --wheel-dir dist .
+	@ls dist/weaver_runtime-*-cp3*.whl
+
+# All tests on it: the wheel comes before the sources in the path of imports.
+unit-core: core $(VENV)/.test
+	@rm -rf build/core && $(BIN)/python -m zipfile -e dist/weaver_runtime-*-cp3*.whl build/core
+	@WEAVER_CORE=1 PYTHONPATH="$(abspath build/core)" \
+	  $(BIN)/pytest --quiet -n logical --maxprocesses 8 $(ARGS)
 
 # The shop first: it is what the others explain. Short enough for a coffee; bench-full is not.
 bench: $(VENV)/.bench
