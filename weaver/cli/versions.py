@@ -103,18 +103,36 @@ def _kept(record: Record) -> Path:
 
 
 def complete(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Versions that a word can mean, for the shell; those of ./weaver.toml's application."""
-    app: str | None = ctx.params.get("app")
+    """Versions that can be compared, for the shell: those that are kept, and "running"."""
+    running = CompletionItem(RUNNING, help="the version that runs")
+    found = [running, *_kept_items(ctx, only_good=False)]
+    return [item for item in found if item.value.startswith(incomplete.lower())]
+
+
+def complete_good(
+    ctx: click.Context, _param: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Versions that can be gone back to."""
+    found = _kept_items(ctx, only_good=True)
+    return [item for item in found if item.value.startswith(incomplete.lower())]
+
+
+def _kept_items(ctx: click.Context, *, only_good: bool) -> list[CompletionItem]:
+    """Of the application that is named, or of ./weaver.toml's, or of all."""
+    named: str | None = ctx.params.get("app")
+    now = time.time()
     try:
-        known = known_versions(app or app_of(None))
+        app = named or app_of(None)
+        good = {r.version for r in registry.records(app) if r.good}
+        known = known_versions(app).items()
+        found = [(v, r) for v, r in known if v in kept_versions.kept(r.app)]
     except Exception:  # noqa: BLE001 # a shell shows no errors here
         return []
-    now = time.time()
-    words = [
+    return [
         CompletionItem(short(version), help=f"{r.app}, {ago(now - r.started)} ago, {state(r)}")
-        for version, r in known.items()
+        for version, r in found
+        if not only_good or (version in good and r.ended)
     ]
-    return [word for word in words if word.value.startswith(incomplete.lower())]
 
 
 def state(record: Record) -> str:

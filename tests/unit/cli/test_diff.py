@@ -86,15 +86,23 @@ def test_a_version_whose_pex_has_gone_says_how_to_get_it_back(
     assert "git revision abcdef012345" in shown
 
 
-def test_a_shell_completes_versions(folder: Path) -> None:
-    record = deployed(folder, manifest_of())
-    context = cli.make_context("weaver", ["diff"], resilient_parsing=True)
-    diff = cli.get_command(context, "diff")
-    assert diff is not None
-    inner = diff.make_context("diff", [], parent=context, resilient_parsing=True)
-    found = diff.params[0].shell_complete(inner, record.version[:2])
-    assert [item.value for item in found] == [record.version[:12]]
-    assert diff.params[0].shell_complete(inner, "zz") == []
+def completed(command: str, incomplete: str) -> list[str]:
+    context = cli.make_context("weaver", [command], resilient_parsing=True)
+    found = cli.get_command(context, command)
+    assert found is not None
+    inner = found.make_context(command, [], parent=context, resilient_parsing=True)
+    return [item.value for item in found.params[0].shell_complete(inner, incomplete)]
+
+
+def test_a_shell_completes_what_can_be_compared_and_what_can_be_gone_back_to(folder: Path) -> None:
+    good = deployed(folder, manifest_of("(a: int) -> int"), ended=True).version[:12]
+    bad = deployed(folder, manifest_of("(b: int) -> int"), started=2, ended=True, good=False)
+    now = deployed(folder, manifest_of("(c: int) -> int"), started=3).version[:12]
+    deployed(folder, manifest_of("(d: int) -> int"), started=0, ended=True, keep=False)
+    assert completed("diff", "") == ["running", now, bad.version[:12], good]
+    assert completed("diff", "ru") == ["running"]
+    assert completed("rollback", "") == [good]
+    assert completed("rollback", "zz") == []
 
 
 def test_long_texts_stand_on_lines_of_their_own_and_many_files_are_cut() -> None:

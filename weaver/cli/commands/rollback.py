@@ -8,7 +8,7 @@ from weaver.cli.target import json_option
 
 
 @click.command("rollback")
-@click.argument("words", nargs=-1, metavar="[APP] [VERSION]", shell_complete=versions.complete)
+@click.argument("words", nargs=-1, metavar="[APP] [VERSION]", shell_complete=versions.complete_good)
 @ssh_option
 @accept_new_option
 @click.option("--force", is_flag=True, help="Also where users would notice what both share.")
