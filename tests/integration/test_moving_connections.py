@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import signal
 from collections.abc import AsyncGenerator
 
 import pytest
@@ -155,6 +156,23 @@ async def test_the_last_one_closes_idle_connections_in_order(sockets: Place) -> 
     await client.ask()
     assert await server.tell("stop") == "ended"
     assert await asyncio.wait_for(client.reader.read(), 10) == b""
+    client.close()
+
+
+async def test_the_last_one_answers_what_still_waits_to_be_taken(sockets: Place) -> None:
+    old, new = await sockets.serve(), await sockets.serve(accepting=False)
+    client = await Client.open(sockets.port)
+    await client.ask()
+    assert await old.tell("off") == "ok"
+    await emptied(old)
+    client.send()
+    new.process.send_signal(signal.SIGSTOP)  # so that it hears two lines at once
+    assert new.process.stdin is not None
+    new.process.stdin.write(b"on\nstop\n")
+    new.process.send_signal(signal.SIGCONT)
+    head = await asyncio.wait_for(client.reader.readuntil(b"\r\n\r\n"), 20)
+    assert head.startswith(b"HTTP/1.1 200 ")
+    assert f"{new.pid} ".encode() in await client.reader.read()
     client.close()
 
 

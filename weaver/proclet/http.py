@@ -191,6 +191,8 @@ class HttpServer:
         self._set_default_headers()
         for acceptor in acceptors:
             await acceptor.finish()
+        if self._accepting and not self._others:
+            await self._take_back()  # nobody else will
         await _within(min(LINGER, self._grace), self._connections.until_empty())
         self._shut_down(movable=not self._mover.active)
         if self._mover.active:
@@ -215,15 +217,21 @@ class HttpServer:
                     return
             await asyncio.sleep(LOOK)
         self._mover.stop()
-        await self._take_back(pair)
+        await self._take_back()
+        await _within(LINGER, self._connections.until_empty())
 
-    async def _take_back(self, pair: handover.Pair) -> None:
+    async def _take_back(self) -> None:
+        pair = self._sockets.pair
+        if pair is None:
+            return
         loop = asyncio.get_running_loop()
         create = functools.partial(self._connect, self._public, received=True)
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):  # no descriptor is left
             while (connection := handover.receive(pair.receiver)) is not None:
-                await loop.connect_accepted_socket(create, connection)
-        await _within(LINGER, self._connections.until_empty())
+                try:
+                    await loop.connect_accepted_socket(create, connection)
+                except OSError:  # the client has gone already
+                    connection.close()
 
     def _set_default_headers(self) -> None:
         date = (b"date", email.utils.formatdate(usegmt=True).encode())
