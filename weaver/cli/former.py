@@ -23,27 +23,30 @@ def running(app: str) -> "list[Record]":
 def formers_here(app: str, *, close: bool = False) -> "tuple[Former, ...]":
     """What runs of an application on this machine, the newest first, as its envelopes recall it.
 
-    `close`: deployments of which nothing runs any more are closed. Raises UsageError for what
-    cannot be taken over.
+    Deployments of which nothing runs any more are closed if others do, and with `close` always.
+    Raises UsageError for what cannot be taken over.
     """
     from weaver.deployers.estate import decode_estate
     from weaver.deployers.manager_process import Former
 
     found: list[Former] = []
+    lost: list[Record] = []
     for record in running(app):
         _refuse(record)
         memo = asyncio.run(recall_here(record))
         if memo:
             found.append(Former(decode_estate(memo)))
         elif not is_managed(record):
-            if close:
-                registry.ended(record, "lost")
+            lost.append(record)
         else:
             raise Unreachable(
                 f"{app} runs here, but what its manager has left cannot be had",
                 where=f"deployment {record.deployment}, process {record.pid}",
                 fix="wait until it is live, and deploy again",
             )
+    if found or close:
+        for record in lost:
+            registry.ended(record, "lost")
     return tuple(found)
 
 
