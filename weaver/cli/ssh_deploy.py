@@ -20,9 +20,10 @@ from weaver.cli.deploy_plan import plain_plan, plan_lines
 from weaver.cli.detached import follow_logs, is_live, start_beside, wait_live
 from weaver.cli.failed_hosts import FAILED, only_failed, remember
 from weaver.cli.host_table import HostTable
+from weaver.cli.local_deploy import folder_of
 from weaver.cli.making_way import make_way
 from weaver.cli.serving import serving
-from weaver.cli.ssh_formers import formers_on
+from weaver.cli.ssh_formers import formers_on, only_one
 from weaver.cli.taking_over import forget_gone
 from weaver.errors import UsageError, WeaverError
 
@@ -43,8 +44,9 @@ MANAGER: Final = [sys.executable, "-I", "-m", "weaver.application.main", "manage
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
-    """What the command line says of a deploy to hosts."""
+    """What the command line says of a deploy to hosts; `folder` is that of weaver.toml."""
 
+    folder: Path | None = None
     accept_new: bool = False
     plan_only: bool = False
     skip_unreachable: bool = False
@@ -68,7 +70,8 @@ def deploy(config: Path | None, hosts: "Sequence[Host]", options: Options) -> in
         if not options.as_json:
             click.echo(click.style(text, dim=True), err=True)
 
-    return deploy_built(build(config, progress=say), hosts, options)
+    built = build(config, progress=say)
+    return deploy_built(built, hosts, msgspec.structs.replace(options, folder=folder_of(config)))
 
 
 def deploy_built(built: "Built", hosts: "Sequence[Host]", options: Options) -> int:
@@ -214,7 +217,7 @@ class _Deploy:
             if not sites or name in sites
         }
         spec = spec_of(manifest, self.built.build_id, foreground=False, hosts=hosts)
-        folder = Path(manifest.source).absolute().parent
+        folder = self.options.folder or Path.cwd()
         environment = forwarded(config_of(manifest, hosts), os.environ, folder)
         application = msgspec.structs.replace(spec.application, environment=environment)
         return msgspec.structs.replace(spec, application=application)
@@ -297,7 +300,7 @@ class _Deploy:
         try:
             if len(self.former) > 1:
                 make_way(app)
-                self.former = self._formers()
+                self.former = only_one(app, self._formers())
             task = Task(
                 estate,
                 sites=dict(sites),

@@ -34,6 +34,19 @@ def formers_on(
     )
 
 
+def only_one(app: str, former: "tuple[Former, ...]") -> "tuple[Former, ...]":
+    """The same, if it is one version or none. Raises UsageError: which one serves is not known."""
+    if len(former) < 2:
+        return former
+    builds = ", ".join(each.estate.spec.application.version[:12] for each in former)
+    raise UsageError(
+        f"a rollout of {app} is under way, and has no manager here",
+        where=builds,
+        why="one of its versions has to be the only one before another is deployed",
+        fix=f"let it go on here: weaver attach {app} --ssh HOSTS, and then: weaver deploy",
+    )
+
+
 def attended(found: "Found") -> UsageError:
     """Why it is not taken over."""
     return UsageError(

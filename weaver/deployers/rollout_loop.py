@@ -160,9 +160,15 @@ class RolloutLoop:
         self._busy = True
         try:
             while self._waiting and not self._halted:
-                self._step(self._waiting.pop(0))
+                self._take(self._waiting.pop(0))
         finally:
             self._busy = False
+
+    def _take(self, event: events.Event) -> None:
+        try:
+            self._step(event)
+        except Exception:  # versions serve on as they were ordered; the next event may go better
+            log.exception("the rollout failed at %s", type(event).__name__)
 
     def _step(self, event: events.Event) -> None:
         self._now = now = max(self._now, self._loop.time())
