@@ -246,6 +246,19 @@ def test_a_version_that_is_taken_back_is_stopped_when_its_ingress_has_ended() ->
     assert scene.all(effects.EndVersion) == [effects.EndVersion(NEW)]
 
 
+def test_a_host_whose_old_envelope_cannot_be_told_keeps_its_ingress() -> None:
+    scene = Scene().to("shifting", 1)
+    scene.observe(OLD, hosts={"h1": view(OLD, attached=False)})
+    scene.steer("rollback")
+    assert scene.weights() == {OLD: 10_000}
+    scene.report(0)
+    scene.wait(3600)
+    assert scene.phase == "withdrawing"
+    scene.observe(OLD)
+    assert scene.ordered(NEW).ingress == {}
+    assert scene.phase == "removing"
+
+
 def test_an_ingress_that_does_not_end_holds_up_nothing_for_good() -> None:
     scene = Scene().to("shifting")
     scene.steer("rollback")
@@ -342,16 +355,28 @@ def test_a_first_version_whose_ingress_never_serves_is_taken_away() -> None:
 
 
 def test_nothing_is_ordered_before_replicas_have_been_found_again() -> None:
-    scene = Scene(phase="shifting", step=1)
-    first = len(scene.all(effects.OrderTraffic))
-    scene.observe(OLD, ready=0, settled=False)
-    scene.observe(NEW, ready=0, settled=False)
-    orders = scene.all(effects.OrderTraffic)[first:]
-    scene.wait(20)
-    assert scene.all(effects.OrderTraffic)[first:] == orders
-    scene.observe(OLD)
-    scene.observe(NEW)
-    assert scene.weights() == {OLD: 5_000, NEW: 5_000}
+    first = Scene().to("shifting", 1)
+    state = initial(first.state.plan, first.state.rollout, epoch=4)
+    done: list[effects.Effect] = []
+
+    def tell(event: events.Event) -> None:
+        nonlocal state, done
+        state, done = step(state, event, 0.0)
+
+    tell(events.Began())
+    for settled in (False, True):
+        for name in (OLD, NEW):
+            ready = 2 if settled else 0
+            observed = Observed(
+                phase="live",
+                settled=settled,
+                hosts={"h1": view(name, ready)},
+                traffic=first.state.said[name],
+            )
+            tell(events.VersionObserved(name, observed))
+            assert not any(isinstance(effect, effects.OrderTraffic) for effect in done) or settled
+    assert not state.said[NEW]["h1"].accepting
+    assert state.rollout == first.state.rollout
 
 
 def test_a_rollback_does_not_wait_for_replicas_to_be_found_again() -> None:
