@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import pytest
 
-from weaver.control.messages import LogRecord
+from weaver.control.messages import LogRecord, Profiled
 from weaver.control.operator import (
     DeploymentReport,
     Execute,
@@ -49,6 +49,9 @@ class FakeDeployment:
         if group != "front":
             raise UsageError(f'there is no group "{group}"', fix='did you mean "front"?')
         self.scaled.append((group, replicas))
+
+    async def profile(self, replica: str, seconds: float) -> Profiled:
+        return Profiled({f"{replica};{seconds:g}": 1})
 
     async def execute(self, request: Execute) -> Executed:
         return Executed("web1", 3, b" ".join(word.encode() for word in request.words), b"")

@@ -1,7 +1,8 @@
-"""A request that is traced, through processes, log and commands."""
+"""What is seen of calls and replicas: traces through processes, log and commands; profiles."""
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -62,6 +63,20 @@ def test_other_requests_are_not_traced(shop: MultiRun) -> None:
     assert shop.get("/add/1")[0] == 200
     assert "total" in shop.ask("logs", "till")
     assert spans(shop) == before
+
+
+def test_a_profile_shows_where_the_threads_of_a_replica_are(shop: MultiRun, tmp_path: Path) -> None:
+    stacks: dict[str, int] = json.loads(
+        shop.ask("profile", "till", "front-1", "--seconds", "0.5", "--json")
+    )
+    assert any("runners.py:Runner.run" in stack for stack in stacks)
+    output = tmp_path / "stacks"
+    shown = shop.ask("profile", "till", "front-1", "--seconds", "0.2", "-o", str(output))
+    assert "WITH CALLEES" in shown
+    assert all(line.rpartition(" ")[2].isdigit() for line in output.read_text().splitlines())
+    refused = shop.run("profile", "till", "front-7")
+    assert refused.returncode == 2
+    assert 'did you mean "front-1"?' in refused.stderr
 
 
 @pytest.fixture

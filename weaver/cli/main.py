@@ -37,6 +37,7 @@ COMMANDS = {
     "logs": "Show or follow the log of a deployment.",
     "metrics": "Print the metrics of a deployment in Prometheus' text format.",
     "events": "Show what has happened to a deployment.",
+    "profile": "Show what a replica is doing.",
     "traces": "Show what took how long in requests that were traced.",
     "history": "Show past and present deployments.",
     "scale": "Change how many replicas of a group run.",

@@ -6,7 +6,7 @@ maps as in `weaver.control.messages`. It must not know how requests are carried 
 
 import msgspec
 
-from weaver.control.messages import Fault, LogRecord, Message, MethodStatistics, Spans
+from weaver.control.messages import Fault, LogRecord, Message, MethodStatistics, Profiled, Spans
 from weaver.control.rollout import GetRollout, RolloutReport, Steer
 
 
@@ -109,6 +109,13 @@ class GetSpans(Message, frozen=True):
     trace: str = ""
 
 
+class GetProfile(Message, frozen=True):
+    """Look for so many seconds at what a replica does; answered by `Profiled`."""
+
+    replica: str
+    seconds: float
+
+
 class Scale(Message, frozen=True):
     """Run this many replicas of a group."""
 
@@ -185,6 +192,7 @@ Request = (
     | GetLogs
     | GetEvents
     | GetSpans
+    | GetProfile
     | Scale
     | StopDeployment
     | Retire
@@ -192,7 +200,7 @@ Request = (
     | GetRollout
     | Steer
 )
-Answer = Status | Records | History | Spans | Executed | RolloutReport | Done | Refused
+Answer = Status | Records | History | Spans | Executed | Profiled | RolloutReport | Done | Refused
 
 
 def admits(wanted: LogFilter, record: LogRecord) -> bool:

@@ -15,7 +15,7 @@ import msgspec
 
 from weaver.config.load import load
 from weaver.control.faults import error_of, fault_of
-from weaver.control.messages import Attached, Fault, LogRecord
+from weaver.control.messages import Attached, Fault, LogRecord, Profiled, Relay
 from weaver.control.operator import Execute, Executed, HistoryEvent, Status
 from weaver.control.stream import encode
 from weaver.control.succession import Keep
@@ -26,10 +26,11 @@ from weaver.deployers.estate import Estate, encode_estate, share_of
 from weaver.deployers.feed import Feed
 from weaver.deployers.journal import Journal
 from weaver.deployers.measured import Measured
+from weaver.deployers.profiles import Profiles
 from weaver.errors import UsageError, WeaverError
 from weaver.manager import effects, events, scaling
 from weaver.manager.choosing import host_for
-from weaver.manager.state import Result, Spec, State, initial
+from weaver.manager.state import Replica, Result, Spec, State, initial
 from weaver.manager.status import report
 from weaver.manager.step import step
 
@@ -83,6 +84,7 @@ class ControlLoop:
         self.spans: Feed[bytes] = Feed(LOGS_KEPT)
         self.ingress: Feed[tuple[str, IngressReport]] = Feed(INGRESS_KEPT)
         self.measured = Measured()
+        self.profiles = Profiles()
         self.started = time.time() if started is None else started
         self._journal = journal
         self._deployer = deployer
@@ -166,6 +168,15 @@ class ControlLoop:
         code = f"exit code {done.exit_code}"
         self.tell("executed", f"{request.words[0]} on {host} for {request.group}: {code}")
         return Executed(host, done.exit_code, done.stdout, done.stderr)
+
+    async def profile(self, replica: str, seconds: float) -> Profiled:
+        """What a replica does for so many seconds. Raises UsageError, WeaverError."""
+
+        def send(found: Replica, order: Relay) -> None:
+            if found.host in self._links:
+                self._links[found.host].send(encode(order))
+
+        return await self.profiles.of(self.state, replica, seconds, send)
 
     def tell(self, kind: str, text: str, *, logged: bool = True) -> None:
         """Add something to the history that happened to the deployment elsewhere."""

@@ -15,6 +15,7 @@ from weaver.control.traffic import IngressReport
 from weaver.deployers.deployer import Deployer, Link
 from weaver.deployers.feed import Feed
 from weaver.deployers.measured import Measured
+from weaver.deployers.profiles import Profiles
 from weaver.errors import ProtocolError, WeaverError
 from weaver.manager import events
 from weaver.manager.state import State
@@ -41,6 +42,7 @@ class Hearing(Protocol):
     spans: Feed[bytes]
     ingress: Feed[tuple[str, IngressReport]]
     measured: Measured
+    profiles: Profiles
     state: State
 
     def happen(self, event: events.Event) -> None:
@@ -182,7 +184,9 @@ class EnvelopeLink:
                 hearing.spans.add(spans)
             case messages.Logs(records=records, lost=lost):
                 self._hear_logs(records, lost)
-            case messages.Heartbeat() | messages.Profiled():
+            case messages.Profiled():
+                hearing.profiles.take(replica, said)
+            case messages.Heartbeat():
                 pass
             case _:
                 hearing.happen(

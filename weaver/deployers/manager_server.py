@@ -13,13 +13,14 @@ from typing import Final, Protocol, Self
 import msgspec
 
 from weaver.control.faults import fault_of
-from weaver.control.messages import LogRecord, Spans
+from weaver.control.messages import LogRecord, Profiled, Spans
 from weaver.control.operator import (
     Done,
     Execute,
     Executed,
     GetEvents,
     GetLogs,
+    GetProfile,
     GetSpans,
     GetStatus,
     History,
@@ -70,6 +71,10 @@ class Managed(Protocol):
 
     async def execute(self, request: Execute) -> Executed:
         """Run a command on the host of a replica. Raises WeaverError."""
+        ...
+
+    async def profile(self, replica: str, seconds: float) -> Profiled:
+        """What a replica does for so many seconds. Raises WeaverError."""
         ...
 
 
@@ -184,6 +189,8 @@ class ManagerServer:
                 self._managed.scale(group, replicas)
             case StopDeployment(at_once=at_once):
                 await self._managed.stop(at_once=at_once)
+            case GetProfile(replica=replica, seconds=seconds):
+                writer.write(encode(await self._managed.profile(replica, seconds)))
             case Execute():
                 writer.write(encode(await self._managed.execute(request)))
             case Steer(action=action):

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 import msgspec
 
 from weaver.control.faults import fault_of
+from weaver.control.messages import Profiled
 from weaver.control.operator import Execute, Executed, Status
 from weaver.control.rollout import Action, RolloutReport
 from weaver.deployers.control_loop import ControlLoop, Outcome
@@ -142,6 +143,10 @@ class _Served:
     async def stop(self, *, at_once: bool) -> None:
         """End the application."""
         await self._versions.stop(at_once=at_once)
+
+    async def profile(self, replica: str, seconds: float) -> Profiled:
+        """What a replica does for so many seconds. Raises WeaverError."""
+        return await self._loop.profile(replica, seconds)
 
     async def execute(self, request: Execute) -> Executed:
         """Run a command on the host of a replica. Raises WeaverError."""
