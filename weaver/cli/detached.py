@@ -44,8 +44,13 @@ def is_live(built: "Built", *, as_json: bool = False) -> bool:
     return True
 
 
-def start_manager(command: Sequence[str], task: "Task") -> registry.Record:
-    """Start the manager's process and return its record. Raises WeaverError if it does not come."""
+def start_manager(
+    command: Sequence[str], task: "Task", folder: Path | None = None
+) -> registry.Record:
+    """Start the manager's process and return its record. Raises WeaverError if it does not come.
+
+    `folder` is that of weaver.toml, which the paths in it are relative to; by default this one.
+    """
     import msgspec
 
     application = task.estate.spec.application
@@ -53,7 +58,12 @@ def start_manager(command: Sequence[str], task: "Task") -> registry.Record:
     path.touch(mode=0o600)
     with path.open("wb") as output:
         process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-            command, stdin=subprocess.PIPE, stdout=output, stderr=output, start_new_session=True
+            command,
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=output,
+            cwd=folder,
+            start_new_session=True,
         )
     stdin: IO[bytes] | None = process.stdin
     assert stdin is not None
@@ -80,19 +90,21 @@ def start_manager(command: Sequence[str], task: "Task") -> registry.Record:
     )
 
 
-def start_beside(command: Sequence[str], task: "Task") -> registry.Record:
+def start_beside(
+    command: Sequence[str], task: "Task", folder: Path | None = None
+) -> registry.Record:
     """Start a manager for a version and those before it, which keep one if it does not come up."""
     from weaver.deployers.manager_process import Task
 
     try:
-        return start_manager(command, task)
+        return start_manager(command, task, folder)
     except WeaverError:
         if task.former and not _managed(task.former[0].estate.spec.application.deployment):
             first, rest = task.former[0], task.former[1:]
             python = first.estate.command[:1] or command[:1]
             again = Task(first.estate, first.sites, task.passphrases, rest)
             with contextlib.suppress(WeaverError):  # `weaver attach` says why
-                start_manager([*python, *command[1:]], again)
+                start_manager([*python, *command[1:]], again, folder)
         raise
 
 

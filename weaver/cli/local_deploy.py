@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
-    """What the command line says of a deploy to this machine."""
+    """What the command line says of a deploy to this machine; `folder` is that of weaver.toml."""
 
+    folder: Path | None = None
     plan_only: bool = False
     force: bool = False
     detach: bool = False
@@ -46,7 +47,14 @@ def deploy(config: Path | None, options: Options) -> int:
     built = build(config, progress=say)
     if options.plan_only:
         return _show_plan(built, as_json=options.as_json)
-    return deploy_built(built, options)
+    folder = folder_of(config)
+    return deploy_built(built, msgspec.structs.replace(options, folder=folder))
+
+
+def folder_of(config: Path | None) -> Path:
+    """The folder of a weaver.toml, which is named as for `build`."""
+    path = (config or Path("weaver.toml")).absolute()
+    return path if path.is_dir() else path.parent
 
 
 def deploy_built(built: "Built", options: Options) -> int:
@@ -57,7 +65,7 @@ def deploy_built(built: "Built", options: Options) -> int:
             return 0
         old = serving(built.manifest.app)
         judge(compare(old.version if old is not None else "", built), built, force=options.force)
-        record = _start(built)
+        record = _start(built, options.folder)
         if old is None:
             code = wait_live(record, follow=False, as_json=options.as_json)
         else:
@@ -84,7 +92,7 @@ def _show_plan(built: "Built", *, as_json: bool) -> int:
     return 0
 
 
-def _start(built: "Built") -> "Record":
+def _start(built: "Built", folder: Path | None) -> "Record":
     """Start a manager that takes over what runs here of the application. Raises WeaverError."""
     from weaver.deployers import kept_versions
     from weaver.deployers.estate import Estate
@@ -105,6 +113,6 @@ def _start(built: "Built") -> "Record":
     command = [str(python), "-I", "-m", "weaver.application.main", "manager"]
     kept_versions.keep(app, built.path, built.build_id)
     make_way(app)
-    record = start_beside(command, Task(estate, former=formers_here(app, close=True)))
+    record = start_beside(command, Task(estate, former=formers_here(app, close=True)), folder)
     kept_versions.prune(app, config_of(built.manifest).rollout.keep_versions)
     return record

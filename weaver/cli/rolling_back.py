@@ -5,6 +5,7 @@ Decides that nobody goes back to a version that was not good. How versions chang
 
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from weaver.cli.deployment import ago
@@ -56,6 +57,15 @@ def chosen(record: "Record", word: str | None) -> "Built":
         _refuse(record, version, known[version], good)
     path = kept_versions.kept(record.app)[version]
     return Built(path, version, read(path), fresh=False)
+
+
+def folder_of(record: "Record") -> Path | None:
+    """Where the manager of a deployment runs: the folder that its weaver.toml's paths are of."""
+    try:
+        folder = Path(f"/proc/{record.pid}/cwd").readlink()
+    except OSError:
+        return None
+    return folder if folder.is_dir() else None
 
 
 def good_ones(record: "Record") -> "list[Record]":

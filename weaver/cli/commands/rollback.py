@@ -29,7 +29,7 @@ def command(
     Else it is deployed anew, from the PEX that is kept, as any version is. Only versions that have
     served as they should can be gone back to; `weaver history` shows them.
     """
-    from weaver.cli.rolling_back import back_at_once, chosen
+    from weaver.cli.rolling_back import back_at_once, chosen, folder_of
     from weaver.deployers import registry
 
     app, version = _told(words)
@@ -47,7 +47,8 @@ def command(
     if not record.hosts:
         from weaver.cli import local_deploy
 
-        return local_deploy.deploy_built(built, local_deploy.Options(force=force, as_json=as_json))
+        options = local_deploy.Options(folder=folder_of(record), force=force, as_json=as_json)
+        return local_deploy.deploy_built(built, options)
     from weaver.cli import ssh_deploy
     from weaver.errors import UsageError
 
@@ -57,8 +58,8 @@ def command(
             f"{record.app} runs on {', '.join(record.hosts)}",
             fix="name the hosts file that it was deployed with: --ssh hosts.txt",
         )
-    options = ssh_deploy.Options(accept_new=accept_new, force=force, as_json=as_json)
-    return ssh_deploy.deploy_built(built, hosts, options)
+    over_ssh = ssh_deploy.Options(accept_new=accept_new, force=force, as_json=as_json)
+    return ssh_deploy.deploy_built(built, hosts, over_ssh)
 
 
 def _told(words: tuple[str, ...]) -> tuple[str | None, str | None]:
