@@ -2,8 +2,9 @@
 
 from rollout_scene import NEW, OLD, Scene, plan
 
+from weaver.control.messages import Fault
 from weaver.control.traffic import Traffic
-from weaver.manager.rollout import effects
+from weaver.manager.rollout import effects, events
 
 
 def test_a_new_version_serves_nobody_until_it_is_live() -> None:
@@ -38,3 +39,33 @@ def test_a_rollout_goes_through_all_its_phases() -> None:
     assert scene.all(effects.Finished) == [effects.Finished("promoted")]
     assert scene.ordered(NEW) == Traffic()
     assert scene.state.timers == {}
+
+
+def test_a_timer_that_was_set_anew_does_not_fire_at_its_old_time() -> None:
+    scene = Scene().to("shifting")
+    for name in ("step", "phase", "capacity", "unknown"):
+        scene.tell(events.TimerFired(name))
+    assert (scene.phase, scene.state.rollout.step) == ("shifting", 0)
+    scene.wait(30)
+    assert scene.state.rollout.step == 1
+
+
+def test_what_an_earlier_hook_says_late_is_ignored() -> None:
+    scene = Scene(plan(before=True, after=True)).to("shifting")
+    scene.tell(events.HookEnded("before", Fault("too late")))
+    scene.tell(events.HookEnded("after", Fault("too early")))
+    assert (scene.phase, scene.state.rollout.fault) == ("shifting", None)
+
+
+def test_a_rollout_without_steps_to_watch_goes_straight_on() -> None:
+    scene = Scene(plan(steps=(1.0,), keep_warm=0.0)).to("done")
+    assert [s for s in scene.phases() if s.startswith("shifting")] == ["shifting 0"]
+    assert scene.all(effects.Finished) == [effects.Finished("promoted")]
+
+
+def test_every_decision_is_told() -> None:
+    scene = Scene().to("done")
+    texts = [report.text for report in scene.all(effects.Report)]
+    assert "shop-2 gets 5.0% of the requests" in texts
+    assert "shop-1 runs on for a rollback" in texts
+    assert all(texts)
