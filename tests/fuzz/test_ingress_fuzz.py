@@ -173,7 +173,7 @@ class Server:
     """What a connection needs of a proxy."""
 
     limits = LIMITS
-    draining = handing = False
+    draining = parting = False
 
     def __init__(self) -> None:
         tallies = Tallies()

@@ -23,13 +23,13 @@ _clock = time.monotonic
 class Server(Protocol):
     """What clients are connected to.
 
-    `draining` while it takes leave: requests are the last ones of their connections, but with
-    `handing` only those of connections that cannot be handed over to another process.
+    `draining` while it ends, and hears of connections that are at rest; `parting` when those that
+    are left get one answer more at most.
     """
 
     limits: Limits
     draining: bool
-    handing: bool
+    parting: bool
 
     def admit(self, client: "ClientConnection") -> bool:
         """Whether there is room for one more connection."""
@@ -75,13 +75,8 @@ class ClientConnection(asyncio.Protocol):
         self._ending = False
         self._still = False
         self.portable = scheme == "http"
+        self.closing = server.parting  # whether this request is the last one
         self.origin = Origin("", scheme)
-
-    @property
-    def closing(self) -> bool:
-        """Whether this request is the last one."""
-        server = self._server
-        return server.draining and not (server.handing and self.portable)
 
     @property
     def idle(self) -> bool:

@@ -3,7 +3,7 @@
 from typing import Final
 
 from weaver.control.ingress import FailedRequest, VersionCounts
-from weaver.telemetry.histogram import BUCKETS, bucket
+from weaver.telemetry.histogram import BUCKETS
 
 EVIDENCE: Final = 20
 """Failed requests of one version that are kept between two reports: the first ones."""
@@ -24,8 +24,10 @@ class VersionTally:
     def end(self, seconds: float, *, failed: bool) -> None:
         """It was answered, or failed, after `seconds`."""
         self.in_flight -= 1
-        self.errors += failed
-        self.histogram[bucket(int(seconds * 1e9))] += 1
+        if failed:
+            self.errors += 1
+        index = int(seconds * 1e6).bit_length()  # `bucket`, without a call
+        self.histogram[index if index < BUCKETS else -1] += 1
 
     def end_tunnel(self) -> None:
         """What began as a request, and became a tunnel, has ended."""

@@ -23,12 +23,9 @@ _clock = time.monotonic
 
 
 class Client(Protocol):
-    """The connection that a request came on."""
+    """The connection that a request came on; `closing` if the request is the last one."""
 
-    @property
-    def closing(self) -> bool:
-        """Whether this request is the last one."""
-        ...
+    closing: bool
 
     def write(self, data: bytes) -> None:
         """Send bytes."""

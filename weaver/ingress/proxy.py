@@ -50,7 +50,8 @@ class Proxy:
     ) -> None:
         self.limits = limits
         self.draining = False
-        self.handing = False
+        self.parting = False
+        self._handing = False
         self._loop = asyncio.get_running_loop()
         self._router = Router(table)
         self._fleet = Fleet(limits.upstream_idle)
@@ -103,23 +104,27 @@ class Proxy:
         `close()`.
         """
         start = time.monotonic()
-        self._last, self._last_tunnels = start + seconds, start + max(seconds, tunnels)
+        self.hasten(seconds, tunnels)
         self.draining = True
-        self.handing = self._pair is not None and self._scheme == "http"
-        farewell = min(seconds, self.limits.farewell_time)
-        if self.handing:
-            await self._hand_over(start + seconds - farewell)
+        self._handing = self._pair is not None and self._scheme == "http"
+        farewell = self.limits.farewell_time
+        if self._handing:
+            await self._hand_over(start + max(seconds - farewell, seconds / 2))
+            self._handing = False
         else:
             await self._acceptor.finish()
-        self.handing = False
-        await self._empty_within(farewell, but_tunnels=True)
+        self.parting = True
+        for client in self._clients:
+            client.closing = True
+        rest = self._last - time.monotonic()
+        await self._empty_within(min(farewell, rest), but_tunnels=True)
         await self._until_empty(but_tunnels=True)
         cut = self._abort_all(but_tunnels=True)
         await self._until_empty(but_tunnels=False)
         return cut + self._abort_all(but_tunnels=False)
 
     def hasten(self, seconds: float, tunnels: float) -> None:
-        """Have a drain that goes on end within less time, if that is less."""
+        """Have a drain that goes on, or will, end within this time, if that is less."""
         now = time.monotonic()
         self._last = min(self._last, now + seconds)
         self._last_tunnels = min(self._last_tunnels, now + max(seconds, tunnels))
@@ -148,7 +153,7 @@ class Proxy:
 
     def _give(self, client: ClientConnection) -> None:
         """Have `client` handed over, if it is idle, when its last answer has left for sure."""
-        if self.handing and client.keep_still():
+        if self._handing and client.keep_still():
             self._loop.call_soon(self._loop.call_soon, self._move, client)
 
     def _move(self, client: ClientConnection) -> None:
@@ -211,7 +216,7 @@ class Proxy:
 
     def rests(self, client: ClientConnection) -> None:
         """While draining: it has no request any more, and is kept."""
-        if self.handing:
+        if self._handing:
             self._give(client)
 
     def refused(self) -> None:

@@ -4,8 +4,10 @@ By weight in the order of smooth weighted round robin: after n requests every ve
 one request away from its share, whatever connections they came on. It must not know of sockets.
 """
 
+import functools
 import hashlib
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Final
 
@@ -15,6 +17,8 @@ from weaver.control.ingress import Table, VersionShare
 from weaver.ingress import pinning
 
 _HASHED: Final = 1 << 64
+_LONGEST_CYCLE: Final = 10_000
+"""Requests after which the order begins again also where the weights do not come out even."""
 
 
 class Choice(msgspec.Struct, frozen=True):
@@ -25,10 +29,10 @@ class Choice(msgspec.Struct, frozen=True):
 
 
 class Router:
-    """Chooses versions by one table after the other; credits carry over, so no request is lost."""
+    """Chooses versions by one table after the other."""
 
     def __init__(self, table: Table) -> None:
-        self._credit: dict[str, int] = {}
+        self._turn = 0
         self.table = table
         self.set_table(table)
 
@@ -45,15 +49,12 @@ class Router:
         self._networks: tuple[IPv4Network | IPv6Network, ...] = networks
         weights = [(share.version, share.weight) for share in table.shares]
         if weights != [(share.version, share.weight) for share in self.table.shares]:
-            # Credits are a matter of the old weights: keeping them would shift the first requests.
-            # With the same weights they stay, or a version of little weight might never have one.
-            self._credit.clear()
+            # The order is a matter of the old weights. With the same weights it goes on, or a
+            # version of little weight might never have its turn.
+            self._turn = 0
         self.table = table
         self._by_name = {share.version: share for share in table.shares}
-        for share in table.shares:
-            self._credit.setdefault(share.version, 0)
-        weighty = [share for share in table.shares if share.weight]
-        self._only = weighty[0] if len(weighty) == 1 else None
+        self._cycle = _cycle(table.shares)
         pins = table.pinning
         self.pinned = bool(pins.cookie or pins.header or pins.key)
         return True
@@ -92,19 +93,11 @@ class Router:
 
     def by_weight(self) -> VersionShare | None:
         """The version of a request that nothing pins; None if none has a weight."""
-        if self._only is not None:
-            return self._only
-        best: VersionShare | None = None
-        credit, total = self._credit, 0
-        for share in self.table.shares:
-            if share.weight:
-                total += share.weight
-                credit[share.version] += share.weight
-                if best is None or credit[share.version] > credit[best.version]:
-                    best = share
-        if best is not None:
-            credit[best.version] -= total
-        return best
+        cycle = self._cycle
+        if not cycle:
+            return None
+        self._turn = turn = (self._turn + 1) % len(cycle)
+        return cycle[turn - 1]
 
     def _by_key(self, value: str) -> VersionShare | None:
         """By rank of the value's hash: shifting weight moves only keys that have to move."""
@@ -116,6 +109,26 @@ class Router:
                 return share
             rank -= share.weight
         return None
+
+
+def _cycle(shares: Sequence[VersionShare]) -> Sequence[VersionShare]:
+    """The order in which versions have requests, over and over."""
+    weighty = [share for share in shares if share.weight]
+    divisor = math.gcd(*(share.weight for share in weighty))
+    return [weighty[i] for i in _order(tuple(share.weight // divisor for share in weighty))]
+
+
+@functools.lru_cache(maxsize=8)
+def _order(weights: Sequence[int]) -> Sequence[int]:
+    """Smooth weighted round robin: indices of `weights`, each as often as it says."""
+    total, order = sum(weights), list[int]()
+    credit = [0] * len(weights)
+    for _ in range(min(total, _LONGEST_CYCLE)):
+        credit = [had + weight for had, weight in zip(credit, weights, strict=True)]
+        best = credit.index(max(credit))
+        credit[best] -= total
+        order.append(best)
+    return order
 
 
 def _key(name: str, header: Callable[[str], str]) -> str:

@@ -141,13 +141,14 @@ class Pool:
     def give(self, connection: ReplicaConnection, now: float) -> None:
         """Keep a connection whose last answer is complete."""
         connection.user = None
-        if self._closed or connection.transport.is_closing() or len(self._idle) >= self._keep:
+        idle = self._idle
+        if self._closed or len(idle) >= self._keep:
             connection.close()
             return
         if connection.held:
             connection.hold(held=False)
         connection.idle_since = now
-        self._idle.append(connection)
+        idle.append(connection)  # if it is closing already, `take` sees that
 
     def opened(self, connection: ReplicaConnection) -> None:
         """Watch over `connection`, which has been made."""

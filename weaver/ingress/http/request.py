@@ -115,14 +115,17 @@ class _Collector:
 def read_request(data: bytes, limit: int, known: RequestHead | None) -> RequestHead | None:
     """The request that `data` begins with, None while its head is not complete.
 
-    `known` is one that was read before: on a connection, many have the headers of the one before
-    them. Raises `Refusal`, also for a head of more than `limit` bytes.
+    `known` is one that was read before and is over: on a connection, many have the headers of the
+    one before them, and then it is used again. Raises `Refusal`, also for a head of more than
+    `limit` bytes.
     """
     if known is not None and data.endswith(block := known.block) and block and len(data) <= limit:
         line = plain.line(data, 0, len(data) - len(block))
         if line is not None:
-            method, target = line.groups()
-            return RequestHead(data, method, target, known.host, 0, is_plain=True, block=block)
+            known.raw = data
+            known.method, known.target = line.groups()
+            known._collected = None  # noqa: SLF001 # its own file
+            return known
     match = plain.request(data)
     if match is not None and match.end() <= limit:
         return _plain(match.groups(), data[: match.end()])
