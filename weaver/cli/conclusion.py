@@ -3,6 +3,7 @@
 Decides the last words and the exit code of every command that waits for one.
 """
 
+import contextlib
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
@@ -15,6 +16,7 @@ from weaver.cli.render_rollout import SERVED, TAKEN_BACK
 from weaver.cli.rollout_follow import follow
 from weaver.cli.versions import short
 from weaver.control.rollout import RolloutReport
+from weaver.deployers.manager_client import ask_status
 from weaver.errors import Unreachable, WeaverError
 
 if TYPE_CHECKING:
@@ -92,6 +94,9 @@ def _last_words(record: "Record", report: RolloutReport) -> None:
         return
     deployment = f"(deployment {record.deployment})"
     click.echo(f"{record.app} {short(record.version)} serves alone {deployment}")
+    with contextlib.suppress(WeaverError):  # it may have ended since
+        for listener in ask_status(record).report.listeners:
+            click.echo(f"listener {listener.name}: http://{listener.address}")
     if text := warm_words(report):
         click.echo(text)
 

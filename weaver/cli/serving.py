@@ -12,12 +12,16 @@ if TYPE_CHECKING:
 
 
 def serving(app: str) -> "Record | None":
-    """The version that a new one would follow: while a rollout runs, the old one of it."""
-    found = [record for record in running(app) if is_managed(record)]
-    if len(found) < 2:
-        return found[0] if found else None
-    report = rollout_of(found[0])
+    """The version that a new one would follow: while a rollout runs, the old one of it.
+
+    Also one whose manager has gone: its replicas may serve on, and are taken over.
+    """
+    found = [record for record in running(app) if not record.foreground]
+    managed = [record for record in found if is_managed(record)]
+    if len(managed) < 2:
+        return next(iter(managed or found), None)
+    report = rollout_of(managed[0])
     _, old = versions_of(report)
     if old is None or report.phase in SERVED:
-        return found[0]
-    return next((record for record in found if record.deployment == old.deployment), found[0])
+        return managed[0]
+    return next((r for r in managed if r.deployment == old.deployment), managed[0])

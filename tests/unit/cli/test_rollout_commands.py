@@ -60,8 +60,9 @@ def test_following_ends_well_when_the_new_version_serves_alone(
     )
     with manager(sockets, *phases):
         assert execute(["rollout", "-f"]) == 0
-    *lines, words, warm = capsys.readouterr().out.splitlines()
+    *lines, words, listener, warm = capsys.readouterr().out.splitlines()
     assert words == "shop bbbbbbbbbbbb serves alone (deployment d2)"
+    assert listener == "listener http: http://127.0.0.1:8080"
     assert warm == "aaaaaaaaaaaa is kept warm: weaver rollback shop"
     assert [line.partition(";")[0].partition(",")[0] for line in lines] == [
         "the new version starts",
