@@ -40,6 +40,7 @@ replicas = {replicas}
 components = ["Stock"]
 [listeners.http]
 address = "127.0.0.1:0"
+ingress = "{ingress}"
 [rollout]
 {rollout}
 """
@@ -112,6 +113,7 @@ class Duo:
         fails: int = 0,
         start: str = "",
         replicas: int = 2,
+        ingress: str = "shared",
         **rollout: Any,
     ) -> Self:
         """The sources of a version; of its answers, every one in `fails` is a failure."""
@@ -122,7 +124,9 @@ class Duo:
             **rollout,
         }
         lines = "\n".join(f"{name} = {json.dumps(value)}" for name, value in wanted.items())
-        (self.project / "weaver.toml").write_text(TOML.format(replicas=replicas, rollout=lines))
+        (self.project / "weaver.toml").write_text(
+            TOML.format(replicas=replicas, ingress=ingress, rollout=lines)
+        )
         code = CODE.format(version=version, fails=fails, start=start)
         (self.project / "duo.py").write_text(code)
         return self

@@ -57,6 +57,23 @@ def test_a_rollout_loses_no_request_and_mixes_no_versions(one: Duo) -> None:
     assert list(one.runtime.rglob("*.sock")) == []
 
 
+def test_behind_a_proxy_that_stays_versions_change_without_a_failure(duo: Duo) -> None:
+    done = duo.write("one", ingress="proxy").deploy()
+    assert done.returncode == 0, done.stdout + done.stderr
+    with Load(duo.address) as load:
+        load.sees("one")
+        done = duo.write("two", ingress="proxy").deploy()
+        assert done.returncode == 0, done.stdout + done.stderr
+        until(lambda: len(duo.running()) == 1)
+        load.sees("two")
+        before = load.answers["one"]
+        load.sees("two")
+        assert load.answers["one"] == before
+    assert load.failures == []
+    assert load.mixed == []
+    assert duo.command("stop", "duo").returncode == 0
+
+
 def test_a_version_that_fails_half_of_its_requests_is_taken_back(one: Duo) -> None:
     with Load(one.address) as load:
         load.sees("one")
