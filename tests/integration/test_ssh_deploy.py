@@ -82,7 +82,7 @@ def test_a_shop_on_three_hosts_serves_and_ends_without_a_trace(
 
 
 def test_another_machine_goes_on_where_the_manager_stopped(
-    shop: Deployed, ssh_hosts: Operator
+    shop: Deployed, ssh_hosts: Operator, tmp_path: Path
 ) -> None:
     assert shop.deploy().returncode == 0
     assert shop.command("scale", "till", "names=3").returncode == 0
@@ -113,5 +113,7 @@ def test_another_machine_goes_on_where_the_manager_stopped(
     assert shop.command("stop", "till").returncode == 0
     for host in ssh_hosts.hosts:
         assert host.processes() == {}
-    told = shop.command("history", "till", "--ssh", str(shop.operator.hosts_txt)).stdout
+    stranger = shop.elsewhere(tmp_path)
+    stranger.env |= {"WEAVER__SSH__HOSTS": str(shop.operator.hosts_txt)}
+    told = stranger.command("history", "till").stdout  # who has deployed nothing asks the hosts
     assert "names is to have 3 replicas" in told

@@ -29,17 +29,22 @@ def command(
 
     Who deployed which build and revision, when, how traffic moved to it, and what became of it.
 
-    With --ssh, what was done to APP on those hosts: when, by whom, with which build and result.
+    With --ssh, what was done to APP on those hosts: when, by whom, with which build and result. So
+    it is for an APP that was never deployed from this machine, on the hosts of `[ssh] hosts`.
     """
-    if ssh is None:
-        _show_deployments(app, evidence=evidence, as_json=as_json)
-        return 0
     from weaver.cli.ssh_history import audits
+    from weaver.deployers import registry
     from weaver.errors import UsageError
 
+    hosts = None
+    if ssh is not None or (app is not None and not registry.records(app)):
+        hosts = hosts_of(ssh, limit, lenient=ssh is None, quiet=as_json)
+    if hosts is None:
+        _show_deployments(app, evidence=evidence, as_json=as_json)
+        return 0
     if app is None:
         raise UsageError("the history of hosts is that of an application", fix="name it")
-    found = audits(app, hosts_of(ssh, limit) or (), accept_new=accept_new)
+    found = audits(app, hosts, accept_new=accept_new)
     if as_json:
         click.echo(json.dumps(found.plain(), indent=2))
     else:
