@@ -105,10 +105,13 @@ class ClientConnection(asyncio.Protocol):
         if exchange is None:
             if self._ending:
                 return
-            begins = not self._buffer
-            self._buffer = data if begins else self._buffer + data
+            if self._buffer:
+                self._buffer += data
+                self._next()
+                return
+            self._buffer = data
             self._next()
-            if begins and self._buffer:
+            if self._buffer:
                 self._since = _clock()
         elif exchange.tunnel:
             exchange.forward(data)
@@ -155,8 +158,8 @@ class ClientConnection(asyncio.Protocol):
             return
         self._parsing = True
         try:
-            while self._exchange is None and not self._ending and self._full_since is None:
-                if not self._buffer or not self._begin():
+            while self._buffer and self._exchange is None and self._full_since is None:
+                if self._ending or not self._begin():
                     break
         except Refusal as refusal:
             self._refuse(refusal)
@@ -174,14 +177,14 @@ class ClientConnection(asyncio.Protocol):
         if head is None:
             return False
         self._known = head
-        rest = data[len(head.raw) :]
-        self._buffer = b""
-        length = head.length
+        rest, length = data[len(head.raw) :], head.length
         if 0 <= length <= len(rest):
-            self._exchange = exchange = self._server.begin(self, head, rest[:length], whole=True)
+            payload = rest[:length]
+            self._exchange = exchange = self._server.begin(self, head, payload, whole=True)
             self._buffer = rest[length:]
             exchange.start()
             return True
+        self._buffer = b""
         self._body = body.ChunkedBody() if length < 0 else body.FixedBody(length)
         self._exchange = exchange = self._server.begin(self, head, b"", whole=False)
         exchange.start()

@@ -99,25 +99,24 @@ class Exchange:
     # The way there.
 
     def _attempt(self) -> None:
-        replica = None
-        if self._attempts < self._limits.attempts:
+        attempts, replica = self._attempts, None
+        if attempts < self._limits.attempts:
             replica = self._lane.enter(self._active, self._tried)
         if replica is None:
-            why = "no replica can be reached" if self._attempts else "it has no replica"
-            self._fail(503 if not self._attempts else 502, why)
+            why = "no replica can be reached" if attempts else "it has no replica"
+            self._fail(502 if attempts else 503, why)
             return
-        self._attempts += 1
+        self._attempts = attempts + 1
         self._replica = replica
         self._asked_last = replica.id
-        link = None
-        if self._attempts == 1:  # what is idle may have ended as the first one had
+        if not attempts:  # what is idle may have ended as the first one had
             head = self._head
             link = replica.pool.take(surely=head.length != 0 or head.method not in IDEMPOTENT)
-        if link is not None:
-            self._link = link
-            link.user = self
-            link.transport.write(self._request)
-            return
+            if link is not None:
+                self._link = link
+                link.user = self
+                link.transport.write(self._request)
+                return
         self._client.hold(held=True)
         self._connecting = asyncio.get_running_loop().create_task(self._connect(replica.pool))
 
@@ -188,7 +187,9 @@ class Exchange:
         client.write(data)
         if status >= 500:
             self._witness(status, "")
-        link, self._link, self._replica, self._over = self._link, None, None, True
+        link = self._link
+        self._link = self._replica = None
+        self._over = True
         if link is not None:
             if asked:
                 replica.pool.give(link, self._active)

@@ -21,6 +21,7 @@ from weaver.control.ingress import (
     Drained,
     Failures,
     NotTaken,
+    Quiet,
     ReloadCertificate,
     Report,
     Serving,
@@ -104,7 +105,12 @@ class Worker:
             self.send(Serving(os.getpid()))
             self._timer = self._loop.call_later(self._settings.report, self._report)
             drain = await self._drain
-            cut = await self._proxy.drain(drain.seconds, drain.tunnels)
+            cut = await self._proxy.drain(
+                drain.seconds,
+                drain.tunnels,
+                others=drain.others,
+                quiet=lambda: self.send(Quiet()),
+            )
             self._tell(self._proxy)
             self.send(Drained(cut))
         finally:

@@ -10,6 +10,7 @@ import math
 import socket
 import ssl
 import time
+from collections.abc import Callable
 from typing import Final
 
 from weaver.control.ingress import Counts, FailedRequest, Pinning, Table
@@ -94,19 +95,26 @@ class Proxy:
 
     # Ends.
 
-    async def drain(self, seconds: float, tunnels: float = 0.0) -> int:
+    async def drain(
+        self,
+        seconds: float,
+        tunnels: float = 0.0,
+        *,
+        others: bool = True,
+        quiet: Callable[[], None] | None = None,
+    ) -> int:
         """Stop accepting and finish; the number of connections that were cut after `seconds`.
 
-        Where they can be handed over, connections leave as soon as they are idle. Otherwise a
-        client that keeps its connection gets an answer to one more request, with
-        `Connection: close`; who asks nothing for `farewell_time` has its connection closed in
-        order. Tunnels have `tunnels` seconds if that is longer. Cancellation leaves the rest to
-        `close()`.
+        Where they can be handed over to `others`, connections leave as soon as they are idle. Else
+        what waits to be accepted is, and a client that keeps its connection gets an answer to one
+        more request, with `Connection: close`; who asks nothing for `farewell_time` has its
+        connection closed in order. Tunnels have `tunnels` seconds if that is longer; `quiet` is
+        called when only they are left. Cancellation leaves the rest to `close()`.
         """
         start = time.monotonic()
         self.hasten(seconds, tunnels)
         self.draining = True
-        self._handing = self._pair is not None and self._scheme == "http"
+        self._handing = others and self._pair is not None and self._scheme == "http"
         farewell = self.limits.farewell_time
         if self._handing:
             await self._hand_over(start + max(seconds - farewell, seconds / 2))
@@ -120,6 +128,8 @@ class Proxy:
         await self._empty_within(min(farewell, rest), but_tunnels=True)
         await self._until_empty(but_tunnels=True)
         cut = self._abort_all(but_tunnels=True)
+        if quiet is not None:
+            quiet()
         await self._until_empty(but_tunnels=False)
         return cut + self._abort_all(but_tunnels=False)
 

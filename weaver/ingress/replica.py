@@ -61,16 +61,21 @@ class Lane:
 
     def enter(self, now: float, tried: Collection[str] = ()) -> Replica | None:
         """Count a request at the replica that should get it, none of those `tried`; or None."""
-        self._turn += 1
+        self._turn = turn = self._turn + 1
+        replicas = self.replicas
         if tried or self._ejection.records:
             replica = self._among(now, tried)
             if replica is None:
                 return None
             self._ejection.tries(replica.id, now)
+        elif len(replicas) == 1:
+            replica = replicas[0]
+        elif replicas:
+            replica = replicas[turn % len(replicas)]
+            if replica.in_flight:  # else no other can have less
+                replica = least_loaded(replicas, turn) or replica
         else:
-            replica = least_loaded(self.replicas, self._turn)
-            if replica is None:
-                return None
+            return None
         if not replica.in_flight:
             replica.heard = now
         replica.in_flight += 1
@@ -128,8 +133,6 @@ L = TypeVar("L", bound=Loaded)
 def least_loaded(replicas: Sequence[L], turn: int, without: Collection[str] = ()) -> L | None:
     """The one with the fewest requests in flight; equal ones in turn. None if all are out."""
     count = len(replicas)
-    if count == 1 and not without:
-        return replicas[0]
     best: L | None = None
     lowest = 0
     for i in range(turn, turn + count):
