@@ -23,9 +23,10 @@ from weaver.deployers.rollout_plan import hook_words, plan_of
 from weaver.deployers.rollout_report import report, share
 from weaver.deployers.session import Session
 from weaver.errors import UsageError, WeaverError
-from weaver.manager.events import TrafficOrdered
+from weaver.manager.events import ScaleRequested, TrafficOrdered
 from weaver.manager.observed import Observed, observe
 from weaver.manager.rollout import effects, events
+from weaver.manager.rollout.numbers import numbers
 from weaver.manager.rollout.state import Rollout, State, initial
 from weaver.manager.rollout.steering import refusal
 from weaver.manager.rollout.step import step
@@ -80,6 +81,10 @@ class RolloutLoop:
         if not self._new.loop.state.desired.traffic:  # else its first replicas would serve
             first = {host: standby(self.state.plan, host) for host in self._new.spec.hosts}
             self._new.loop.happen(TrafficOrdered(first))
+            old = self._sessions.get(rollout.old)
+            grown = old.loop.state.desired.replicas if old is not None else {}
+            for group, count in numbers(self._new.spec.groups, grown).items():
+                self._new.loop.happen(ScaleRequested(group, count))
         self._happen(events.Began())
         for deployment in (rollout.new, rollout.old):
             if not deployment:

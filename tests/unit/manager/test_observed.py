@@ -172,6 +172,13 @@ def test_the_next_manager_knows_what_was_ordered_and_where_replicas_serve() -> N
     assert second.orders()[-1].traffic == BEHIND
 
 
+def test_a_version_can_be_given_its_numbers_before_its_machine_begins() -> None:
+    state = initial(SPEC, epoch=1, seed="s")
+    for event in (events.ScaleRequested("front", 4), events.Began()):
+        state, _ = step(state, event, 1.0)
+    assert observe(state).hosts["here"].wanted == {"http": 4}
+
+
 def test_equal_observations_are_equal() -> None:
     state = Machine().live().state
     later, _ = step(state, events.LoadMeasured({"front-1": 0.5}), 9.0)
