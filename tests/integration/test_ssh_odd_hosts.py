@@ -109,6 +109,10 @@ def test_a_command_that_is_killed(shop: Deployed, hosts: Operator) -> None:
     with Traffic(shop.listeners()) as traffic:
         traffic.wait_for(20)
     assert traffic.failures == []
+    locks = [host.home / ".weaver" / "apps" / "till" / "lock" for host in hosts.hosts]
+    until(lambda: not any(lock.exists() for lock in locks), 90)  # its manager gives it back
+    (release,) = (hosts.hosts[0].home / ".weaver" / "releases").iterdir()
+    until((release / "good").exists)
     again = shop.deploy()
     assert again.returncode == 0
     assert "nothing to do" in again.stdout

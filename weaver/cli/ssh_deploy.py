@@ -306,6 +306,7 @@ class _Deploy:
                 sites=dict(sites),
                 passphrases=dict(self.passphrases),
                 former=self.former,
+                lock=self.work.token,
             )
             record = start_beside(MANAGER, task)
             if self.former:

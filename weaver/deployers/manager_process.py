@@ -50,6 +50,8 @@ class Task(msgspec.Struct, frozen=True):
     passphrases: dict[str, str] = {}
     """Of keys, by file: nobody can be asked any more."""
     former: tuple[Former, ...] = ()
+    lock: str = ""
+    """What proves the command's lock on the hosts: it is given back if that is killed."""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -71,7 +73,7 @@ def main(argv: Sequence[str]) -> int:
     try:
         application = task.estate.spec.application
         retire(application.app, (v.estate.spec.application.deployment for v in versions))
-        return asyncio.run(_run(versions, task.passphrases))
+        return asyncio.run(_run(versions, task.passphrases, task.lock))
     except WeaverError as error:
         log.error("%s", error)  # noqa: TRY400 # its four parts say more than a traceback
         return 1
@@ -94,8 +96,11 @@ async def _audit(loop: ControlLoop, deployer: "SshDeployer") -> None:
                     await deployer.note("scale", entry.text)
 
 
-def _watching(over_ssh: Mapping[str, "SshDeployer"]) -> Watch:
-    """What is written down of each version while it runs; `over_ssh` has their deployers."""
+def _watching(over_ssh: Mapping[str, "SshDeployer"], lock: str) -> Watch:
+    """What is written down of each version while it runs; `over_ssh` has their deployers.
+
+    `lock` is that of the command which has started this process.
+    """
 
     async def watch(loop: ControlLoop) -> None:
         deployer = over_ssh.get(loop.state.spec.application.deployment)
@@ -103,11 +108,13 @@ def _watching(over_ssh: Mapping[str, "SshDeployer"]) -> Watch:
             group.create_task(_note_start(loop))
             if deployer is not None:
                 group.create_task(_audit(loop, deployer))
+                if lock:
+                    group.create_task(deployer.give_back_lock(lock))
 
     return watch
 
 
-async def _run(found: Sequence[Former], passphrases: dict[str, str]) -> int:
+async def _run(found: Sequence[Former], passphrases: dict[str, str], lock: str) -> int:
     connections = _connections(passphrases) if any(one.sites for one in found) else None
     over_ssh: dict[str, SshDeployer] = {}
 
@@ -144,7 +151,7 @@ async def _run(found: Sequence[Former], passphrases: dict[str, str]) -> int:
         running = asyncio.get_running_loop()
         running.add_signal_handler(signal.SIGTERM, versions.request_stop)
         running.add_signal_handler(signal.SIGINT, lambda: None)
-        went_well = await versions.run(watch=_watching(over_ssh), finished=finished)
+        went_well = await versions.run(watch=_watching(over_ssh, lock), finished=finished)
     return 0 if went_well else 1
 
 

@@ -5,7 +5,6 @@ a link is the control protocol's.
 """
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -14,6 +13,7 @@ from weaver.deployers.ssh.connection import Connection
 from weaver.deployers.ssh.deploy_lock import record
 from weaver.deployers.ssh.host_call import RemotePython
 from weaver.deployers.ssh.host_connections import HostConnections
+from weaver.deployers.ssh.left_locks import give_back
 from weaver.deployers.ssh.releases import make_current
 from weaver.deployers.ssh.remote import Completed
 from weaver.deployers.ssh.site import Site
@@ -98,6 +98,15 @@ class SshDeployer:
         await self._note(host, "exec", f"{command.words[0]}: exit code {done.exit_code}")
         return done
 
+    async def give_back_lock(self, token: str) -> None:
+        """Give the lock of the deploy back, should the command that holds it be gone."""
+
+        async def on_each(act: Callable[[RemotePython], None]) -> int:
+            done = await asyncio.gather(*(self._tell(host, act) for host in self._sites))
+            return sum(done)
+
+        await give_back(self._app, token, on_each)
+
     async def note(self, what: str, result: str) -> None:
         """Keep in the audit logs of hosts what was done, where they are connected."""
         await asyncio.gather(*(self._note(host, what, result) for host in self._sites))
@@ -119,17 +128,23 @@ class SshDeployer:
 
         await self._tell(host, write)
 
-    async def _tell(self, host: str, act: Callable[[RemotePython], None]) -> None:
-        """Write something down on a host that is connected; what it is about is so all the same."""
+    async def _tell(self, host: str, act: Callable[[RemotePython], None]) -> bool:
+        """Write something down on a host that is connected; what it is about is so all the same.
+
+        Says whether it was written.
+        """
         site = self._sites[host]
         if not self._app or self._connections.known(host) is None:
-            return
+            return False
 
         def on(connection: Connection) -> None:
             act(RemotePython(connection, site.python, site.host.directory))
 
-        with contextlib.suppress(WeaverError):
+        try:
             await self._connections.use(site.host, on)
+        except WeaverError:
+            return False
+        return True
 
     async def aclose(self, seconds: float = 15.0) -> None:
         """Give the connections back; envelopes go on."""

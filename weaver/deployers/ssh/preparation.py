@@ -145,6 +145,11 @@ class Preparation:
             lambda python, _host: deploy_lock.refuse_held(python, self._app), list(self._pythons)
         )
 
+    @property
+    def token(self) -> str:
+        """What proves that the locks are this command's; "" before there are any."""
+        return self._token
+
     def lock(self, message: str, *, steal: bool = False) -> dict[str, deploy_lock.Holder]:
         """Lock the application on all hosts, or on none; who lost a lock by `steal`, by host.
 
