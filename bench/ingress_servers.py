@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +89,7 @@ async def serve(kind: str, fd: int) -> None:
 
 
 @contextlib.contextmanager
-def running(*command: str, fds: tuple[int, ...] = ()) -> Iterator[psutil.Process]:
+def running(*command: str, fds: tuple[int, ...] = ()) -> Generator[psutil.Process]:
     """A process that is killed in the end."""
     process = subprocess.Popen(command, pass_fds=fds)
     try:
@@ -100,7 +100,7 @@ def running(*command: str, fds: tuple[int, ...] = ()) -> Iterator[psutil.Process
 
 
 @contextlib.contextmanager
-def servers(kind: str, sock: socket.socket, count: int) -> Iterator[list[psutil.Process]]:
+def servers(kind: str, sock: socket.socket, count: int) -> Generator[list[psutil.Process]]:
     """`count` processes that accept on one socket."""
     sock.set_inheritable(True)
     command = (sys.executable, __file__, json.dumps([kind, sock.fileno()]))
@@ -109,7 +109,7 @@ def servers(kind: str, sock: socket.socket, count: int) -> Iterator[list[psutil.
 
 
 @contextlib.contextmanager
-def our_ingress(listening: socket.socket, paths: list[str]) -> Iterator[psutil.Process]:
+def our_ingress(listening: socket.socket, paths: list[str]) -> Generator[psutil.Process]:
     """One worker before the replicas at these Unix sockets."""
     ours, theirs = socket.socketpair()
     settings = Settings(listening.fileno(), theirs.fileno(), report=3600.0)
@@ -123,7 +123,7 @@ def our_ingress(listening: socket.socket, paths: list[str]) -> Iterator[psutil.P
 
 
 @contextlib.contextmanager
-def haproxy(program: str, folder: Path, port: int, paths: list[str]) -> Iterator[psutil.Process]:
+def haproxy(program: str, folder: Path, port: int, paths: list[str]) -> Generator[psutil.Process]:
     """HAProxy with one thread before the same replicas."""
     lines = "\n".join(f"    server s{i} unix@{path}" for i, path in enumerate(paths))
     config = folder / "haproxy.cfg"

@@ -41,7 +41,7 @@ async def test_a_stopped_replica_gets_no_requests_until_it_goes_on(tmp_path: Pat
             finally:
                 one.process.send_signal(signal.SIGCONT)
             answered = [await asyncio.wait_for(task, 20) for task in stuck]
-            assert sum(answered, Counter()).total() == 6, "what was asked of it was answered"
+            assert sum(seen.total() for seen in answered) == 6, "what was asked of it was answered"
             async with asyncio.timeout(20):
                 while set(await asked(proxy, 10)) != {"one", "two"}:
                     pass

@@ -23,6 +23,10 @@ class Forwarded:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
+        if _is_probe(scope):
+            await send({"type": "http.response.start", "status": 204, "headers": []})
+            await send({"type": "http.response.body", "body": b""})
+            return
         if scope["type"] in {"http", "websocket"}:
             scope = {**scope, "client": None}
             if self._server is not None:
@@ -35,6 +39,13 @@ class Forwarded:
                     scheme = _SCHEMES.get((scope["type"], value.lower()))
                     scope["scheme"] = scheme or scope["scheme"]
         await self._app(scope, receive, send)
+
+
+def _is_probe(scope: Scope) -> bool:
+    """Whether the ingress asks for a sign of life: a request that it sends for nobody."""
+    if scope["type"] != "http" or scope.get("path") != "*" or scope.get("method") != "OPTIONS":
+        return False
+    return all(name != b"x-forwarded-proto" for name, _ in scope["headers"])
 
 
 def client_of(chain: bytes) -> str:

@@ -77,3 +77,26 @@ async def test_without_headers_nothing_is_known_of_the_client() -> None:
 
 async def test_a_lifespan_passes_as_it_is() -> None:
     assert (await scope_of("lifespan"))["client"] == ("9.9.9.9", 9)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers", "reaches"),
+    [
+        ("OPTIONS", "*", [], False),
+        ("OPTIONS", "*", [(b"x-forwarded-proto", b"http")], True),  # a user's
+        ("OPTIONS", "/", [], True),
+        ("GET", "*", [], True),
+    ],
+)
+async def test_a_probe_of_the_ingress_is_answered_without_the_application(
+    method: str, path: str, headers: list[tuple[bytes, bytes]], reaches: bool
+) -> None:
+    seen, sent = Seen(), list[Any]()
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": method, "path": path, "headers": headers, "scheme": "http"}
+    await Forwarded(seen, None)(scope, nothing, send)
+    assert bool(seen.scope) == reaches
+    assert [message.get("status") for message in sent] == ([] if reaches else [204, None])
