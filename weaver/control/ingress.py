@@ -50,11 +50,13 @@ class Table(Message, frozen=True):
 class Drain(Message, frozen=True):
     """Stop accepting, finish what is in flight within `seconds`, and end.
 
-    Tunnels (WebSockets) have `tunnels` seconds.
+    Tunnels (WebSockets) have `tunnels` seconds. `others`: other processes accept on these sockets,
+    and go on with connections that wait there or are idle.
     """
 
     seconds: float = 30.0
     tunnels: float = 600.0
+    others: bool = True
 
 
 class Report(Message, frozen=True):
@@ -123,6 +125,10 @@ class NotTaken(Message, frozen=True):
     fault: Fault
 
 
+class Quiet(Message, frozen=True):
+    """While draining: no request is in flight any more, and none will come; tunnels may be."""
+
+
 class Drained(Message, frozen=True):
     """Nothing is in flight any more; the worker ends. `cut` connections were closed early."""
 
@@ -130,4 +136,4 @@ class Drained(Message, frozen=True):
 
 
 ToIngress = Table | Drain | Report | ReloadCertificate
-FromIngress = Serving | Counts | Failures | Drained | NotTaken
+FromIngress = Serving | Counts | Failures | Quiet | Drained | NotTaken
