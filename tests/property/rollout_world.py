@@ -1,23 +1,17 @@
 """A small world of two versions on some hosts, for a rollout: all of it may fail at any moment."""
 
-import dataclasses
-
 import msgspec
+from rollout_versions import HOSTS, LISTENERS, NEW, OLD, Side, Version, Workers
 
-from weaver.control.ingress import Backend, Counts, Table, VersionCounts, VersionShare
+from weaver.control.ingress import Table, VersionShare
 from weaver.control.messages import Fault
-from weaver.control.traffic import IngressOrder, IngressReport, Traffic
-from weaver.manager.observed import CrashLoop, HostView, Observed
+from weaver.control.traffic import IngressOrder, Traffic
 from weaver.manager.rollout import effects, events
 from weaver.manager.rollout.shares import WHOLE
 from weaver.manager.rollout.state import Front, Place, Plan, Rollout, State, initial
 from weaver.manager.rollout.step import step
 from weaver.manager.rollout.traffic import standby
-from weaver.manager.state import Phase, Result
 
-OLD, NEW = "shop-1", "shop-2"
-HOSTS = ("h1", "h2", "h3")
-LISTENERS: tuple[str, ...] = ("http", "admin")
 FRONTS: dict[str, Front] = dict.fromkeys(LISTENERS, Front())
 PLAN = Plan(
     steps=(0.1, 0.5, 1.0),
@@ -30,69 +24,6 @@ PLAN = Plan(
 EARLIER = 9 << 32
 """The number of the last table of an earlier rollout: of an epoch that this one's is below."""
 OVER = frozenset({"done", "withdrawn"})
-
-
-@dataclasses.dataclass
-class Side:
-    """One version on one host. `has` is what its envelope has been told, when it was attached."""
-
-    wanted: int
-    ready: int
-    attached: bool = True
-    has: Traffic | None = None
-
-
-@dataclasses.dataclass
-class Version:
-    """One version; `ordered` is in its machine's desired state, which survives managers."""
-
-    name: str
-    sides: dict[str, Side]
-    phase: Phase = "live"
-    result: Result = ""
-    loops: bool = False
-    settled: bool = True
-    ordered: dict[str, Traffic] = dataclasses.field(default_factory=dict[str, Traffic])
-
-    @property
-    def runs(self) -> bool:
-        return self.phase in {"starting", "live"}
-
-    def observed(self) -> Observed:
-        return Observed(
-            phase=self.phase,
-            result=self.result,
-            settled=self.settled,
-            hosts={host: self.view(host) for host in self.sides},
-            traffic=self.ordered,
-            crash_loop=CrashLoop("web-1", Fault("it exits")) if self.loops else None,
-        )
-
-    def view(self, host: str) -> HostView:
-        side = self.sides[host]
-        backends = tuple(Backend(f"web-{i}", f"unix:/{self.name}/{i}") for i in range(side.ready))
-        names = LISTENERS if side.wanted else ()
-        return HostView(
-            side.attached, dict.fromkeys(names, side.wanted), dict.fromkeys(names, backends)
-        )
-
-
-@dataclasses.dataclass
-class Workers:
-    """The ingress of one listener. `rising`: it does not serve yet, or was `killed`."""
-
-    serving: int = 0
-    draining: int = 0
-    rising: bool = True
-    killed: bool = False
-    counts: dict[str, tuple[int, int]] = dataclasses.field(
-        default_factory=dict[str, tuple[int, int]]
-    )
-
-    def report(self, listener: str, number: int) -> IngressReport:
-        versions = tuple(VersionCounts(v, n, e) for v, (n, e) in sorted(self.counts.items()))
-        counts = Counts(number, versions=versions)
-        return IngressReport(listener, self.serving, self.draining, counts)
 
 
 class World:

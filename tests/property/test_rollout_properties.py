@@ -6,7 +6,8 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rollout_world import HOSTS, NEW, OLD, OVER, PLAN, World
+from rollout_versions import HOSTS, NEW, OLD
+from rollout_world import OVER, PLAN, World
 
 from weaver.control.messages import Fault
 from weaver.control.traffic import Traffic
