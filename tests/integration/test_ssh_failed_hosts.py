@@ -54,7 +54,7 @@ def hosts() -> Iterator[LocalHosts]:
 @pytest.fixture
 def started(monkeypatch: pytest.MonkeyPatch) -> Started:
     found = Started()
-    monkeypatch.setattr(ssh_deploy, "start_manager", found.start)
+    monkeypatch.setattr(ssh_deploy, "start_beside", found.start)
     monkeypatch.setattr(ssh_deploy, "wait_live", always(0))
     return found
 

@@ -29,6 +29,7 @@ from weaver.errors import UsageError, WeaverError
 
 if TYPE_CHECKING:
     from weaver.cli.comparing import Comparison
+    from weaver.deployers.estate import Estate
     from weaver.deployers.manager_process import Former
     from weaver.deployers.registry import Record
     from weaver.deployers.ssh.inventory import Host
@@ -276,51 +277,57 @@ class _Deploy:
 
     def _start(self, sites: "Mapping[str, Site]") -> "Record":
         from weaver.deployers import kept_versions
-        from weaver.deployers.estate import Estate
         from weaver.deployers.launch import config_of
-        from weaver.deployers.manager_process import Task
+
+        manifest, build_id = self.built.manifest, self.built.build_id
+        estate, sites = self._estate(sites)
+        kept_versions.keep(manifest.app, self.built.path, build_id)
+        try:
+            record = self._begin(estate, sites)
+        except WeaverError as error:
+            with contextlib.suppress(WeaverError):
+                self.work.remove_units(sites)
+                self.work.finish(build_id, f"failed: {error.what}", good=False)
+            raise
+        # Beside another version, it is good once it serves everybody: its manager marks it then.
+        self.work.finish(build_id, "live", good=not self.former)
+        kept_versions.prune(manifest.app, config_of(manifest).rollout.keep_versions)
+        return record
+
+    def _estate(self, sites: "Mapping[str, Site]") -> "tuple[Estate, Mapping[str, Site]]":
+        """What the manager is told, and the hosts with the units that start envelopes there."""
+        from weaver.deployers.estate import Estate
         from weaver.manager.state import Desired
 
-        manifest = self.built.manifest
         spec = self._spec(sites)
         if self.options.service:
             sites = self._enable(spec, sites)
-        units = {name: site.unit for name, site in sites.items() if site.unit}
-        pythons = {name: site.python for name, site in sites.items()}
         estate = Estate(
             spec=spec,
             desired=Desired(),
             epoch=0,
-            revision=manifest.revision,
-            pythons=pythons,
-            units=units,
+            lock=self.work.token,
+            revision=self.built.manifest.revision,
+            pythons={name: site.python for name, site in sites.items()},
+            units={name: site.unit for name, site in sites.items() if site.unit},
         )
-        app = manifest.app
-        kept_versions.keep(app, self.built.path, self.built.build_id)
-        try:
-            if len(self.former) > 1:
-                make_way(app)
-                self.former = only_one(app, self._formers())
-            task = Task(
-                estate,
-                sites=dict(sites),
-                passphrases=dict(self.passphrases),
-                former=self.former,
-                lock=self.work.token,
-            )
-            record = start_beside(MANAGER, task)
-            if self.former:
-                conclusion.wait_up(record, as_json=self.options.as_json)
-            else:
-                wait_live(record, follow=False, as_json=self.options.as_json)
-        except WeaverError as error:
-            with contextlib.suppress(WeaverError):
-                self.work.remove_units(sites)
-                self.work.finish(self.built.build_id, f"failed: {error.what}", good=False)
-            raise
-        # Beside another version, it is good once it serves everybody: its manager marks it then.
-        self.work.finish(self.built.build_id, "live", good=not self.former)
-        kept_versions.prune(app, config_of(manifest).rollout.keep_versions)
+        return estate, sites
+
+    def _begin(self, estate: "Estate", sites: "Mapping[str, Site]") -> "Record":
+        """Start a manager that takes over what runs, and wait until the new version is up."""
+        from weaver.deployers.manager_process import Task
+
+        app = self.built.manifest.app
+        if len(self.former) > 1:
+            make_way(app)
+            self.former = only_one(app, self._formers())
+        passphrases = dict(self.passphrases)
+        task = Task(estate, sites=dict(sites), passphrases=passphrases, former=self.former)
+        record = start_beside(MANAGER, task)
+        if self.former:
+            conclusion.wait_up(record, as_json=self.options.as_json)
+        else:
+            wait_live(record, follow=False, as_json=self.options.as_json)
         return record
 
     def _enable(self, spec: "Spec", sites: "Mapping[str, Site]") -> "dict[str, Site]":

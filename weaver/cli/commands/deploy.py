@@ -1,12 +1,24 @@
 """`weaver deploy`."""
 
 from pathlib import Path
+from typing import Any, Final
 
 import click
 
 from weaver.cli.failed_hosts import FAILED
 from weaver.cli.hosts import accept_new_option, here_option, hosts_of, limit_option, ssh_option
 from weaver.cli.target import json_option
+from weaver.errors import UsageError
+
+ABOUT_HOSTS: Final = (
+    "accept_new",
+    "skip_unreachable",
+    "max_fail",
+    "service",
+    "steal",
+    "message",
+)
+"""Options that say nothing of this machine; `batch` has a value in any case."""
 
 
 @click.command("deploy")
@@ -39,61 +51,29 @@ from weaver.cli.target import json_option
 @click.option("--follow", is_flag=True, help="Go on with the log once it is live; Ctrl-C leaves.")
 @json_option
 def command(
-    *,
-    config: Path | None,
-    ssh: str | None,
-    here: bool,
-    limit: str | None,
-    accept_new: bool,
-    plan_only: bool,
-    skip_unreachable: bool,
-    max_fail: int,
-    batch: int,
-    service: bool,
-    steal: bool,
-    message: str,
-    force: bool,
-    detach: bool,
-    follow: bool,
-    as_json: bool,
+    *, config: Path | None, ssh: str | None, here: bool, limit: str | None, **told: Any
 ) -> int:
     """Build the application of CONFIG (./weaver.toml) if it changed, and deploy it.
 
     It is deployed on the hosts of --ssh, or else of `[ssh] hosts` in CONFIG, or else on this
-    machine. Returns when the deployment is live, which then goes on without this command; or when
-    it has failed, with the reason and its last log lines. `--limit @failed` brings the release to
-    those hosts only that a deploy has failed on, and starts nothing.
+    machine. Where a version of it runs, users' requests move to the new one step by step, as
+    `[rollout]` says. Returns when the new version serves alone, and goes on without this command;
+    or when it was taken back, with the reason, failed requests and the last log lines.
+
+    `--limit @failed` brings the release to those hosts only that a deploy has failed on, and starts
+    nothing.
     """
     only_failed = limit == FAILED
-    hosts = hosts_of(ssh, None if only_failed else limit, config=config, here=here, quiet=as_json)
-    if hosts is None:
-        if limit or accept_new or skip_unreachable or service or max_fail or steal or message:
-            from weaver.errors import UsageError
+    named = None if only_failed else limit
+    hosts = hosts_of(ssh, named, config=config, here=here, quiet=told["as_json"])
+    if hosts is not None:
+        from weaver.cli import ssh_deploy
 
-            raise UsageError("this option is about hosts", fix="add --ssh hosts.txt")
-        from weaver.cli import local_deploy
+        over_ssh = ssh_deploy.Options(only_failed=only_failed, **told)
+        return ssh_deploy.deploy(config, hosts, over_ssh)
+    from weaver.cli import local_deploy
 
-        return local_deploy.deploy(
-            config,
-            local_deploy.Options(
-                plan_only=plan_only, force=force, detach=detach, follow=follow, as_json=as_json
-            ),
-        )
-    from weaver.cli.ssh_deploy import Options, deploy
-
-    options = Options(
-        accept_new=accept_new,
-        plan_only=plan_only,
-        skip_unreachable=skip_unreachable,
-        max_fail=max_fail,
-        batch=batch,
-        only_failed=only_failed,
-        service=service,
-        steal=steal,
-        message=message,
-        force=force,
-        detach=detach,
-        follow=follow,
-        as_json=as_json,
-    )
-    return deploy(config, hosts, options)
+    if limit or any(told[name] for name in ABOUT_HOSTS):
+        raise UsageError("this option is about hosts", fix="add --ssh hosts.txt")
+    known = {name: told[name] for name in told if name not in {*ABOUT_HOSTS, "batch"}}
+    return local_deploy.deploy(config, local_deploy.Options(**known))

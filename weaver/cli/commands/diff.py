@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @click.command("diff")
-@click.argument("old", metavar="A", required=False, shell_complete=versions.complete)
+@click.argument("old", metavar="[A]", required=False, shell_complete=versions.complete)
 @click.argument("new", metavar="[B]", required=False, shell_complete=versions.complete)
 @click.option("--app", metavar="APP", help="Whose versions; the application of ./weaver.toml.")
 @config_option

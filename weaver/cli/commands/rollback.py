@@ -23,11 +23,10 @@ def command(
 ) -> int:
     """Go back to VERSION of APP, or to the good version before the one that runs.
 
-    APP may be left out where only one application runs.
-
-    While that one still runs, in a rollout or kept warm, it serves everybody again within a second.
-    Else it is deployed anew, from the PEX that is kept, as any version is. Only versions that have
-    served as they should can be gone back to; `weaver history` shows them.
+    While that version still runs, in a rollout or kept warm, it serves everybody again within a
+    second. Else it is deployed anew, from the PEX that is kept, as any version is. Only versions
+    that have served as they should can be gone back to; `weaver history` shows them. APP may be
+    left out where only one application runs.
     """
     from weaver.cli.rolling_back import back_at_once, chosen, folder_of
     from weaver.deployers import registry
