@@ -145,7 +145,7 @@ class EnvelopeLink:
                 if clock() > until + LATE:
                     continue  # what has come meanwhile waits to be read
                 return f"nothing was heard of it for {silence:g} s", True
-            except ConnectionResetError as error:  # it has ended with something unread
+            except ConnectionError as error:  # it has ended with something unread, or unwritten
                 return error.strerror or str(error), False
             if not data:
                 return "it ended the connection", False
