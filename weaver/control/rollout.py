@@ -46,9 +46,10 @@ class GetRollout(Message, frozen=True):
 class Steer(Message, frozen=True):
     """Intervene: go on at once, hold, go on in time, take back.
 
-    "promote" takes the next step now; where the old version is kept warm, it ends that. "rollback"
-    and "abort" give everything back to the old version, and end the new one. "supersede" is said
-    before another version is deployed: the rollout is to end, one way or the other.
+    "promote" skips the remaining steps, as far as ready replicas allow; where the old version is
+    kept warm, it ends that. "rollback" and "abort" give everything back to the old version, and end
+    the new one. "supersede" is said before another version is deployed: the rollout is to end, one
+    way or the other.
     """
 
     action: Action
