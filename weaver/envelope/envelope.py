@@ -4,6 +4,7 @@ Decides when it ends: on `End`, on SIGTERM, and, where its orders say so, when i
 """
 
 import asyncio
+import functools
 import os
 import signal
 import time
@@ -36,6 +37,7 @@ from weaver.envelope.launch import Launcher
 from weaver.envelope.memory import MemoryKills
 from weaver.envelope.replay import Replay
 from weaver.envelope.ring import LogRing
+from weaver.envelope.running import Running
 from weaver.envelope.supervision import Replica, Supervision
 from weaver.envelope.traffic import UserTraffic
 from weaver.errors import ProtocolError
@@ -207,6 +209,7 @@ class Envelope:
         unwanted = self._supervision.apply(orders, self._loop.time())
         if self._supervision.orders is not orders:
             return  # older than those in force, or too late
+        self._traffic.relieve(orders)
         for replica in unwanted.stopping:
             self._stop(replica)
         self._report_forgotten(unwanted.forgotten)
@@ -248,8 +251,6 @@ class Envelope:
     # --- stopping ---
 
     def _stop(self, replica: Replica) -> None:
-        orders = self._supervision.orders
-        grace = orders.stop_timeout if orders is not None else 0.0
         for task, incarnation in self._tasks.items():
             if incarnation.name != replica.name:
                 continue
@@ -258,10 +259,18 @@ class Envelope:
             elif self._brief:
                 incarnation.running.stop(LOST_STOP, LOST_TERM)
             else:
-                others = self._supervision.has_another(replica) or any(
-                    map(self._traffic.shared, replica.order.listeners)
-                )
-                incarnation.running.stop(grace, others=others)
+                stop = functools.partial(self._stop_in_order, replica, incarnation.running)
+                self._traffic.when_quiet(replica.order.listeners, stop)
+
+    def _stop_in_order(self, replica: Replica, running: Running) -> None:
+        """Let a replica finish what it has; no ingress has anything for it any more."""
+        orders = self._supervision.orders
+        if self._brief or orders is None:
+            return  # it is being stopped already
+        others = self._supervision.has_another(replica) or any(
+            map(self._traffic.shared, replica.order.listeners)
+        )
+        running.stop(orders.stop_timeout, others=others)
 
     def _report_forgotten(self, replicas: list[Replica]) -> None:
         for replica in replicas:

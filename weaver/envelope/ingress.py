@@ -8,7 +8,7 @@ import random
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
-from weaver.control.ingress import Counts, Drain, Failures, NotTaken, Serving
+from weaver.control.ingress import Counts, Drain, Failures, NotTaken, Quiet, Serving
 from weaver.control.restarts import Restarts
 from weaver.control.traffic import IngressOrder, IngressReport
 from weaver.envelope import ingress_counts
@@ -38,6 +38,7 @@ class ListenerIngress:
         self._past = Counts(0)
         self._evidence = ingress_counts.Evidence()
         self._told = 0
+        self._fewer = asyncio.Event()
 
     @property
     def workers(self) -> Iterable[IngressWorker]:
@@ -91,6 +92,17 @@ class ListenerIngress:
             )
         )
 
+    @property
+    def quiet(self) -> bool:
+        """Whether nothing but tunnels is in flight, and no request will come."""
+        return self._order is None and all(worker.quiet for worker in self._workers)
+
+    async def until_quiet(self) -> None:
+        """Wait for that, once it drains: for as long as the drain takes."""
+        while self._order is None and not self.quiet:
+            self._fewer.clear()
+            await self._fewer.wait()
+
     async def end_within(self, seconds: float) -> None:
         """Wait for the end of all workers, and kill them after so many seconds."""
         if self._tasks:
@@ -137,6 +149,7 @@ class ListenerIngress:
         finally:
             slot.worker = None
             self._workers.discard(worker)
+            self._fewer.set()
             over = ingress_counts.ended(worker.counts, 0)
             self._past = ingress_counts.add((self._past, over))
             self.report()
@@ -145,6 +158,8 @@ class ListenerIngress:
         match message:
             case Serving() if not worker.draining:
                 self.report()
+            case Quiet():
+                self._fewer.set()
             case Failures(requests=requests):
                 self._evidence.add(requests)
             case NotTaken(fault=fault):
@@ -212,11 +227,32 @@ class Ingress:
         """The processes of all workers."""
         return {w.process.pid for each in self._listeners.values() for w in each.workers}
 
-    def drain(self, seconds: float) -> None:
-        """Run nothing any more; what is in flight, tunnels too, has so many seconds."""
-        self._wanted = set()
-        for each in self._listeners.values():
-            each.drain(Drain(seconds, seconds))
+    @property
+    def wanted(self) -> frozenset[str]:
+        """The listeners for which workers are to run."""
+        return frozenset(self._wanted)
+
+    def drain(self, listener: str, seconds: float, *, others: bool) -> None:
+        """Run nothing there any more; what is in flight, tunnels too, has so many seconds."""
+        self._wanted.discard(listener)
+        self._listeners[listener].drain(Drain(seconds, seconds, others))
+
+    def drain_all(self, seconds: float, *, others: Callable[[str], bool]) -> None:
+        """The same for all listeners, also where a drain goes on already."""
+        for name in self._listeners:
+            self.drain(name, seconds, others=others(name))
+
+    def waits_for(self, listeners: Iterable[str]) -> bool:
+        """Whether requests are in flight where workers are not to run any more."""
+        return any(self._ends(name) and not self._listeners[name].quiet for name in listeners)
+
+    async def until_quiet(self, listeners: Iterable[str]) -> None:
+        """Wait until that is over: for as long as their drain takes."""
+        for name in filter(self._ends, listeners):
+            await self._listeners[name].until_quiet()
+
+    def _ends(self, listener: str) -> bool:
+        return listener in self._listeners and listener not in self._wanted
 
     async def close(self, seconds: float) -> None:
         """Wait for the end of all, for so many seconds, and kill what is left."""

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from weaver.control.ingress import Counts, Drain, FromIngress, Serving, Table
+from weaver.control.ingress import Counts, Drain, FromIngress, Quiet, Serving, Table
 from weaver.control.messages import Message
 from weaver.control.stream import Codec, Receiver, encode
 from weaver.control.traffic import IngressOrder
@@ -43,6 +43,7 @@ class IngressWorker(asyncio.Protocol):
         self.order = order
         self.serving = False
         self.draining = False
+        self.quiet = False
         self.counts = Counts(0)
         self._received = received
         self._receiver: Receiver[Any] = Receiver(Codec(FromIngress))
@@ -120,6 +121,8 @@ class IngressWorker(asyncio.Protocol):
                     self.serving = True
                 elif isinstance(message, Counts):
                     self.counts = message
+                elif isinstance(message, Quiet):
+                    self.quiet = True
                 self._received(self, message)
         except ProtocolError:
             self.process.kill()

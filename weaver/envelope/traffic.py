@@ -5,6 +5,7 @@ replicas run, nor what decides about versions.
 """
 
 import asyncio
+from collections.abc import Callable, Iterable
 from typing import Final, Protocol
 
 from weaver.control.messages import (
@@ -17,6 +18,7 @@ from weaver.control.messages import (
 )
 from weaver.control.stream import encode
 from weaver.control.takeover import TakeOver
+from weaver.control.traffic import IngressOrder
 from weaver.envelope import takeover
 from weaver.envelope.held import Held, HeldListeners, Refused
 from weaver.envelope.ingress import Ingress
@@ -64,6 +66,26 @@ class UserTraffic:
         self._taking: asyncio.Task[None] | None = None
         self._ingress = Ingress(held.find, place.mention, place.say)
         self._ending = 0.0
+        self._waiting: set[asyncio.Task[None]] = set()
+
+    def relieve(self, orders: Orders) -> None:
+        """Drain the ingress of listeners that no replica is to serve any more."""
+        for name in self._ingress.wanted - _served(orders):
+            self._ingress.drain(name, orders.stop_timeout, others=self._held.shared(name))
+
+    def when_quiet(self, listeners: Iterable[str], act: Callable[[], None]) -> None:
+        """Act when an ingress that ends has no request of these listeners any more: perhaps now."""
+        if not self._ingress.waits_for(listeners):
+            act()
+            return
+
+        async def wait() -> None:
+            await self._ingress.until_quiet(listeners)
+            act()
+
+        task = asyncio.get_running_loop().create_task(wait(), name="the end of an ingress")
+        self._waiting.add(task)
+        task.add_done_callback(self._waiting.discard)
 
     def follow(self, orders: Orders) -> None:
         """Hold what is ordered, now or after it has been taken over; tell replicas who accepts."""
@@ -73,7 +95,7 @@ class UserTraffic:
             self._place.tell_replicas(encode(Accept(accepting)))
         missing = self._held.missing(orders.groups.values())
         if self._taking is not None:
-            self._ingress.follow(orders.traffic.ingress)
+            self._ingress.follow(_fronted(orders))
             return  # the rest of the latest orders is looked at when it is done
         if missing and orders.traffic.predecessor:
             self._taking = asyncio.get_running_loop().create_task(self._take_over())
@@ -99,13 +121,15 @@ class UserTraffic:
     def end(self, seconds: float) -> None:
         """Accept nothing more; what is in flight in the ingress has so many seconds."""
         self._ending = seconds
-        self._ingress.drain(seconds)
+        self._ingress.drain_all(seconds, others=self._held.shared)
 
     async def close(self) -> None:
         """Stop; what is held is closed."""
         if self._taking is not None:
             self._taking.cancel()
             await asyncio.wait((self._taking,))
+        for task in self._waiting:
+            task.cancel()
         await self._ingress.close(self._ending + LAST)
         self._held.close()
 
@@ -152,4 +176,16 @@ class UserTraffic:
         if held:
             self._place.listeners_changed()
         if self._orders is not None:
-            self._ingress.follow(self._orders.traffic.ingress)
+            self._ingress.follow(_fronted(self._orders))
+
+
+def _served(orders: Orders) -> set[str]:
+    """The listeners that replicas are to serve."""
+    groups = (orders.groups.get(name) for name in orders.replicas.values())
+    return {name for group in groups if group is not None for name in group.listeners}
+
+
+def _fronted(orders: Orders) -> dict[str, IngressOrder]:
+    """The ingress of those: where nobody serves, there is nothing to stand before."""
+    served = _served(orders)
+    return {name: each for name, each in orders.traffic.ingress.items() if name in served}
