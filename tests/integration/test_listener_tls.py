@@ -78,6 +78,7 @@ def test_an_application_in_the_foreground_speaks_tls(tmp_path: Path, command: st
                     break
             else:
                 pytest.fail("".join(said))
+            assert "https://" in line
             assert shown(int(line.rpartition(":")[2].split()[0])) == "mine"
         finally:
             process.terminate()

@@ -96,7 +96,7 @@ def _last_words(record: "Record", report: RolloutReport) -> None:
     click.echo(f"{record.app} {short(record.version)} serves alone {deployment}")
     with contextlib.suppress(WeaverError):  # it may have ended since
         for listener in ask_status(record).report.listeners:
-            click.echo(f"listener {listener.name}: http://{listener.address}")
+            click.echo(f"listener {listener.name}: {listener.url}")
     if text := warm_words(report):
         click.echo(text)
 

@@ -124,7 +124,7 @@ def wait_live(record: registry.Record, *, follow: bool, as_json: bool) -> int:
     else:
         click.echo(f"{report.app} {report.version[:12]} is live (deployment {report.deployment})")
         for listener in report.listeners:
-            click.echo(f"listener {listener.name}: http://{listener.address}")
+            click.echo(f"listener {listener.name}: {listener.url}")
         click.echo(f"see also: weaver status {report.app} · weaver logs -f {report.app}")
     if follow:
         follow_logs(record, as_json=as_json)

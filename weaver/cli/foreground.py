@@ -113,7 +113,7 @@ class _Run:
             f"{len(report.groups)} groups after {seconds:.1f} s"
         )
         for listener in report.listeners:
-            self._say(f"listener {listener.name}: http://{listener.address}")
+            self._say(f"listener {listener.name}: {listener.url}")
         self._say(f"see also: weaver status {report.app} · weaver logs -f {report.app}")
 
     def _say(self, text: str) -> None:

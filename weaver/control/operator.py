@@ -48,10 +48,16 @@ class GroupReport(msgspec.Struct, frozen=True):
 
 
 class ListenerReport(msgspec.Struct, frozen=True):
-    """One listener in `weaver status`."""
+    """One listener in `weaver status`; `scheme` is "https" where TLS protects it."""
 
     name: str
     address: str
+    scheme: str = "http"
+
+    @property
+    def url(self) -> str:
+        """What a browser is given."""
+        return f"{self.scheme}://{self.address}"
 
 
 class DeploymentReport(msgspec.Struct, frozen=True):

@@ -58,10 +58,10 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
     """One placement group: what every replica of it hosts, and how many there may be.
 
     `components` by full name; `entry` is the component with `main`, if it is here; `calls` names
-    the groups that they refer to, which may include this one; `listeners` maps names to addresses.
-    `routed`: it has methods whose keys are assigned to replicas. `external` is the address of a
-    process that nobody here starts and that always takes calls, in place of replicas; it is the
-    replica `EXTERNAL`.
+    the groups that they refer to, which may include this one; `listeners` maps names to addresses,
+    and `tls` are those that it protects. `routed`: it has methods whose keys are assigned to
+    replicas. `external` is the address of a process that nobody here starts and that always takes
+    calls, in place of replicas; it is the replica `EXTERNAL`.
     """
 
     components: tuple[str, ...]
@@ -74,6 +74,7 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
     prefer: str = "any"
     preload: bool = True
     listeners: dict[str, str] = {}
+    tls: tuple[str, ...] = ()
     routed: bool = False
     calls: tuple[str, ...] = ()
     external: str = ""
@@ -148,6 +149,7 @@ def _group(
     scaling = written if isinstance(written, ReplicaRange) else None
     replicas = written.min if isinstance(written, ReplicaRange) else written
     names = tuple(component.name for component in components)
+    listeners = [name for component in components for name in component.listeners]
     return Group(
         components=names,
         replicas=replicas,
@@ -158,9 +160,8 @@ def _group(
         hosts=table.hosts,
         prefer=table.prefer,
         preload=table.preload,
-        listeners={
-            name: str(config.listener(name).address) for c in components for name in c.listeners
-        },
+        listeners={name: str(config.listener(name).address) for name in listeners},
+        tls=tuple(name for name in listeners if config.listener(name).tls is not None),
         calls=tuple(sorted({home[r] for c in components for r in c.references if r in home})),
         routed=any(m.routed_by is not None for c in components for m in c.methods),
     )

@@ -69,4 +69,8 @@ def _listeners(state: State) -> tuple[ListenerReport, ...]:
         for name, address in envelope.listeners.items()
         if (envelope.host, name) in served and not envelope.distrusted
     }
-    return tuple(ListenerReport(name, address) for name, address in sorted(found))
+    tls = {name for group in state.spec.groups.values() for name in group.tls}
+    return tuple(
+        ListenerReport(name, address, "https" if name in tls else "http")
+        for name, address in sorted(found)
+    )

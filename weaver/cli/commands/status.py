@@ -81,7 +81,7 @@ def _show(status: "Status") -> None:
         + (f"  since {ago(now - report.started)}" if report.started else "")
     )
     for listener in report.listeners:
-        console.print(f"  {listener.name}: http://{listener.address}")
+        console.print(f"  {listener.name}: {listener.url}")
     replicas = Table("GROUP", "REPLICA", "PID", "HOST", "STATE", "RESTARTS", "AGE", box=None)
     for group in report.groups:
         for replica in group.replicas:
