@@ -306,7 +306,6 @@ class _Deploy:
             spec=spec,
             desired=Desired(),
             epoch=0,
-            lock=self.work.token,
             revision=self.built.manifest.revision,
             pythons={name: site.python for name, site in sites.items()},
             units={name: site.unit for name, site in sites.items() if site.unit},
@@ -321,8 +320,13 @@ class _Deploy:
         if len(self.former) > 1:
             make_way(app)
             self.former = only_one(app, self._formers())
-        passphrases = dict(self.passphrases)
-        task = Task(estate, sites=dict(sites), passphrases=passphrases, former=self.former)
+        task = Task(
+            estate,
+            sites=dict(sites),
+            passphrases=dict(self.passphrases),
+            former=self.former,
+            lock=self.work.token,
+        )
         record = start_beside(MANAGER, task)
         if self.former:
             conclusion.wait_up(record, as_json=self.options.as_json)
