@@ -89,9 +89,8 @@ def lost(turn: Turn, envelope: Envelope, reason: str, *, gone: bool, silent: boo
         orders=None,
         pid=0 if gone else envelope.pid,
     )
-    because = f": {reason}" if reason else ""
     what = "has ended" if gone else "cannot be reached"
-    text = f"the envelope on {envelope.host} {what}{because}"
+    text = f"the envelope on {envelope.host} {what}" + (f": {reason}" if reason else "")
     turn.report("envelope lost", text)
     if gone:
         for replica in turn.replicas_on(envelope.host):

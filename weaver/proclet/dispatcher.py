@@ -135,9 +135,7 @@ class Dispatcher:
             _set_deadline(deadline)
             if metadata:
                 context.adopt(metadata)
-            function = hosted.function
-            if function is None:
-                function = self._find(hosted)
+            function = hosted.function or self._find(hosted)
             if function is None:
                 replies.refuse(call, Outcome.REFUSED, f"{hosted.component} is not hosted here")
                 return

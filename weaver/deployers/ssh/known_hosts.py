@@ -170,9 +170,13 @@ def verify(
             why="known_hosts marks it @revoked",
             fix="do not use this host until its keys have been replaced",
         )
-    raise WeaverError(
+    raise _changed(host, key, known)
+
+
+def _changed(host: Host, key: Key, known: KnownHosts) -> WeaverError:
+    return WeaverError(
         f"the host key of {host.name} has changed: it shows {key.type} {key.fingerprint}",
-        where=where,
+        where=_where(host),
         why="known are "
         + ", ".join(f"{e.key.type} {e.key.fingerprint} ({e.where})" for e in known.entries)
         + "; the host was installed anew, or someone stands between",
