@@ -22,7 +22,7 @@ from weaver.proclet.preload import load
 load(Application("shop", "v1", "d1", "shop:Web", path=(sys.argv[1],)))
 before = set(sys.modules)
 prepare()
-print(sorted(set(sys.modules) - before), "uvicorn.protocols.http.h11_impl" in before)
+print(sorted(set(sys.modules) - before), "uvicorn.protocols.http.httptools_impl" in before)
 """
 
 
