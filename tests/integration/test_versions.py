@@ -17,7 +17,7 @@ from weaver.control.stream import encode
 from weaver.control.traffic import IngressReport, Traffic
 from weaver.deployers import registry
 from weaver.deployers.estate import Estate
-from weaver.deployers.manager_client import ask
+from weaver.deployers.manager_client import ask, ask_status
 from weaver.deployers.rollout_loop import RolloutLoop
 from weaver.deployers.session import Session
 from weaver.deployers.versions import Versions
@@ -29,7 +29,7 @@ from weaver.manager.state import Desired, Spec, Waits
 CONFIG = """
 [rollout]
 steps = ["50%", "100%"]
-pause = "50ms"
+pause = "{pause}"
 keep_warm = "{warm}"
 {more}
 """
@@ -74,6 +74,8 @@ class Envelope(FakeEnvelope):
 class Deployer(FakeDeployer):
     """The environment of one version; it outlives managers."""
 
+    started: int
+
     def __init__(self, deployment: str, build: str, **behave: Behaviour) -> None:
         super().__init__(front=behave.get("front", register(deployment, build)))
         self.deployment = deployment
@@ -104,11 +106,13 @@ class Deployer(FakeDeployer):
 class Process:
     """A manager process; `run` it as a task."""
 
-    def __init__(self, *deployers: Deployer, warm: str = "0s", more: str = "") -> None:
+    def __init__(
+        self, *deployers: Deployer, warm: str = "0s", more: str = "", pause: str = "50ms"
+    ) -> None:
         self.sessions: list[Session] = []
         above = 0
         for deployer in reversed(deployers):
-            estate = estate_of(deployer, warm=warm, more=more)
+            estate = estate_of(deployer, warm=warm, more=more, pause=pause)
             session = Session(estate, lambda _: deployer, above=above)  # noqa: B023 # called at once
             self.sessions.insert(0, session)
             above = max(above, session.loop.epoch - 1)
@@ -150,7 +154,7 @@ class Process:
             await asyncio.wait((self.running,))
 
 
-def estate_of(deployer: Deployer, *, warm: str, more: str) -> Estate:
+def estate_of(deployer: Deployer, *, warm: str, more: str, pause: str) -> Estate:
     groups = {
         "front": Group(
             components=("shop.Web",),
@@ -160,7 +164,11 @@ def estate_of(deployer: Deployer, *, warm: str, more: str) -> Estate:
         )
     }
     application = Application(
-        "shop", deployer.build, deployer.deployment, "shop:Web", CONFIG.format(warm=warm, more=more)
+        "shop",
+        deployer.build,
+        deployer.deployment,
+        "shop:Web",
+        CONFIG.format(warm=warm, more=more, pause=pause),
     )
     spec = Spec(
         application=application,
@@ -210,7 +218,7 @@ async def test_a_new_version_takes_over_step_by_step_and_the_old_one_ends() -> N
     first = await Process(one).start()
     await first.reaches("done")
     await first.kill()
-    second = await Process(two, one).start()
+    second = await Process(two, one, pause="1h").start()
     await second.reaches("shifting")
     order = two.traffic.ingress["http"]
     assert two.traffic.predecessor == "/run/one/here.sock"
@@ -219,11 +227,15 @@ async def test_a_new_version_takes_over_step_by_step_and_the_old_one_ends() -> N
         "two": 5000,
     }
     await second.until(lambda: not one.traffic.accepting)
+    shares = [second.versions.share(session.loop) for session in second.sessions]
+    statuses = [await asyncio.to_thread(ask_status, records()[name]) for name in ("two", "one")]
+    assert [status.report.traffic for status in statuses] == shares == [0.5, 0.5]
     report = second.versions.rollout()
     assert [(v.deployment, v.version) for v in report.versions] == [
         ("two", "build-2"),
         ("one", "build-1"),
     ]
+    second.versions.steer("promote")
     await second.reaches("done")
     assert two.traffic == Traffic()
     assert one.envelopes["here"].ended
