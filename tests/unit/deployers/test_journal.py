@@ -42,6 +42,32 @@ def test_every_manager_has_a_higher_epoch(tmp_path: Path) -> None:
     assert epochs == [1, 2, 3]
 
 
+def test_an_epoch_is_above_those_of_other_versions(tmp_path: Path) -> None:
+    with Journal(tmp_path) as journal:
+        assert journal.raise_epoch(7) == 8
+        assert journal.raise_epoch(3) == 9
+
+
+def test_a_rollout_is_there_again_for_the_next_manager(tmp_path: Path) -> None:
+    with Journal(tmp_path) as journal:
+        assert journal.rollout() == b""
+        journal.save_rollout(b"half")
+    with Journal(tmp_path) as journal:
+        assert journal.rollout() == b"half"
+
+
+def test_what_a_newer_manager_has_left_elsewhere_counts(tmp_path: Path) -> None:
+    with Journal(tmp_path) as journal:
+        journal.raise_epoch(4)
+        journal.save_rollout(b"older")
+        journal.inherit(DESIRED, 5, b"as new")
+        assert journal.rollout() == b"older"
+        journal.inherit(DESIRED, 6, b"newer")
+        assert journal.rollout() == b"newer"
+        assert journal.desired() == DESIRED
+        assert journal.raise_epoch() == 7
+
+
 def test_events_come_back_as_they_were_by_epoch(tmp_path: Path) -> None:
     events: list[tuple[float, Event]] = [
         (0.5, Began()),
