@@ -80,12 +80,13 @@ class RequestHead:
         return _named(name).search(self.raw) is not None
 
     def _fields(self) -> tuple[Headers, list[bytes]]:
-        if self._collected is None:
-            collected = _Collector()
-            httptools.HttpRequestParser(collected).feed_data(self.raw)
-            self.keep(collected.headers, [name.lower() for name, _ in collected.headers])
-            assert self._collected is not None
-        return self._collected
+        if self._collected is not None:
+            return self._collected
+        collected = _Collector()
+        httptools.HttpRequestParser(collected).feed_data(self.raw)
+        read = collected.headers, [name.lower() for name, _ in collected.headers]
+        self.keep(*read)
+        return read
 
     def keep(self, headers: Headers, lower: list[bytes]) -> None:
         """The headers have been read already."""
