@@ -4,7 +4,9 @@ Decides what may be written and what holds when nothing is. It must not know how
 records, nor which components exist. `weaver.toml.example` shows each key in use.
 """
 
-from typing import Annotated, Any, Literal
+import ipaddress
+import re
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
@@ -13,6 +15,8 @@ from weaver.config.words import Address, ManagerLost, Name, Target
 
 LEAST_SILENCE = 0.5
 """Seconds: garbage collection and a busy machine silence a healthy process for less."""
+
+_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 Count = Annotated[int, msgspec.Meta(ge=1)]
 
@@ -111,6 +115,28 @@ class TlsTable(Table, frozen=True):
     """File of the private key (PEM), relative to weaver.toml."""
 
 
+class PinTable(Table, frozen=True):
+    """`[listeners.X.pin]`: what decides the version of a request, during a rollout, not chance."""
+
+    cookie: str = ""
+    """Name of a signed cookie that keeps a client in the version it was given."""
+    header: str = ""
+    """Name of a header by which clients in trusted networks choose a deployment."""
+    trusted: tuple[str, ...] = ()
+    """Networks (CIDR) whose header is believed."""
+    key: str = ""
+    """Header, or as "cookie:NAME" a cookie, whose equal values meet one version."""
+
+    def __post_init__(self) -> None:
+        for name in (self.cookie, self.header, self.key.removeprefix("cookie:")):
+            if name and _TOKEN.fullmatch(name) is None:
+                raise ValueError(f'"{name}" cannot be the name of a cookie or header')
+        for network in self.trusted:
+            ipaddress.ip_network(network)
+        if bool(self.header) != bool(self.trusted):
+            raise ValueError("`header` and `trusted` need each other")
+
+
 class ListenerTable(Table, frozen=True):
     """`[listeners.X]`: a named socket that serves users."""
 
@@ -122,6 +148,8 @@ class ListenerTable(Table, frozen=True):
     """Runtime socket of that HAProxy; "PATH#NAME" if its backends are not called weaver."""
     tls: TlsTable | None = None
     """Serve HTTPS with this certificate; default: plain HTTP."""
+    pin: PinTable = PinTable()
+    """What keeps requests in one version during a rollout, apart from the weights."""
 
 
 class SshTable(Table, frozen=True):

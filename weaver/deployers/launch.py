@@ -76,6 +76,7 @@ def spec_of(
         on_manager_lost=policy[0],
         stop_after=policy[1],
         foreground=foreground,
+        secret=secrets.token_bytes(32),
         waits=waits,
     )
 

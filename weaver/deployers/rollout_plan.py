@@ -9,6 +9,8 @@ from pathlib import Path
 
 from weaver.config.configuration import Config
 from weaver.config.load import load
+from weaver.config.schema import PinTable
+from weaver.control.ingress import Pinning
 from weaver.manager.rollout.state import Front, Plan
 from weaver.manager.state import Spec
 
@@ -50,10 +52,17 @@ def _fronts(spec: Spec, config: Config) -> dict[str, Front]:
         if table is None:
             found[name] = Front()
         elif table.ingress == "haproxy":
-            found[name] = Front(mode="haproxy", socket=table.haproxy)
+            found[name] = Front(mode="haproxy", socket=table.haproxy, pinning=_pinning(table.pin))
         elif table.tls is None:
-            found[name] = Front(mode=table.ingress)
+            found[name] = Front(mode=table.ingress, pinning=_pinning(table.pin))
         else:
             certificate, key = str(folder / table.tls.cert), str(folder / table.tls.key)
-            found[name] = Front(mode=table.ingress, certificate=certificate, key=key)
+            found[name] = Front(
+                mode=table.ingress, certificate=certificate, key=key, pinning=_pinning(table.pin)
+            )
     return found
+
+
+def _pinning(table: PinTable) -> Pinning:
+    """As `[listeners.X.pin]` has it; the secret is the version's own, and added to its orders."""
+    return Pinning(cookie=table.cookie, header=table.header, key=table.key, trusted=table.trusted)

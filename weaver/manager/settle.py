@@ -7,7 +7,7 @@ what is with what was said last, so nothing depends on the order in which things
 import msgspec
 
 from weaver.control.messages import Application, Fault, GroupOrder, Orders
-from weaver.control.traffic import Traffic
+from weaver.control.traffic import IngressOrder, Traffic
 from weaver.manager import effects
 from weaver.manager.ending import advance, proceed
 from weaver.manager.envelopes import withdraw
@@ -121,7 +121,7 @@ def _order(turn: Turn, host: str, replicas: dict[str, str]) -> None:
         on_manager_lost=spec.on_manager_lost,
         stop_after=spec.stop_after,
         advertise=spec.hosts[host].address,
-        traffic=turn.state.desired.traffic.get(host, Traffic()),
+        traffic=_signing(turn.state.desired.traffic.get(host, Traffic()), spec.secret),
     )
     if orders == envelope.orders:
         return
@@ -129,6 +129,18 @@ def _order(turn: Turn, host: str, replicas: dict[str, str]) -> None:
     orders = msgspec.structs.replace(orders, number=turn.state.orders)
     turn.put_envelope(envelope, orders=orders)
     turn.send(host, orders)
+
+
+def _signing(traffic: Traffic, secret: bytes) -> Traffic:
+    """Orders of traffic with the secret of cookies, which is not among what is saved."""
+    ingress: dict[str, IngressOrder] = {}
+    for listener, order in traffic.ingress.items():
+        pinning = order.table.pinning
+        if pinning.cookie:
+            pinning = msgspec.structs.replace(pinning, secret=secret)
+        table = msgspec.structs.replace(order.table, pinning=pinning)
+        ingress[listener] = msgspec.structs.replace(order, table=table)
+    return msgspec.structs.replace(traffic, ingress=ingress)
 
 
 def _application(spec: Spec, host: str) -> Application:

@@ -64,7 +64,8 @@ class Waits(msgspec.Struct, frozen=True):
 class Spec(msgspec.Struct, frozen=True, kw_only=True):
     """What shall run, and on which hosts, by name.
 
-    `application` and `hosts` may hold secrets: a spec is not written to disk. `on_manager_lost` is
+    `application` and `hosts` may hold secrets, and `secret` is one, which signs cookies that keep
+    clients in a version: a spec is not written to disk. `on_manager_lost` is
     what envelopes do without a manager: "end" soon, "continue", or "stop" after `stop_after`
     seconds. `foreground`: the run fails when an envelope's process ends; else the envelope is
     started again. `outlives_entry`: the deployment goes on when the entry's main has returned.
@@ -80,6 +81,7 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True):
     stop_after: float = 0.0
     foreground: bool = False
     outlives_entry: bool = False
+    secret: bytes = b""
     waits: Waits = Waits()
 
 

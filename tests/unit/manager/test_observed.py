@@ -2,7 +2,7 @@
 
 import msgspec
 
-from weaver.control.ingress import Backend, Table
+from weaver.control.ingress import Backend, Pinning, Table
 from weaver.control.messages import (
     Application,
     Attached,
@@ -142,6 +142,19 @@ def test_traffic_is_ordered_on_the_host_and_kept() -> None:
     count = len(machine.orders())
     machine.tell(events.TrafficOrdered({"here": BEHIND}))
     assert len(machine.orders()) == count
+
+
+def test_the_secret_of_cookies_is_in_orders_and_in_nothing_that_is_saved() -> None:
+    machine = Machine().live()
+    spec = msgspec.structs.replace(SPEC, secret=b"of this version")
+    machine.state = msgspec.structs.replace(machine.state, spec=spec)
+    table = Table(1, pinning=Pinning(cookie="version"))
+    machine.tell(events.TrafficOrdered({"here": Traffic(ingress={"http": IngressOrder(table)})}))
+    (order,) = machine.orders()[-1].traffic.ingress.values()
+    assert order.table.pinning == Pinning(cookie="version", secret=b"of this version")
+    saved = [e for e in machine.done if isinstance(e, effects.Save)][-1].desired
+    assert b"of this version" not in msgspec.msgpack.encode(saved)
+    assert observe(machine.state).traffic["here"].ingress["http"].table == table
 
 
 def test_a_version_that_is_to_serve_nobody_is_told_so_in_its_first_order() -> None:

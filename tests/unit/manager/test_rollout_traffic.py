@@ -9,7 +9,7 @@ from weaver.manager.observed import HostView, Observed
 from weaver.manager.placement import Group
 from weaver.manager.rollout import effects, events
 from weaver.manager.rollout.numbers import numbers
-from weaver.manager.rollout.state import Rollout, initial
+from weaver.manager.rollout.state import Front, Rollout, initial
 from weaver.manager.rollout.step import step
 
 NOBODY = HostView(attached=True)
@@ -56,13 +56,14 @@ def test_each_host_has_its_own_weights() -> None:
 
 
 def test_the_table_names_the_ready_replicas_of_both_versions() -> None:
-    scene = Scene(plan(pinning=Pinning(cookie="version", secret=b"s"))).to("shifting")
+    pinning = Pinning(cookie="version")
+    scene = Scene(plan(fronts={"http": Front(pinning=pinning)})).to("shifting")
     table = ingress(scene).table
     assert {share.version: share.backends for share in table.shares} == {
         OLD: backends(OLD, 2),
         NEW: backends(NEW, 2),
     }
-    assert table.pinning == Pinning(cookie="version", secret=b"s")
+    assert table.pinning == pinning
 
 
 def test_an_order_is_given_only_when_something_has_changed() -> None:

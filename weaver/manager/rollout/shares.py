@@ -9,7 +9,7 @@ from typing import Final
 
 from weaver.control.ingress import Table, VersionShare
 from weaver.manager.rollout import facts
-from weaver.manager.rollout.state import State
+from weaver.manager.rollout.state import Front, State
 
 WHOLE: Final = 10_000
 """The sum of the weights in a table."""
@@ -76,11 +76,18 @@ def table(state: State, host: str, listener: str) -> Table:
     if rollout.phase not in _BACK:
         backends = facts.view(state, rollout.new, host).ready.get(listener, ())
         shares.append(VersionShare(rollout.new, weight, backends))
-    return Table(0, tuple(shares), state.plan.pinning)
+    return Table(0, tuple(shares), front(state, listener).pinning)
+
+
+def front(state: State, listener: str) -> Front:
+    """How users reach a listener during the rollout: as the new version has it, if it does."""
+    plan = state.plan
+    return plan.fronts.get(listener) or plan.old_fronts.get(listener) or Front()
 
 
 def table_of_old(state: State, host: str, listener: str) -> Table:
     """The table of the old version's own ingress: it knows no other."""
     old = state.rollout.old
     backends = facts.view(state, old, host).ready.get(listener, ())
-    return Table(0, (VersionShare(old, WHOLE, backends),), state.plan.pinning)
+    pinning = state.plan.old_fronts.get(listener, Front()).pinning
+    return Table(0, (VersionShare(old, WHOLE, backends),), pinning)

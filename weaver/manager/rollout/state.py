@@ -36,7 +36,8 @@ class Front(msgspec.Struct, frozen=True, kw_only=True):
     """How users reach a listener while one version serves it, and by what in between otherwise.
 
     "shared": replicas take connections themselves, and workers of our own do during a rollout.
-    The other fields are those of `weaver.control.traffic.IngressOrder`.
+    The other fields are those of `weaver.control.traffic.IngressOrder`. `pinning` has no secret:
+    that is the version's own.
     """
 
     mode: Mode = "shared"
@@ -44,6 +45,7 @@ class Front(msgspec.Struct, frozen=True, kw_only=True):
     certificate: str = ""
     key: str = ""
     socket: str = ""
+    pinning: Pinning = Pinning()
 
 
 class Waits(msgspec.Struct, frozen=True):
@@ -63,7 +65,7 @@ class Waits(msgspec.Struct, frozen=True):
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """How the rollout is to go, from `[rollout]` and `[listeners]`. May hold a secret (`pinning`).
+    """How the rollout is to go, from `[rollout]` and `[listeners]`.
 
     `steps` are shares of the new version from 0 to 1, rising to 1; times are in seconds. `before`
     and `after`: there is such a hook. `fronts` are the listeners of the new version, `old_fronts`
@@ -80,7 +82,6 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     after: bool = False
     fronts: dict[str, Front] = {}
     old_fronts: dict[str, Front] = {}
-    pinning: Pinning = Pinning()
     predecessors: dict[str, str] = {}
     waits: Waits = Waits()
 

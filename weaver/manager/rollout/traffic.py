@@ -13,7 +13,7 @@ from weaver.control.ingress import Table
 from weaver.control.traffic import IngressOrder, Traffic
 from weaver.manager.observed import HostView, Observed
 from weaver.manager.rollout import facts
-from weaver.manager.rollout.shares import table, table_of_old
+from weaver.manager.rollout.shares import front, table, table_of_old
 from weaver.manager.rollout.state import Front, Plan, State
 
 _SHIFTS: Final = frozenset({"opening", "shifting"})
@@ -131,8 +131,7 @@ def _between(state: State, host: str) -> Traffic:
     plan = state.plan
     ingress: dict[str, IngressOrder] = {}
     for listener in facts.view(state, state.rollout.old, host).wanted:
-        front = plan.fronts.get(listener) or plan.old_fronts.get(listener) or Front()
-        ingress[listener] = _order(front, table(state, host, listener))
+        ingress[listener] = _order(front(state, listener), table(state, host, listener))
     return Traffic(accepting=False, ingress=ingress, predecessor=plan.predecessors.get(host, ""))
 
 

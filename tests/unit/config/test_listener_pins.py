@@ -1,0 +1,52 @@
+"""`[listeners.X.pin]`: what it may say, and where it goes."""
+
+import pytest
+
+from weaver.config import load
+from weaver.control.ingress import Pinning
+from weaver.deployers.launch import spec_of
+from weaver.deployers.rollout_plan import plan_of
+from weaver.errors import ConfigError
+from weaver.packaging.manifest import Manifest, ManifestComponent
+
+PINS = """
+[listeners.http.pin]
+cookie = "version"
+header = "X-Deployment"
+trusted = ["10.0.0.0/8", "fd00::/8"]
+key = "cookie:user"
+"""
+PINNING = Pinning(
+    cookie="version",
+    header="X-Deployment",
+    key="cookie:user",
+    trusted=("10.0.0.0/8", "fd00::/8"),
+)
+
+
+@pytest.mark.parametrize("mode", ["shared", "proxy", "haproxy"])
+@pytest.mark.parametrize("tls", ["", '[listeners.http.tls]\ncert = "c.pem"\nkey = "k.pem"\n'])
+def test_the_rollout_is_told_of_pins_and_knows_no_secret(mode: str, tls: str) -> None:
+    web = ManifestComponent("shop.Web", "Web", listeners=("http",))
+    text = f'[listeners.http]\ningress = "{mode}"\n{tls}{PINS}'
+    manifest = Manifest("0.1", "shop", "shop:Web", components=(web,), config=text)
+    spec = spec_of(manifest, "build", foreground=False)
+    plan = plan_of(spec, spec, {})
+    assert plan.fronts["http"].pinning == plan.old_fronts["http"].pinning == PINNING
+    assert len(spec.secret) == 32
+    assert spec.secret != spec_of(manifest, "build", foreground=False).secret
+
+
+@pytest.mark.parametrize(
+    ("written", "why"),
+    [
+        ('cookie = "a b"', "cannot be the name"),
+        ('key = "cookie:a;b"', "cannot be the name"),
+        ('header = "x"', "need each other"),
+        ('trusted = ["10.0.0.0/8"]', "need each other"),
+        ('header = "x"\ntrusted = ["10.0.0.300/8"]', "10.0.0.300"),
+    ],
+)
+def test_what_cannot_be_a_pin_is_refused_before_anything_runs(written: str, why: str) -> None:
+    with pytest.raises(ConfigError, match=why):
+        load(f"[listeners.http.pin]\n{written}\n")
