@@ -11,7 +11,7 @@ import pytest
 import uvloop
 from ingress_parts import Replica, eventually, proxying, read_answer, replicas, table_of
 
-from weaver.control.ingress import Backend, Table, VersionShare
+from weaver.control.ingress import Backend, Pinning, Table, VersionShare
 
 Run: TypeAlias = Callable[[Coroutine[Any, Any, None]], None]
 GET = b"GET %s HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -96,6 +96,27 @@ def test_without_a_replica_the_answer_says_which_version_and_why(run: Run, tmp_p
             answer = await client.get(proxy.url)
             assert answer.status_code == 503
             assert "no version" in answer.text
+
+    run(body())
+
+
+def test_where_nobody_of_one_version_can_be_reached_the_other_answers(
+    run: Run, one: Replica, tmp_path: Path
+) -> None:
+    async def body() -> None:
+        dead = Backend("dead", f"unix:{tmp_path}/nobody")
+        shares = (VersionShare("v1", 1, (dead,)), VersionShare("v2", 1, (one.backend,)))
+        pinning = Pinning(header="X-Version", trusted=("127.0.0.0/8",))
+        async with (
+            proxying(Table(1, shares, pinning)) as proxy,
+            httpx.AsyncClient(base_url=proxy.url) as client,
+        ):
+            for i in range(10):
+                answer = await client.post("/echo", content=b"%d" % i)
+                assert (answer.status_code, answer.content) == (200, b"%d" % i)
+            assert proxy.counts() == {"v1": (5, 5, 0, 0), "v2": (10, 0, 0, 0)}
+            answer = await client.get("/", headers={"X-Version": "v1"})  # nobody else is meant
+            assert (answer.status_code, "version v1" in answer.text) == (502, True)
 
     run(body())
 

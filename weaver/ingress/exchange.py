@@ -57,6 +57,8 @@ class Exchange:
 
     # What most have is in the class: a store less for each, in each request.
     tunnel = False
+    exact = False  # whoever asks has said which version it must be
+    _turned = False
     _held: Sequence[bytes] = ()
     _connecting: asyncio.Task[None] | None = None
     _replica: Replica | None = None
@@ -104,6 +106,8 @@ class Exchange:
             replica = self._lane.enter(self._active, self._tried)
         if replica is None:
             why = "no replica can be reached" if attempts else "it has no replica"
+            if self._turns_to_another(502 if attempts else 503, why):
+                return
             self._fail(502 if attempts else 503, why)
             return
         self._attempts = attempts + 1
@@ -119,6 +123,17 @@ class Exchange:
                 return
         self._client.hold(held=True)
         self._connecting = asyncio.get_running_loop().create_task(self._connect(replica.pool))
+
+    def _turns_to_another(self, status: int, why: str) -> bool:
+        """Have another version answer: nobody of the chosen one has taken the request."""
+        if (other := self._lane.fallback) is None or self.exact or self._turned:
+            return False
+        self._witness(status, why)
+        self._lane.tally.end(_clock() - self._started, failed=True)
+        self._turned, self._lane, self._cookie = True, other, ""
+        self._attempts, self._tried, self._started = 1, (), _clock()  # 1: on a new connection
+        self.start()
+        return True
 
     async def _connect(self, pool: Pool) -> None:
         try:

@@ -34,11 +34,21 @@ class Fleet:
                     known = Replica(backend, Pool(backend.address, self._idle))
                 self._replicas[backend] = known
             self.lane(share.version).replicas = [self._replicas[b] for b in share.backends]
+        self._set_fallbacks(table)
         for backend in before.keys() - self._replicas.keys():
             before[backend].pool.retire()
             self._retired.append(before[backend].pool)
         self.ejection.keep({backend.id for backend in self._replicas})
         return self._lanes
+
+    def _set_fallbacks(self, table: Table) -> None:
+        """Whom a version's requests go to where none of its replicas takes them."""
+        able = [share for share in table.shares if share.weight and share.backends]
+        able.sort(key=lambda share: -share.weight)
+        for lane in self._lanes.values():
+            others = (share.version for share in able if share.version != lane.version)
+            found = next(others, None)
+            lane.fallback = None if found is None else self._lanes[found]
 
     def lane(self, version: str) -> Lane:
         """What is known of `version`."""

@@ -237,11 +237,12 @@ class Proxy:
         self, client: ClientConnection, head: RequestHead, payload: bytes, *, whole: bool
     ) -> Exchange:
         """The exchange of a request with the first bytes of its body. Raises `Refusal` (503)."""
-        router, origin, cookie = self._router, client.origin, ""
+        router, origin, cookie, exact = self._router, client.origin, "", False
         if router.pinned:
             choice = router.choose(head.value, origin.client)
             share = choice.share if choice is not None else None
             pins = router.table.pinning
+            exact = choice is not None and choice.by == "header"
             if choice is not None and pins.cookie and choice.by != "cookie":
                 cookie = _set_cookie(choice.share.version, pins, origin.scheme)
         else:
@@ -256,7 +257,10 @@ class Proxy:
         if payload:
             request += payload
         lane = self._lanes[share.version]
-        return Exchange(client, head, request, lane, self.limits, whole=whole, cookie=cookie)
+        exchange = Exchange(client, head, request, lane, self.limits, whole=whole, cookie=cookie)
+        if exact:
+            exchange.exact = True
+        return exchange
 
 
 def _set_cookie(version: str, pins: Pinning, scheme: str) -> str:

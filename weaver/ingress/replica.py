@@ -47,14 +47,18 @@ class Replica:
 
 
 class Lane:
-    """One version: its replicas, its sums, and evidence against it."""
+    """One version: its replicas, its sums, and evidence against it.
 
-    __slots__ = ("_ejection", "_tallies", "_turn", "replicas", "tally", "version")
+    `fallback` is the version that answers where no replica of this one can be reached.
+    """
+
+    __slots__ = ("_ejection", "_tallies", "_turn", "fallback", "replicas", "tally", "version")
 
     def __init__(self, version: str, tallies: Tallies, ejection: Ejection) -> None:
         self.version = version
         self.tally = tallies.of(version)
         self.replicas: Sequence[Replica] = ()
+        self.fallback: Lane | None = None
         self._tallies = tallies
         self._ejection = ejection
         self._turn = 0
