@@ -11,11 +11,11 @@ import contextvars
 import sys
 import types
 from collections.abc import Callable, Coroutine, Generator
-from typing import Any
+from typing import Any, cast
 
 _enter = asyncio.tasks._enter_task  # noqa: SLF001 # what tasks themselves do around each step
 _leave = asyncio.tasks._leave_task  # noqa: SLF001
-_tasks: dict[Any, asyncio.Task[Any]] = asyncio.tasks._current_tasks  # type: ignore[attr-defined] # noqa: SLF001
+_tasks = cast("dict[Any, asyncio.Task[Any]]", asyncio.tasks._current_tasks)  # type: ignore[attr-defined] # noqa: SLF001
 _Task: Any = asyncio.Task
 
 
