@@ -203,7 +203,14 @@ def evidence_lines(failed: Sequence[FailedRequest], lines: Sequence[str]) -> lis
     ]
     more = len(found) - MOST_EVIDENCE
     shown = [*found[:MOST_EVIDENCE], *([f"… and {more} more: --json has all"] if more > 0 else [])]
-    return [*_under("failed requests", shown), *_under("last lines of log", lines)]
+    briefly = list(dict.fromkeys(_brief(text) for text in lines))  # a failure repeats itself
+    return [*_under("failed requests", shown), *_under("last lines of log", briefly)]
+
+
+def _brief(text: str) -> str:
+    """A record's first line and, of a traceback, its last one: `weaver logs` has the rest."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return " … ".join(dict.fromkeys((lines[0], lines[-1]))) if lines else ""
 
 
 def _under(heading: str, lines: Sequence[str]) -> list[str]:

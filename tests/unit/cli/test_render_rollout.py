@@ -124,6 +124,12 @@ def test_evidence_is_cut_where_it_is_much() -> None:
     assert evidence_lines((), ()) == []
 
 
+def test_a_traceback_in_the_log_is_told_by_its_ends_and_once() -> None:
+    failed = "front-1 Web: GET / failed\nTraceback (most recent call last):\n  File\nValueError: no"
+    found = evidence_lines((), (failed, failed, "front-1 goes on"))
+    assert found[1:] == ["  front-1 Web: GET / failed … ValueError: no", "  front-1 goes on"]
+
+
 def test_units_read_well() -> None:
     assert [percent(x) for x in (0, 0.05, 0.125, 1)] == ["0 %", "5 %", "12.5 %", "100 %"]
     assert [milliseconds(x) for x in (0, 0.0031, 2)] == ["-", "3.1 ms", "2.00 s"]
