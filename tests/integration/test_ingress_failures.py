@@ -100,12 +100,13 @@ def test_without_a_replica_the_answer_says_which_version_and_why(run: Run, tmp_p
     run(body())
 
 
+@pytest.mark.parametrize(("weight", "asked"), [(1, 5), (0, 10)])
 def test_where_nobody_of_one_version_can_be_reached_the_other_answers(
-    run: Run, one: Replica, tmp_path: Path
+    run: Run, one: Replica, tmp_path: Path, weight: int, asked: int
 ) -> None:
     async def body() -> None:
         dead = Backend("dead", f"unix:{tmp_path}/nobody")
-        shares = (VersionShare("v1", 1, (dead,)), VersionShare("v2", 1, (one.backend,)))
+        shares = (VersionShare("v1", 1, (dead,)), VersionShare("v2", weight, (one.backend,)))
         pinning = Pinning(header="X-Version", trusted=("127.0.0.0/8",))
         async with (
             proxying(Table(1, shares, pinning)) as proxy,
@@ -114,7 +115,7 @@ def test_where_nobody_of_one_version_can_be_reached_the_other_answers(
             for i in range(10):
                 answer = await client.post("/echo", content=b"%d" % i)
                 assert (answer.status_code, answer.content) == (200, b"%d" % i)
-            assert proxy.counts() == {"v1": (5, 5, 0, 0), "v2": (10, 0, 0, 0)}
+            assert proxy.counts() == {"v1": (asked, asked, 0, 0), "v2": (10, 0, 0, 0)}
             answer = await client.get("/", headers={"X-Version": "v1"})  # nobody else is meant
             assert (answer.status_code, "version v1" in answer.text) == (502, True)
 

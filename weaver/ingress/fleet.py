@@ -42,8 +42,11 @@ class Fleet:
         return self._lanes
 
     def _set_fallbacks(self, table: Table) -> None:
-        """Whom a version's requests go to where none of its replicas takes them."""
-        able = [share for share in table.shares if share.weight and share.backends]
+        """Whom a version's requests go to where none of its replicas takes them.
+
+        Also one without any weight: it is in the table, so it may serve, and better than nobody.
+        """
+        able = [share for share in table.shares if share.backends]
         able.sort(key=lambda share: -share.weight)
         for lane in self._lanes.values():
             others = (share.version for share in able if share.version != lane.version)
