@@ -15,10 +15,12 @@ from weaver.control.faults import fault_of
 from weaver.control.messages import Profiled
 from weaver.control.operator import Execute, Executed, Status
 from weaver.control.rollout import Action, RolloutReport
+from weaver.control.traffic import Traffic
 from weaver.deployers.control_loop import ControlLoop, Outcome
 from weaver.deployers.rollout_loop import RolloutLoop
 from weaver.deployers.session import Session, Watch
 from weaver.errors import WeaverError
+from weaver.manager.events import TrafficOrdered
 
 log = logging.getLogger("weaver.manager")
 
@@ -97,6 +99,10 @@ class Versions:
             await asyncio.shield(self._stopping)
 
     async def _stop(self, *, at_once: bool) -> None:
+        # Whoever ends leaves its connections to those that still run: they have to accept them.
+        for session in self._sessions[1:]:
+            accepting = dict.fromkeys(session.spec.hosts, Traffic())
+            session.loop.happen(TrafficOrdered(accepting))
         for session in self._sessions:
             await session.loop.stop(at_once=at_once)
 
