@@ -78,4 +78,4 @@ def test_the_chart_names_every_system_and_the_ratios() -> None:
     for theme in ("light", "dark"):
         drawing = chart.draw(raw, theme)
         assert "gRPC services" in drawing
-        assert "(1/20.0)" in drawing
+        assert "(20.0x less)" in drawing
