@@ -31,8 +31,8 @@ def draw(recorded: dict[str, Any], theme: str) -> str:
     height = TOP + ROW * len(table) + 46
     rate, machine = recorded["settings"]["rate"], recorded["machine"]
     caption = (
-        f"Same shop, same load; less is better. CPU of all processes, latency at {rate:g} requests/s."
-        f" {machine['cores']} cores, Python {machine['python']}."
+        "Same shop, same load; less is better. CPU of all processes, latency at"
+        f" {rate:g} requests/s. {machine['cores']} cores, Python {machine['python']}."
     )
     if not any(cell.quiet for row in table.values() for cell in (row["cpu"], row["p50"])):
         caption += " A machine busy with other work."
