@@ -13,6 +13,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import time
 import urllib.request
@@ -29,6 +30,7 @@ from processes import pss_of, tree  # noqa: E402
 
 WEAVER = str(Path(sys.executable).with_name("weaver"))
 ADDRESS = re.compile(r"http://(127\.0\.0\.1:\d+)")
+PACKAGES = Path(sysconfig.get_path("platlib"))
 PATIENCE = 120.0
 FREE = {"WEAVER__LISTENERS__HTTP__ADDRESS": "127.0.0.1:0"}
 Environment = dict[str, str]
@@ -133,6 +135,9 @@ def pyinstaller(folder: Path) -> dict[str, float]:
     script.write_text("import weaver\nfrom boutique.web import Web\n\nweaver.run(Web)\n")
     collected = ("boutique", "weaver", "uvicorn", "a2wsgi")
     options = [option for name in collected for option in ("--collect-all", name)]
+    # What mypyc compiled (tomli) imports modules of its own that PyInstaller does not see.
+    compiled = {path.name.split(".")[0] for path in PACKAGES.glob("*__mypyc*.so")}
+    options += [option for name in sorted(compiled) for option in ("--hidden-import", name)]
     places = ["--distpath", str(folder), "--workpath", str(folder / "w"), "--specpath", str(folder)]
     command = [sys.executable, "-m", "PyInstaller", "--onefile", "--log-level", "ERROR"]
     begin = time.perf_counter()
