@@ -23,7 +23,7 @@ GROUP: Final = {"name": str, "components": list, "replicas": list}
 REPLICA: Final = {
     "id": str, "pid": int, "host": str, "state": str, "restarts": int, "started": (int, float),
 }  # fmt: skip
-LISTENER: Final = {"name": str, "address": str, "scheme": str}
+LISTENER: Final = {"name": str, "address": str}
 METHOD: Final = {
     "caller": str, "component": str, "method": str, "calls": int, "errors": int,
     "p50_ms": (int, float), "p99_ms": (int, float), "remote": int,

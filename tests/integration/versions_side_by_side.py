@@ -1,8 +1,10 @@
 """Two versions of a small web application on this host, each with an envelope of its own."""
 
 import contextlib
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -49,11 +51,16 @@ class Version:
     """One version: its envelope's process, and a manager of it."""
 
     def __init__(
-        self, name: str, folder: Path, manager: FakeManager, process: subprocess.Popen[bytes]
+        self,
+        name: str,
+        folder: Path,
+        path: Path,
+        manager: FakeManager,
+        process: subprocess.Popen[bytes],
     ) -> None:
         self.name = name
         self.folder = folder
-        self.path = folder / "run" / "e.sock"
+        self.path = path
         self.process = process
         self.manager = manager
         self._number = 0
@@ -89,12 +96,14 @@ async def version(name: str, root: Path) -> AsyncGenerator[Version]:
     folder = root / name
     folder.mkdir()
     (folder / "twosided.py").write_text(CODE)
-    path = folder / "run" / "e.sock"
+    runtime = Path(tempfile.mkdtemp(prefix="wv-"))  # short, for sockets
+    path = runtime / "e.sock"
     process = start_envelope_at(path)
     try:
         async with attached(path, deployment=name) as manager:
-            yield Version(name, folder, manager, process)
+            yield Version(name, folder, path, manager, process)
     finally:
         with contextlib.suppress(ProcessLookupError):
             process.kill()
         process.wait()
+        shutil.rmtree(runtime)

@@ -62,6 +62,9 @@ def plain_status(status: "Status") -> dict[str, Any]:
     plain: dict[str, Any] = msgspec.to_builtins(status.report)
     if status.report.fault is None:
         del plain["fault"]
+    for listener in plain["listeners"]:
+        if listener["scheme"] == "http":
+            del listener["scheme"]
     plain["methods"] = [
         {
             "caller": m.caller,

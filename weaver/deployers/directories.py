@@ -1,16 +1,20 @@
 """Where the files of deployments on this machine are.
 
 State that survives a reboot (registry, journal, logs) is in `$XDG_STATE_HOME/weaver`; sockets are
-in `$XDG_RUNTIME_DIR/weaver`, or in a directory of one's own below the system's temporary one. All
-have mode 0700.
+in `$XDG_RUNTIME_DIR/weaver` or, where that is missing or too long for sockets, in a directory of
+one's own below the system's temporary one. All have mode 0700.
 """
 
 import os
 import stat
 import tempfile
 from pathlib import Path
+from typing import Final
 
 from weaver.errors import WeaverError
+
+LONGEST_RUNTIME: Final = 48
+"""Bytes of `$XDG_RUNTIME_DIR`: a socket's path has 107 at most, and deployments need the rest."""
 
 
 def state_directory(*parts: str) -> Path:
@@ -22,7 +26,7 @@ def state_directory(*parts: str) -> Path:
 def runtime_directory(*parts: str) -> Path:
     """A directory for sockets, made if need be: its path is short. Raises WeaverError."""
     runtime = os.environ.get("XDG_RUNTIME_DIR")
-    if runtime and Path(runtime).is_dir():
+    if runtime and len(os.fsencode(runtime)) <= LONGEST_RUNTIME and Path(runtime).is_dir():
         return _private(Path(runtime) / "weaver", *parts)
     return _private(Path(tempfile.gettempdir()) / f"weaver-{os.getuid()}", *parts)
 
