@@ -187,7 +187,8 @@ class HttpServer:
         deadline = clock() + self._grace
         if self._others or not self._accepting:
             self._mover.start()
-        self._app.drain()
+        if not self._mover.active or self._sockets.certificate is not None:
+            self._app.drain()  # else connections move, and their clients need not know
         self._set_default_headers()
         for acceptor in acceptors:
             await acceptor.finish()
@@ -198,6 +199,7 @@ class HttpServer:
         if self._mover.active:
             await _within(deadline - clock(), self._moved())
             self._mover.stop()
+            self._app.drain()
             self._shut_down(movable=True)
         await _within(deadline - clock(), self._connections.until_empty())
         await _within(deadline - clock(), self._tasks.until_empty())
