@@ -53,7 +53,7 @@ class Acceptor:
         if self.accepting or self._sock.fileno() < 0:
             return
         self.accepting = True
-        self._loop.add_reader(self._sock, self._accept)
+        self._loop.add_reader(self._sock, self._accept_one)
         if self._receiver is not None:
             self._loop.add_reader(self._receiver, self._receive)
 
@@ -91,9 +91,16 @@ class Acceptor:
         if self._receiver is not None:
             self._receiver.close()
 
-    def _accept(self) -> bool:
+    def _accept_one(self) -> None:
+        """Accept one connection; the loop comes back for the next, as other processes do.
+
+        Whoever took all that waits would serve all clients of a moment alone.
+        """
+        self._accept(1)
+
+    def _accept(self, most: int = _BATCH) -> bool:
         """Accept a batch; whether there may be more."""
-        for _ in range(_BATCH):
+        for _ in range(most):
             try:
                 connection, _peer = self._sock.accept()
             except BlockingIOError:
@@ -101,7 +108,7 @@ class Acceptor:
             except ConnectionAbortedError:
                 continue  # that client has gone already
             except OSError as error:  # out of file descriptors, most of the time
-                self._rest(self._sock, self._accept, error)
+                self._rest(self._sock, self._accept_one, error)
                 return False
             self._begin(connection, self._create, self._tls)
         return True
