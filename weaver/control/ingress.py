@@ -38,6 +38,11 @@ class Pinning(msgspec.Struct, frozen=True, omit_defaults=True):
     key: str = ""
     trusted: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        """All but the secret: tables and orders of traffic are shown in messages."""
+        shown = (self.cookie, self.header, self.key, self.trusted)
+        return "Pinning(cookie={!r}, header={!r}, key={!r}, trusted={!r})".format(*shown)
+
 
 class Table(Message, frozen=True):
     """Where requests go, from the next one on. An older `number` than the last is ignored."""

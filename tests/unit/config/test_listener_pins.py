@@ -3,7 +3,7 @@
 import pytest
 
 from weaver.config import load
-from weaver.control.ingress import Pinning
+from weaver.control.ingress import Pinning, Table
 from weaver.deployers.launch import spec_of
 from weaver.deployers.rollout_plan import plan_of
 from weaver.errors import ConfigError
@@ -50,3 +50,9 @@ def test_the_rollout_is_told_of_pins_and_knows_no_secret(mode: str, tls: str) ->
 def test_what_cannot_be_a_pin_is_refused_before_anything_runs(written: str, why: str) -> None:
     with pytest.raises(ConfigError, match=why):
         load(f"[listeners.http.pin]\n{written}\n")
+
+
+def test_a_secret_is_not_shown_with_what_holds_it() -> None:
+    table = Table(1, pinning=Pinning(cookie="version", secret=b"canary"))
+    assert "canary" not in repr(table)
+    assert "cookie='version'" in repr(table)
