@@ -3,7 +3,11 @@
 import msgspec
 
 from weaver.control.messages import End, Fault, Orders, Relay, Restart
+from weaver.manager import timers
 from weaver.manager.state import Desired, Result
+
+SetTimer = timers.SetTimer
+CancelTimer = timers.CancelTimer
 
 
 class Reach(msgspec.Struct, frozen=True):
@@ -22,19 +26,6 @@ class Send(msgspec.Struct, frozen=True):
     host: str
     session: int
     message: Orders | Relay | Restart | End
-
-
-class SetTimer(msgspec.Struct, frozen=True):
-    """Report `TimerFired(name)` at this time of the loop's clock; replaces one of that name."""
-
-    name: str
-    when: float
-
-
-class CancelTimer(msgspec.Struct, frozen=True):
-    """Forget a timer."""
-
-    name: str
 
 
 class Save(msgspec.Struct, frozen=True):

@@ -15,6 +15,7 @@ from weaver.manager.placement import Group
 from weaver.manager.plan import plan
 from weaver.manager.routes import publish
 from weaver.manager.state import Spec, State
+from weaver.manager.timers import changes
 from weaver.manager.turn import Turn
 
 
@@ -166,11 +167,6 @@ def _set_timers(turn: Turn) -> None:
     for replica in state.replicas.values():
         wanted[f"replica:{replica.id}"] = replica.until
     timers = {name: when for name, when in wanted.items() if when}
-    for name, when in timers.items():
-        if state.timers.get(name) != when:
-            turn.effects.append(effects.SetTimer(name, when))
-    for name in state.timers:
-        if name not in timers:
-            turn.effects.append(effects.CancelTimer(name))
+    turn.effects += changes(state.timers, timers)
     if timers != state.timers:
         turn.set(timers=timers)

@@ -5,8 +5,12 @@ import msgspec
 from weaver.control.ingress import FailedRequest
 from weaver.control.messages import Fault
 from weaver.control.traffic import Traffic
+from weaver.manager import timers
 from weaver.manager.rollout.events import Hook
 from weaver.manager.rollout.state import Outcome, Rollout
+
+SetTimer = timers.SetTimer
+CancelTimer = timers.CancelTimer
 
 
 class OrderTraffic(msgspec.Struct, frozen=True):
@@ -38,19 +42,6 @@ class Save(msgspec.Struct, frozen=True):
     """Keep this, durably, before any later effect is carried out."""
 
     rollout: Rollout
-
-
-class SetTimer(msgspec.Struct, frozen=True):
-    """Report `TimerFired(name)` at this time of the loop's clock; replaces one of that name."""
-
-    name: str
-    when: float
-
-
-class CancelTimer(msgspec.Struct, frozen=True):
-    """Forget a timer."""
-
-    name: str
 
 
 class Report(msgspec.Struct, frozen=True):

@@ -12,6 +12,7 @@ from weaver.manager.rollout import effects, facts, traffic
 from weaver.manager.rollout.state import TERMINAL, State
 from weaver.manager.rollout.traffic import with_number
 from weaver.manager.rollout.turn import Turn
+from weaver.manager.timers import changes
 
 
 def settle(turn: Turn, before: State) -> None:
@@ -114,11 +115,6 @@ def _set_timers(turn: Turn) -> None:
         "ingress": state.deaf,
     }
     timers = {name: when for name, when in wanted.items() if when}
-    for name, when in timers.items():
-        if state.timers.get(name) != when:
-            turn.effects.append(effects.SetTimer(name, when))
-    for name in state.timers:
-        if name not in timers:
-            turn.effects.append(effects.CancelTimer(name))
+    turn.effects += changes(state.timers, timers)
     if timers != state.timers:
         turn.set(timers=timers)
