@@ -7,6 +7,7 @@ the host. The command line holds no word of the caller but the path of Python.
 import ast
 import functools
 import re
+import threading
 import zlib
 from collections.abc import Iterable
 from importlib import resources
@@ -40,9 +41,19 @@ def command(python: str) -> str:
     return f"exec '{python}' -I -S -c '{_BOOT}'"
 
 
-@functools.cache
+# One thread at a time: Python 3.11 counts the depth of all its parsing threads in one place, and
+# raises SystemError where two end out of order (CPython issue 106905).
+_parsing: Final = threading.Lock()
+
+
 def program(modules: frozenset[str]) -> bytes:
-    """What standard input begins with, for calls of these modules."""
+    """What standard input begins with, for calls of these modules; from any thread."""
+    with _parsing:
+        return _program(modules)
+
+
+@functools.cache
+def _program(modules: frozenset[str]) -> bytes:
     order: list[str] = []
     for name in (*sorted(modules), "serve"):
         _collect(name, order)
