@@ -1,18 +1,20 @@
 """Many hosts side by side: each within its own time, and whoever fails hides nobody."""
 
+import json
+import socket
+import subprocess
 import sys
 import threading
 from pathlib import Path
 
 import msgspec
-import pytest
 from preflight_hosts import ShellHost
 
 from weaver.deployers.ssh.inventory import Host
 from weaver.deployers.ssh.preflight import peers
 from weaver.deployers.ssh.preflight.judge import Examined
 from weaver.deployers.ssh.preflight.needs import Needs
-from weaver.deployers.ssh.preflight.peers import Peer, reach
+from weaver.deployers.ssh.preflight.peers import Peer, meetings
 from weaver.deployers.ssh.preflight.run import Preflight, run_preflight
 from weaver.deployers.ssh.remote import Remote
 from weaver.errors import Unreachable, WeaverError
@@ -56,7 +58,7 @@ def test_hosts_are_good_and_reach_each_other(tmp_path: Path) -> None:
     assert sorted(seen) == ["a", "b", "c"]
     assert found.failed == ()
     assert {levels(each)["peers"] for each in found.hosts} == {"ok"}
-    assert {remote.trips for remote in site.remotes.values()} == {2}
+    assert {remote.trips for remote in site.remotes.values()} == {1}
 
 
 def test_one_host_alone_is_asked_once(tmp_path: Path) -> None:
@@ -77,7 +79,8 @@ def test_a_host_that_cannot_be_connected_hides_nobody(tmp_path: Path) -> None:
 def test_a_host_that_never_answers_hides_nobody(tmp_path: Path) -> None:
     site = Site(tmp_path, "a", "b")
     site.remotes["b"].silent = True
-    found = by_name(run_preflight(site.hosts, site.connect, Needs()))
+    found = by_name(run_preflight(site.hosts, site.connect, Needs(), patience=1))
+    assert "peers" not in levels(found["a"])
     assert levels(found["b"]) == {"connect": "fail"}
     assert not found["a"].failed
 
@@ -119,27 +122,43 @@ def test_no_more_than_16_are_asked_at_once(tmp_path: Path) -> None:
     assert len(found.failed) == 40
 
 
-def test_a_peer_at_a_wrong_address_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(peers, "SECONDS", 1.5)
+def test_a_peer_at_a_wrong_address_is_named(tmp_path: Path) -> None:
     site = Site(tmp_path, "a", "b")
-    taking_part = [
-        Peer("a", "127.0.0.1", sys.executable),
-        Peer("b", "no-such-host.invalid", sys.executable),
-    ]
-    first, second = reach(taking_part, site.remotes, timeout=20)
-    assert (first.host, first.level) == ("a", "fail")
+    site.hosts[1] = msgspec.structs.replace(site.hosts[1], address="no-such-host.invalid")
+    found = run_preflight(site.hosts, site.connect, Needs(), patience=1.5)
+    first, second = (each.findings[-1] for each in found.hosts)
+    assert (first.host, first.check, first.level) == ("a", "peers", "fail")
     assert "b at no-such-host.invalid" in first.why
-    assert second.level == "ok"
+    assert (second.check, second.level) == ("peers", "ok")
 
 
-def test_peers_that_cannot_be_asked_are_a_warning(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(peers, "SECONDS", 1.5)
+def test_a_silent_stranger_at_the_port_of_a_peer_is_passed_over() -> None:
+    asked = meetings([Peer("a", "127.0.0.1"), Peer("b", "127.0.0.1")])
+    ports = msgspec.convert(asked["a"]["ports"], list[int])
+    program = Path(peers.__file__).with_name("peer_program.py")
+    with socket.create_server(("127.0.0.1", ports[0])):
+        running = [
+            subprocess.Popen(
+                [sys.executable, "-I", "-S", str(program), json.dumps(question)],
+                stdout=subprocess.PIPE,
+            )
+            for question in asked.values()
+        ]
+        told = [json.loads(process.communicate(timeout=30)[0]) for process in running]
+    assert told == [{"b": ""}, {"a": ""}]
+
+
+def test_a_host_where_the_peers_cannot_be_asked_is_a_warning(tmp_path: Path) -> None:
     site = Site(tmp_path, "a", "b")
-    site.remotes["b"].shell = ("false",)
-    taking_part = [Peer(name, "127.0.0.1", sys.executable) for name in ("a", "b")]
-    found = reach(taking_part, site.remotes, timeout=20)
-    assert [each.level for each in found] == ["fail", "warn"]
+    python = tmp_path / "python3"
+    python.write_text(f"""#!/bin/sh
+case "$*" in *def\\ meet*) echo no threads >&2; exit 1 ;; esac
+exec {sys.executable} "$@"
+""")
+    python.chmod(0o755)
+    site.hosts[1] = msgspec.structs.replace(site.hosts[1], python=str(python))
+    found = run_preflight(site.hosts, site.connect, Needs(), patience=1.5)
+    first, second = (each.findings[-1] for each in found.hosts)
+    assert [first.level, second.level] == ["fail", "warn"]
+    assert (second.what, second.why) == ("its peers are not examined", "no threads")
+    assert levels(found.hosts[1])["python"] == "ok"

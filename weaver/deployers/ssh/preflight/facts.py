@@ -60,6 +60,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     running: tuple[str, ...] = ()
     """Processes of weaver, as "envelope 1234"."""
     logind: dict[str, str] = {}
+    met: dict[str, str] | None = None
+    """Why each peer could not be reached, "" if it could; None where that was not found out."""
 
     def __getitem__(self, key: str) -> str:
         return self.values.get(key, "")
@@ -101,6 +103,7 @@ def read_facts(text: str, moment: Moment) -> Facts:
         binds=binds,
         running=running,
         logind=dict(_pair(line) for line in several["logind"]),
+        met=_met(values.get("met", "")),
     )
 
 
@@ -200,6 +203,13 @@ def _answer(text: str) -> tuple[tuple[Bind, ...], tuple[str, ...]]:
         for t in found.listeners
     )
     return tuple(binds), tuple(f"{process.role} {process.pid}" for process in found.weaver)
+
+
+def _met(text: str) -> dict[str, str] | None:
+    try:
+        return msgspec.json.decode(text, type=dict[str, str])
+    except msgspec.DecodeError:
+        return None
 
 
 def _pair(line: str) -> tuple[str, str]:

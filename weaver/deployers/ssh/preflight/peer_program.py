@@ -1,8 +1,9 @@
-"""Runs on every host at the same time, by the Python chosen for it: who can reach whom.
+"""Runs on every host at the same time, by whichever Python 3.9 or newer is there: who reaches whom.
 
-It gets `{name, ports, peers: [[name, address, ports]], token, seconds}`, listens on one of its
-ports for so long, dials its peers meanwhile, and prints why each could not be reached, "" if it
-could. Only the standard library. It ends when all have met, at the latest after the given time.
+It gets `{name, ports, peers: [[name, address, ports]], token, seconds, most}`, listens on one of
+its ports, dials its peers meanwhile, and prints why each could not be reached, "" if it could. Only
+the standard library. It ends when all have met, or nobody new for so many seconds, or after `most`:
+where hosts begin one after the other, the first ones wait for the last.
 """
 
 import json
@@ -14,7 +15,7 @@ import time
 from typing import Any
 
 PATIENCE = 1.0  # seconds for one attempt
-PAUSE = 0.05  # seconds between attempts: a peer may start a little later
+PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8)  # seconds between attempts: a peer may start a little later
 
 
 def listening(ports: "list[int]") -> "socket.socket | None":
@@ -46,23 +47,6 @@ def receive(link: socket.socket) -> str:
     return data.decode(errors="replace").strip()
 
 
-def serve(server: socket.socket, token: str, name: str, heard: "set[str]", until: float) -> None:
-    """Tell everyone who knows the token our name."""
-    while (left := until - time.monotonic()) > 0:
-        if not select.select([server], [], [], min(left, PATIENCE))[0]:
-            continue
-        try:
-            link, _ = server.accept()
-            with link:
-                link.settimeout(PATIENCE)
-                said, _, who = receive(link).partition(" ")
-                if said == token:
-                    link.sendall((token + " " + name + "\n").encode())
-                    heard.add(who)
-        except OSError:
-            continue
-
-
 def attempt(own: str, name: str, address: str, port: int, token: str) -> str:
     """Why a peer does not answer there; "" if it does."""
     try:
@@ -77,50 +61,84 @@ def attempt(own: str, name: str, address: str, port: int, token: str) -> str:
         return error.strerror or str(error)
 
 
-def dial(own: str, peer: "list[Any]", token: str, until: float, told: "dict[str, str]") -> None:
-    """Try to reach a peer until it answers, or the time is over."""
-    name, address, ports = peer
-    while True:
-        reasons: list[str] = []
-        for port in ports:
-            reason = attempt(own, name, address, port, token)
-            if not reason:
-                told[name] = ""
+class Meeting:
+    """One host among its peers: `told` has why each could not be reached."""
+
+    def __init__(self, question: "dict[str, Any]") -> None:
+        self.own = question["name"]
+        self.ports = question["ports"]
+        self.token = question["token"]
+        self.peers = question["peers"]
+        self.told = {peer[0]: "no answer" for peer in self.peers}
+        self.heard = {peer[0]: threading.Event() for peer in self.peers}
+        self.seconds: float = question["seconds"]
+        self.end: float = time.monotonic() + question["most"]
+        self.last = time.monotonic()
+
+    def left(self) -> float:
+        """Seconds until nothing more is waited for; someone new gives the others new time."""
+        return min(self.last + self.seconds, self.end) - time.monotonic()
+
+    def serve(self, server: socket.socket) -> None:
+        """Tell everyone who knows the token our name."""
+        while (left := self.left()) > 0:
+            if not select.select([server], [], [], min(left, PATIENCE))[0]:
+                continue
+            try:
+                link, _ = server.accept()
+                with link:
+                    link.settimeout(PATIENCE)
+                    said, _, who = receive(link).partition(" ")
+                    if said == self.token and who in self.heard:
+                        link.sendall((self.token + " " + self.own + "\n").encode())
+                        self.last = time.monotonic()
+                        self.heard[who].set()
+            except OSError:
+                continue
+
+    def dial(self, name: str, address: str, ports: "list[int]") -> None:
+        """Try to reach a peer until it answers, or the time is over."""
+        pauses = list(PAUSES)
+        while True:
+            reasons: list[str] = []
+            for port in ports:
+                reason = attempt(self.own, name, address, port, self.token)
+                if not reason:
+                    self.told[name] = ""
+                    self.last = time.monotonic()
+                    return
+                reasons.append(reason)
+                if reason == "no answer" or self.left() <= 0:
+                    ports = [*ports[1:], ports[0]]  # somebody else may have that one, and be silent
+                    break
+            self.told[name] = reasons[0]
+            pause = pauses.pop(0) if pauses else PAUSES[-1]
+            if self.left() <= 0:
                 return
-            reasons.append(reason)
-            if reason == "no answer" or time.monotonic() > until:
-                break
-        told[name] = reasons[0]
-        if time.monotonic() > until:
-            return
-        time.sleep(PAUSE)
+            if self.heard[name].is_set():
+                time.sleep(pause)
+            elif self.heard[name].wait(pause):  # it is there now
+                pauses = list(PAUSES)
 
-
-def meet(question: "dict[str, Any]") -> "dict[str, str]":
-    """Why each peer could not be reached."""
-    until = time.monotonic() + question["seconds"]
-    own, token, peers = question["name"], question["token"], question["peers"]
-    told = {peer[0]: "no answer" for peer in peers}
-    heard: set[str] = set()
-    server = listening(question["ports"])
-    dialers = [
-        threading.Thread(target=dial, args=(own, peer, token, until, told), daemon=True)
-        for peer in peers
-    ]
-    for thread in dialers:
-        thread.start()
-    if server is not None:
-        acceptor = threading.Thread(
-            target=serve, args=(server, token, own, heard, until), daemon=True
-        )
-        acceptor.start()
-    for thread in dialers:
-        thread.join(max(until - time.monotonic(), 0) + PATIENCE)
-    while len(heard) < len(peers) and time.monotonic() < until and server is not None:
-        time.sleep(PAUSE)
-    return dict(told)
+    def meet(self) -> "dict[str, str]":
+        """Why each peer could not be reached."""
+        server = listening(self.ports)
+        dialers = [
+            threading.Thread(target=self.dial, args=peer, daemon=True) for peer in self.peers
+        ]
+        for thread in dialers:
+            thread.start()
+        if server is not None:
+            threading.Thread(target=self.serve, args=(server,), daemon=True).start()
+        for thread in dialers:
+            while thread.is_alive() and self.left() > -PATIENCE:
+                thread.join(max(self.left() + PATIENCE, 0))
+        if server is not None:
+            for heard in self.heard.values():
+                while not heard.is_set() and (left := self.left()) > 0:
+                    heard.wait(left)
+        return dict(self.told)
 
 
 if __name__ == "__main__":
-    sys.stdout.write("\nweaver-peers 1\n" + json.dumps(meet(json.loads(sys.argv[1]))) + "\n")
-    sys.stdout.flush()
+    sys.stdout.write(json.dumps(Meeting(json.loads(sys.argv[1])).meet()) + "\n")

@@ -1,86 +1,87 @@
 """Whether each host can reach each other one at the address that peers will dial.
 
-All listen and dial at once, so this takes as many threads as there are hosts; they only wait. The
-ports are chosen among those that the system gives to replicas, so that a firewall shows.
+All listen and dial at once, while they are examined; so this takes as many threads as there are
+hosts, which only wait. The ports are chosen among those that the system gives to replicas, so that
+a firewall shows. Decides who is asked about whom, and what the answers mean.
 """
 
-import json
 import random
 import secrets
-import shlex
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 import msgspec
 
 from weaver.deployers.ssh.preflight.findings import Finding, Verdict, finding
-from weaver.deployers.ssh.preflight.side_by_side import side_by_side
-from weaver.deployers.ssh.remote import Remote
-from weaver.errors import WeaverError
+from weaver.deployers.ssh.preflight.judge import Examined
 
 MOST: Final = 100
 """Hosts that try each other; of more, the first so many."""
 
-SECONDS: Final = 5.0
-"""How long hosts wait for each other."""
+SECONDS: Final = 4.0
+"""How long hosts wait for each other after the last one that they have met. They do not begin at
+the same moment, as a login takes longer on some; and one that gives up too early stops a deploy."""
 
-_SPARE: Final = 2  # ports of a host beside the first, in case that is in use
-_FIRST, _LAST = 33_000, 59_000
-_MARK: Final = "\nweaver-peers 1\n"
-_PROGRAM: Final = Path(__file__).parent / "peer_program.py"
+LONGEST: Final = 20.0
+"""How long they wait at most, in seconds."""
+
+_PORTS: Final = 3  # of a host: two are spare, in case the first is in use
+_RANGE: Final = range(33_000, 59_000)
 
 
 class Peer(msgspec.Struct, frozen=True):
-    """A host that takes part: `address` is what others dial, `python` a path on the host."""
+    """A host that takes part: `address` is what others dial."""
 
     name: str
     address: str
-    python: str
 
 
-def reach(
-    peers: Sequence[Peer], remotes: Mapping[str, Remote], *, timeout: float
-) -> tuple[Finding, ...]:
-    """Who cannot reach whom: a finding per host. `timeout` is in seconds, beside SECONDS."""
+def meetings(
+    peers: Sequence[Peer], taken: Collection[int] = (), *, seconds: float = SECONDS
+) -> dict[str, dict[str, object]]:
+    """What each host is asked about the others, by its name; nothing if it is alone.
+
+    `taken` are ports that something else is about to try.
+    """
     peers = peers[:MOST]
     if len(peers) < 2:
-        return ()
+        return {}
     token = secrets.token_hex(8)
-    step = _SPARE + 1
-    first = random.randrange(_FIRST, _LAST - step * len(peers))  # noqa: S311 - no secret
-    ports = {peer.name: [first + step * i + j for j in range(step)] for i, peer in enumerate(peers)}
-
-    def ask(peer: Peer) -> Finding:
-        others = [[p.name, p.address, ports[p.name]] for p in peers if p.name != peer.name]
-        question = {
+    free = [port for port in _RANGE if port not in taken]
+    chosen = random.sample(free, _PORTS * len(peers))
+    ports = {p.name: chosen[_PORTS * i : _PORTS * (i + 1)] for i, p in enumerate(peers)}
+    return {
+        peer.name: {
             "name": peer.name,
             "ports": ports[peer.name],
-            "peers": others,
+            "peers": [[p.name, p.address, ports[p.name]] for p in peers if p is not peer],
             "token": token,
-            "seconds": SECONDS,
+            "seconds": seconds,
+            "most": LONGEST,
         }
-        verdict = _ask(peer, remotes[peer.name], question, timeout + SECONDS)
-        return finding(peer.name, "peers", verdict)
-
-    return tuple(side_by_side(ask, peers, at_once=len(peers)))
+        for peer in peers
+    }
 
 
-def _ask(peer: Peer, remote: Remote, question: Mapping[str, object], timeout: float) -> Verdict:
-    program = program_for(peer.python, question)
-    try:
-        done = remote.run("sh -s", stdin=program.encode(), timeout=timeout)
-    except WeaverError as error:
-        return Verdict("warn", "its peers are not examined", error.what, error.fix)
-    _, found, text = done.stdout.decode(errors="replace").rpartition(_MARK)
-    try:
-        told = msgspec.json.decode(text, type=dict[str, str])
-    except msgspec.DecodeError:
-        said = done.stderr.decode(errors="replace").strip()[-300:]
-        return Verdict("warn", "its peers are not examined", said or "it answered nothing")
-    assert found
-    addresses = {name: address for name, address, _ in _peers_of(question)}
-    return judge_reach(told, addresses)
+def judge_peers(examined: Sequence[Examined], asked: Sequence[Peer]) -> dict[str, Finding]:
+    """Who cannot reach whom, by host; nothing is said of hosts that cannot be deployed to."""
+    usable = {each.host for each in examined if each.python is not None}
+    addresses = {peer.name: peer.address for peer in asked[:MOST] if peer.name in usable}
+    if len(addresses) < 2:
+        return {}
+    found: dict[str, Finding] = {}
+    for each in examined:
+        if each.host in addresses and each.facts is not None:
+            verdict = _judge(each.facts.met, each.facts["met"], addresses)
+            found[each.host] = finding(each.host, "peers", verdict)
+    return found
+
+
+def _judge(met: Mapping[str, str] | None, said: str, addresses: Mapping[str, str]) -> Verdict:
+    if met is None:
+        why = said.removeprefix("failed").strip()[-300:] or "it answered nothing"
+        return Verdict("warn", "its peers are not examined", why)
+    return judge_reach({name: met[name] for name in met if name in addresses}, addresses)
 
 
 def judge_reach(told: Mapping[str, str], addresses: Mapping[str, str]) -> Verdict:
@@ -98,14 +99,3 @@ def judge_reach(told: Mapping[str, str], addresses: Mapping[str, str]) -> Verdic
         "open TCP between the hosts (ports 32768 to 60999, or what ip_local_port_range says), or "
         "name an address that peers can dial with address= in the list of hosts",
     )
-
-
-def program_for(python: str, question: Mapping[str, object]) -> str:
-    """The program for a host's sh."""
-    text = _PROGRAM.read_text(encoding="utf-8")
-    words = [python, "-I", "-S", "-c", text, json.dumps(question)]
-    return f"main() {{ exec {shlex.join(words)}; }}\nmain </dev/null\n"
-
-
-def _peers_of(question: Mapping[str, object]) -> list[tuple[str, str, list[int]]]:
-    return msgspec.convert(question["peers"], list[tuple[str, str, list[int]]])

@@ -6,7 +6,7 @@ Decides how the program is sent. What the answer means is `facts`'.
 import json
 import shlex
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -34,12 +34,14 @@ def probe(
     *,
     timeout: float,
     clock: Callable[[], float] = time.time,
+    meeting: Mapping[str, object] | None = None,
 ) -> Facts:
     """What is so on a host; `timeout` is in seconds. Nothing is changed there.
 
-    Raises Unreachable, or WeaverError if the host cannot be examined.
+    `meeting` is what peers.py asks it about other hosts. Raises Unreachable, or WeaverError if the
+    host cannot be examined.
     """
-    program = program_for(host, listeners)
+    program = program_for(host, listeners, meeting)
     sent = clock()
     # Whatever the login shell is, it can start sh, which reads the program from its input.
     done = remote.run("sh -s", stdin=program.encode(), timeout=timeout)
@@ -53,13 +55,17 @@ def probe(
         raise
 
 
-def program_for(host: Host, listeners: Iterable[Listener]) -> str:
+def program_for(
+    host: Host, listeners: Iterable[Listener], meeting: Mapping[str, object] | None = None
+) -> str:
     """The program for a host's sh."""
     assigned = {
         "directory": host.directory or DIRECTORY,
         "python": host.python,
         "question": json.dumps({"listeners": [list(each) for each in listeners]}),
         "facts": (_HERE / "host_facts.py").read_text(encoding="utf-8"),
+        "meeting": json.dumps(meeting) if meeting else "",
+        "peers": (_HERE / "peer_program.py").read_text(encoding="utf-8") if meeting else "",
     }
     text = (_HERE / "probe.sh").read_text(encoding="utf-8")
     settings = "".join(f"{name}={shlex.quote(value)}\n" for name, value in assigned.items())

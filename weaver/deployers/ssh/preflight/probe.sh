@@ -1,6 +1,7 @@
 # Tells what a deployment has to know of a host, as lines `key value`, after a line that a noisy
 # login cannot have printed by chance. POSIX sh and the tools that every system has; nothing is
-# written. `directory`, `python` and `question` are assigned above this text.
+# written. `directory`, `python`, `question` and `facts` are assigned above this text, and `meeting`
+# and `peers`, which are empty where no other hosts are asked at the same time.
 #
 # All is in functions, so that nothing runs before all has arrived, and nothing reads our own text.
 
@@ -143,6 +144,17 @@ print("\t".join([
 ]))
 '
 
+run_with() { # the first Python that can, before others are looked for: other hosts wait for this one
+  runner=$1
+  if [ -n "$meeting" ]; then
+    # It ends by itself, maybe later than `limit` allows.
+    answer=$("$runner" -I -S -c "$peers" "$meeting" 2>&1) || answer="failed $answer"
+    say "met $(printf '%s' "$answer" | tail -n 1)"
+  fi
+  answer=$($limit "$runner" -I -S -c "$facts" "$question" 2>&1) || answer="failed $answer"
+  say "answer $(printf '%s' "$answer" | tail -n 1)"
+}
+
 try_python() { # a path, and "given" if the user named it
   if [ ! -x "$1" ] || [ -d "$1" ]; then
     [ "$2" != given ] || say "given-broken $1: there is no such program"
@@ -162,7 +174,7 @@ try_python() { # a path, and "given" if the user named it
     esac
     version=${found#python?}
     case $version in
-      3.9.* | 3.[1-9][0-9].*) [ -n "$runner" ] || runner=$1 ;;
+      3.9.* | 3.[1-9][0-9].*) [ -n "$runner" ] || run_with "$1" ;;
     esac
   elif [ "$2" = given ]; then
     say "given-broken $1: $(printf '%s' "$found" | tail -n 1)"
@@ -219,10 +231,6 @@ main() {
   describe_directory
   describe_login
   find_pythons
-  if [ -n "$runner" ]; then
-    answer=$($limit "$runner" -I -S -c "$facts" "$question" 2>&1) || answer="failed $answer"
-    say "answer $(printf '%s' "$answer" | tail -n 1)"
-  fi
   say "clock $(date +%s.%N)"
   say end
 }
