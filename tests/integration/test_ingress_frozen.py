@@ -10,6 +10,7 @@ import httpx
 from ingress_parts import Running, proxying, replicas, table_of
 
 from weaver.ingress.probing import is_alive
+from weaver.ingress.upstream import Pool
 
 
 async def asked(proxy: Running, count: int) -> Counter[str]:
@@ -92,10 +93,11 @@ async def test_a_long_answer_is_no_reason(tmp_path: Path) -> None:
 
 async def test_a_probe_tells_whether_anybody_answers(tmp_path: Path) -> None:
     with replicas(tmp_path, "one") as (one,):
-        assert await is_alive(f"unix:{one.path}", 20)
+        pool = Pool(f"unix:{one.path}", 1)
+        assert await is_alive(pool, 20)
         one.process.send_signal(signal.SIGSTOP)
-        assert not await is_alive(f"unix:{one.path}", 0.1)
+        assert not await is_alive(pool, 0.1)
         one.process.send_signal(signal.SIGCONT)
-        assert await is_alive(f"unix:{one.path}", 20)
+        assert await is_alive(pool, 20)
         one.kill()
-        assert not await is_alive(f"unix:{one.path}", 20)
+        assert not await is_alive(pool, 20)

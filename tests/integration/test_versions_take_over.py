@@ -280,10 +280,11 @@ async def test_an_envelope_leaks_nothing_by_being_asked_for_its_listeners(tmp_pa
         held = descriptors(old.process.pid)
         for _ in range(20):
             taken = await takeover.take(str(old.path), TakeOver({"http": "127.0.0.1:0"}))
-            assert list(taken) == ["http"]
-            assert taken["http"].listening.getsockname()[1] == port_of(old)
-            taken["http"].close()
-            assert await takeover.take(str(old.path), TakeOver({"http": "127.0.0.1:1"})) == {}
+            assert list(taken.listeners) == ["http"]
+            assert taken.listeners["http"].listening.getsockname()[1] == port_of(old)
+            taken.listeners["http"].close()
+            others = await takeover.take(str(old.path), TakeOver({"http": "127.0.0.1:1"}))
+            assert others == ({}, {})
         async with asyncio.timeout(20):
             while descriptors(old.process.pid) != held:
                 await asyncio.sleep(0.01)
@@ -295,8 +296,8 @@ async def test_who_does_not_answer_is_waited_for_within_bounds(
     monkeypatch.setattr(takeover, "WITHIN", 0.2)
     path = str(tmp_path / "mute.sock")
     wanted = TakeOver({"http": "127.0.0.1:0"})
-    assert await takeover.take(path, wanted) == {}
+    assert await takeover.take(path, wanted) == ({}, {})
     with socket.socket(socket.AF_UNIX) as mute:
         mute.bind(path)
         mute.listen()
-        assert await takeover.take(path, wanted) == {}
+        assert await takeover.take(path, wanted) == ({}, {})

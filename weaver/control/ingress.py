@@ -5,22 +5,30 @@ Decides the vocabulary. It must not know how a version is chosen, nor who decide
 
 import msgspec
 
+from weaver.control.certificates import Certificates
 from weaver.control.message import Fault, Message
 
 
 class Backend(msgspec.Struct, frozen=True):
-    """One replica that serves the listener; `address` is "unix:/path" or "host:port"."""
+    """One replica that serves the listener, at "unix:/path", "host:port" or "tls:host:port".
+
+    At "tls:" both sides show certificates of the version: see `Identities`.
+    """
 
     id: str
     address: str
 
 
 class VersionShare(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One version: its share of the requests is `weight` of the sum of all weights."""
+    """One version: its share of the requests is `weight` of the sum of all weights.
+
+    `beyond` are replicas on other hosts, which get requests while none of `backends` takes them.
+    """
 
     version: str
     weight: int
     backends: tuple[Backend, ...] = ()
+    beyond: tuple[Backend, ...] = ()
 
 
 class Pinning(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -50,6 +58,15 @@ class Table(Message, frozen=True):
     number: int
     shares: tuple[VersionShare, ...] = ()
     pinning: Pinning = Pinning()
+
+
+class Identities(Message, frozen=True):
+    """What is shown to replicas on other hosts, and what they have to show, by version.
+
+    It holds keys: it travels on sockets only. Without one, a version is reached on this host alone.
+    """
+
+    versions: dict[str, Certificates]
 
 
 class Drain(Message, frozen=True):
@@ -140,5 +157,5 @@ class Drained(Message, frozen=True):
     cut: int = 0
 
 
-ToIngress = Table | Drain | Report | ReloadCertificate
+ToIngress = Table | Identities | Drain | Report | ReloadCertificate
 FromIngress = Serving | Counts | Failures | Quiet | Drained | NotTaken

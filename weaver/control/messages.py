@@ -253,7 +253,8 @@ class Hosting(Message, frozen=True):
 
     `listeners` maps names to inherited file descriptors; `directory` is for its own Unix sockets.
     `handover` maps names to receiver and sender of the pair that moves connections. `private`: it
-    also serves every listener on a Unix socket of its own, for an ingress of its host.
+    also serves every listener on a socket of its own for an ingress of its host, and where it is to
+    `advertise` an address, over mutual TLS, on one for those of other hosts.
     """
 
     application: Application
@@ -315,7 +316,8 @@ class Profile(Message, frozen=True):
 class RegisterReplica(Message, frozen=True):
     """All components have started. Calls are taken at `address`, from other hosts at `remote`.
 
-    `serving` maps listeners to the addresses at which an ingress of the same host reaches it.
+    `serving` maps listeners to the addresses at which an ingress of the same host reaches it,
+    `beyond` to those for an ingress of other hosts.
     """
 
     address: str
@@ -324,6 +326,7 @@ class RegisterReplica(Message, frozen=True):
     deployment: str = ""
     remote: str = ""
     serving: dict[str, str] = {}
+    beyond: dict[str, str] = {}
 
 
 class StartComponent(Message, frozen=True):

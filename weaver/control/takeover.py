@@ -6,6 +6,8 @@ socket in place of `Attach`, as `Recall` is: nobody is fenced off by it.
 
 import msgspec
 
+from weaver.control.certificates import Certificates
+
 
 class TakeOver(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
     """Envelope to envelope: give me these listeners, at these addresses as the orders write them.
@@ -20,7 +22,10 @@ class TakeOver(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
 class HandedOver(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
     """The answer for one of them: with it come its listening socket, receiver and sender.
 
-    The connection ends after the last. What is not held at that address is not answered.
+    The connection ends after the last. What is not held at that address is not answered. With the
+    `certificates` of the version `deployment` on this host, its replicas on others are reached.
     """
 
     listener: str
+    deployment: str = ""
+    certificates: Certificates | None = None

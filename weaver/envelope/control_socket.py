@@ -25,7 +25,7 @@ from weaver.control.messages import (
 )
 from weaver.control.stream import Codec, Receiver, encode
 from weaver.control.succession import Keep, Memo, Recall
-from weaver.control.takeover import TakeOver
+from weaver.control.takeover import HandedOver, TakeOver
 from weaver.envelope import takeover
 from weaver.envelope.epoch import EpochFence, epoch_file
 from weaver.envelope.held import Held
@@ -54,7 +54,7 @@ class Commanded(Protocol):
         """The connection of the manager has ended, and no other has taken its place."""
         ...
 
-    def hand_over(self, wanted: TakeOver) -> list[tuple[str, Held]]:
+    def hand_over(self, wanted: TakeOver) -> list[tuple[HandedOver, Held]]:
         """The listeners that another envelope gets of those it wants."""
         ...
 

@@ -28,7 +28,7 @@ from weaver.control.messages import (
     ToProclet,
 )
 from weaver.control.stream import Codec
-from weaver.control.takeover import TakeOver
+from weaver.control.takeover import HandedOver, TakeOver
 from weaver.envelope import strays
 from weaver.envelope.control_socket import ControlSocket
 from weaver.envelope.held import Held, HeldListeners
@@ -244,7 +244,7 @@ class Envelope:
         """Replicas may have waited for them."""
         self._wake.set()
 
-    def hand_over(self, wanted: TakeOver) -> list[tuple[str, Held]]:
+    def hand_over(self, wanted: TakeOver) -> list[tuple[HandedOver, Held]]:
         """What another version gets of the listeners held here."""
         return self._traffic.share(wanted)
 

@@ -8,6 +8,7 @@ import random
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
+from weaver.control.certificates import Certificates
 from weaver.control.ingress import Counts, Drain, Failures, NotTaken, Quiet, Serving
 from weaver.control.restarts import Restarts
 from weaver.control.traffic import IngressOrder, IngressReport
@@ -24,10 +25,16 @@ Say = Callable[[str, list[str]], None]
 
 
 class ListenerIngress:
-    """The workers of one listener. `report` gets what a manager is told of them."""
+    """The workers of one listener. `report` gets what a manager is told of them.
 
-    def __init__(self, listener: str, report: Report, say: Say) -> None:
+    `known` are certificates by version, for replicas on other hosts; it may grow.
+    """
+
+    def __init__(
+        self, listener: str, known: Mapping[str, Certificates], report: Report, say: Say
+    ) -> None:
         self.listener = listener
+        self._known = known
         self._report = report
         self._say = say
         self._order: IngressOrder | None = None
@@ -66,6 +73,11 @@ class ListenerIngress:
             slot.drain(Drain())
         if former:
             self.report()
+
+    def identify(self) -> None:
+        """More certificates are known."""
+        for worker in self._workers:
+            worker.identify(self._known)
 
     def drain(self, drain: Drain) -> None:
         """Run no workers any more."""
@@ -143,6 +155,7 @@ class ListenerIngress:
             return f"it cannot be started: {error}"
         slot.worker = worker
         self._workers.add(worker)
+        worker.identify(self._known)
         worker.tell(slot.order.table)
         try:
             return str(await worker.run())
@@ -200,6 +213,7 @@ class Ingress:
         self._say = say
         self._listeners: dict[str, ListenerIngress] = {}
         self._wanted: set[str] = set()
+        self._known: dict[str, Certificates] = {}
         self._timer: asyncio.TimerHandle | None = None
 
     def follow(self, orders: Mapping[str, IngressOrder]) -> None:
@@ -209,13 +223,22 @@ class Ingress:
             if held is None or order.mode not in MODULES:
                 continue
             if name not in self._listeners:
-                self._listeners[name] = ListenerIngress(name, self._report, self._say)
+                made = ListenerIngress(name, self._known, self._report, self._say)
+                self._listeners[name] = made
             self._listeners[name].follow(order, held)
         for name in self._wanted - orders.keys():
             self._listeners[name].drain(Drain())
         self._wanted = {name for name in orders if name in self._listeners}
         if self._timer is None and self._listeners:
             self._tick()
+
+    def learn(self, certificates: Mapping[str, Certificates]) -> None:
+        """Show these to replicas of their versions on other hosts, from now on."""
+        if certificates.items() <= self._known.items():
+            return
+        self._known.update(certificates)
+        for each in self._listeners.values():
+            each.identify()
 
     def serves(self, listener: str) -> bool:
         """Whether workers accept there."""

@@ -6,12 +6,13 @@ Decides how it is asked to end, and what happens if it does not. It must not kno
 import asyncio
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import msgspec
 
-from weaver.control.ingress import Counts, Drain, FromIngress, Quiet, Serving, Table
+from weaver.control.certificates import Certificates
+from weaver.control.ingress import Counts, Drain, FromIngress, Identities, Quiet, Serving, Table
 from weaver.control.messages import Message
 from weaver.control.stream import Codec, Receiver, encode
 from weaver.control.traffic import IngressOrder
@@ -88,6 +89,11 @@ class IngressWorker(asyncio.Protocol):
             self._transport.write(encode(message))
             if self._transport.get_write_buffer_size() > UNREAD:
                 self.process.kill()
+
+    def identify(self, certificates: Mapping[str, Certificates]) -> None:
+        """What it shows to replicas on other hosts, by version. HAProxy reaches none there."""
+        if certificates and self.order.mode == "proxy":
+            self.send(Identities(dict(certificates)))
 
     def tell(self, table: Table) -> None:
         """Where requests go from now on."""

@@ -10,8 +10,9 @@ import socket
 import struct
 import sys
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
+from weaver.control.certificates import Certificates
 from weaver.control.stream import Codec, Receiver, encode
 from weaver.control.takeover import HandedOver, TakeOver
 from weaver.envelope.held import Held
@@ -35,20 +36,27 @@ def same_user(sock: socket.socket) -> bool:
     return bool(uid == os.getuid())
 
 
-def give(descriptor: int, listeners: Iterable[tuple[str, Held]]) -> None:
+class Taken(NamedTuple):
+    """Listeners, which the taker owns, and the certificates of the versions that held them."""
+
+    listeners: dict[str, Held]
+    certificates: dict[str, Certificates]
+
+
+def give(descriptor: int, listeners: Iterable[tuple[HandedOver, Held]]) -> None:
     """Send listeners over a connection on which nothing else waits to be sent. Raises OSError."""
     with socket.socket(fileno=os.dup(descriptor)) as sock:
         if not same_user(sock):
             raise PermissionError("listeners are given to processes of the same user only")
-        for name, held in listeners:
-            data = encode(HandedOver(name))
+        for handed, held in listeners:
+            data = encode(handed)
             if socket.send_fds(sock, [data], list(held.descriptors())) < len(data):
                 raise BlockingIOError("whoever takes listeners over does not read")
 
 
-async def take(path: str, wanted: TakeOver) -> dict[str, Held]:
-    """What the envelope at `path` has of it, which the caller owns; nothing if it is gone."""
-    taken: dict[str, Held] = {}
+async def take(path: str, wanted: TakeOver) -> Taken:
+    """What the envelope at `path` has of it; nothing if it is gone."""
+    taken = Taken({}, {})
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
         sock.setblocking(False)
         with contextlib.suppress(OSError, TimeoutError, ProtocolError):
@@ -66,7 +74,7 @@ async def _ask(sock: socket.socket, path: str, wanted: TakeOver) -> None:
     await loop.sock_sendall(sock, encode(wanted))
 
 
-async def _receive(sock: socket.socket, wanted: Mapping[str, str], taken: dict[str, Held]) -> None:
+async def _receive(sock: socket.socket, wanted: Mapping[str, str], taken: Taken) -> None:
     receiver: Receiver[Any] = Receiver(Codec(HandedOver))
     waiting: list[int] = []
     try:
@@ -84,8 +92,10 @@ async def _receive(sock: socket.socket, wanted: Mapping[str, str], taken: dict[s
                 held = _held(numbers)
                 if held is None:
                     return
-                if message.listener in wanted and message.listener not in taken:
-                    taken[message.listener] = held
+                if message.certificates is not None:
+                    taken.certificates[message.deployment] = message.certificates
+                if message.listener in wanted and message.listener not in taken.listeners:
+                    taken.listeners[message.listener] = held
                 else:
                     held.close()
     finally:

@@ -5,8 +5,8 @@ replicas run, nor what decides about versions.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
-from typing import Final, Protocol
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any, Final, Protocol
 
 from weaver.control.messages import (
     Accept,
@@ -17,11 +17,12 @@ from weaver.control.messages import (
     Orders,
 )
 from weaver.control.stream import encode
-from weaver.control.takeover import TakeOver
+from weaver.control.takeover import HandedOver, TakeOver
 from weaver.control.traffic import IngressOrder
 from weaver.envelope import takeover
 from weaver.envelope.held import Held, HeldListeners, Refused
 from weaver.envelope.ingress import Ingress
+from weaver.transport import last_connections
 
 RELEASED_WITHIN: Final = 3.0
 """Seconds that an address may stay in use after the version that held it has gone."""
@@ -83,31 +84,37 @@ class UserTraffic:
             await self._ingress.until_quiet(listeners)
             act()
 
-        task = asyncio.get_running_loop().create_task(wait(), name="the end of an ingress")
-        self._waiting.add(task)
-        task.add_done_callback(self._waiting.discard)
+        self._wait(wait(), "the end of an ingress")
 
     def follow(self, orders: Orders) -> None:
         """Hold what is ordered, now or after it has been taken over; tell replicas who accepts."""
         before, self._orders = self._orders, orders
+        if (own := orders.application) is not None and own.certificates is not None:
+            self._ingress.learn({own.deployment: own.certificates})
         accepting = orders.traffic.accepting
         if before is not None and before.traffic.accepting != accepting:
             self._place.tell_replicas(encode(Accept(accepting)))
         missing = self._held.missing(orders.groups.values())
+        self._end_parting()
         if self._taking is not None:
             self._ingress.follow(_fronted(orders))
             return  # the rest of the latest orders is looked at when it is done
-        if missing and orders.traffic.predecessor:
+        if missing and (orders.traffic.predecessor or self._waiting):
             self._taking = asyncio.get_running_loop().create_task(self._take_over())
         else:
             self._told(*self._held.hold(orders.groups.values()))
 
-    def share(self, wanted: TakeOver) -> list[tuple[str, Held]]:
-        """What another version gets of the listeners held here; they stay held here as well."""
+    def share(self, wanted: TakeOver) -> list[tuple[HandedOver, Held]]:
+        """What another version gets of the listeners held here; they stay held here as well.
+
+        With them goes what its ingress shows to replicas of this version on other hosts.
+        """
         given = self._held.share(wanted.listeners, wanted.path)
         names = ", ".join(name for name, _ in given) or "none"
         self._place.say("log", [f"another version takes listeners over: {names}"])
-        return given
+        own = self._orders.application if self._orders is not None else None
+        who = ("", None) if own is None else (own.deployment, own.certificates)
+        return [(HandedOver(name, *who), held) for name, held in given]
 
     def shared(self, listener: str) -> bool:
         """Whether processes of another version, or an ingress, may accept there."""
@@ -121,6 +128,8 @@ class UserTraffic:
     def end(self, seconds: float) -> None:
         """Accept nothing more; what is in flight in the ingress has so many seconds."""
         self._ending = seconds
+        self._held.part()
+        self._end_parting()
         self._ingress.drain_all(seconds, others=self._held.shared)
 
     async def close(self) -> None:
@@ -132,6 +141,15 @@ class UserTraffic:
             task.cancel()
         await self._ingress.close(self._ending + LAST)
         self._held.close()
+
+    def _end_parting(self) -> None:
+        for sock in self._held.take_parting():
+            self._wait(last_connections.end_when_taken(sock), "the end of a listener")
+
+    def _wait(self, what: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.get_running_loop().create_task(what, name=name)
+        self._waiting.add(task)
+        task.add_done_callback(self._waiting.discard)
 
     async def _take_over(self) -> None:
         assert self._orders is not None
@@ -145,9 +163,10 @@ class UserTraffic:
                 break
             asked |= wanted.keys()
             taken = await takeover.take(predecessor, TakeOver(wanted, self._path))
-            for name, held in taken.items():
+            self._ingress.learn(taken.certificates)
+            for name, held in taken.listeners.items():
                 self._held.adopt(name, wanted[name], held, predecessor)
-            self._told(sorted(taken), [])
+            self._told(sorted(taken.listeners), [])
         outcome = await self._bind()
         self._taking = None
         self._told(*outcome)

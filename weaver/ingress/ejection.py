@@ -2,7 +2,8 @@
 
 A refused connection ejects at once, other failures the second time in a row. After 50 ms, doubling
 to 1 s, one request may try; its success reinstates. One that does not answer probes is out until it
-does. The last replica of a version is never out.
+does. The last replica of a version is never
+out where there is no other host to turn to.
 """
 
 import math
@@ -48,11 +49,16 @@ class Ejection:
         """`backend` has answered."""
         self.records.pop(backend, None)
 
+    def is_out(self, backend: str, now: float) -> bool:
+        """Whether it is to get no request now, if there is another one."""
+        record = self.records.get(backend)
+        return record is not None and record.until > now
+
     def out(self, backends: Sequence[str], now: float) -> Collection[str]:
         """Those that get no request now; never all of `backends`."""
         if not self.records:
             return ()
-        out = [b for b in backends if b in self.records and self.records[b].until > now]
+        out = [backend for backend in backends if self.is_out(backend, now)]
         if out and len(out) == len(backends):
             first = min(out, key=lambda backend: self.records[backend].until)
             out.remove(first)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 
 from weaver.control.ingress import Backend, Table, VersionCounts
 from weaver.ingress.counting import Tallies
+from weaver.ingress.credentials import Credentials
 from weaver.ingress.ejection import Ejection
 from weaver.ingress.replica import Lane, Replica
 from weaver.ingress.upstream import Pool
@@ -21,6 +22,7 @@ class Fleet:
         self._lanes: dict[str, Lane] = {}
         self._replicas: dict[Backend, Replica] = {}
         self._retired: list[Pool] = []
+        self.credentials = Credentials()
         self.tallies = Tallies()
         self.ejection = Ejection()
 
@@ -28,12 +30,15 @@ class Fleet:
         """Have the versions and replicas of `table`; all lanes there are, now and later."""
         before, self._replicas = self._replicas, {}
         for share in table.shares:
-            for backend in share.backends:
+            for backend in (*share.backends, *share.beyond):
                 known = self._replicas.get(backend) or before.get(backend)
                 if known is None:
-                    known = Replica(backend, Pool(backend.address, self._idle))
+                    pool = Pool(backend.address, self._idle, share.version, self.credentials)
+                    known = Replica(backend, pool)
                 self._replicas[backend] = known
-            self.lane(share.version).replicas = [self._replicas[b] for b in share.backends]
+            lane = self.lane(share.version)
+            lane.replicas = [self._replicas[backend] for backend in share.backends]
+            lane.beyond = [self._replicas[backend] for backend in share.beyond]
         self._set_fallbacks(table)
         for backend in before.keys() - self._replicas.keys():
             before[backend].pool.retire()
@@ -46,7 +51,7 @@ class Fleet:
 
         Also one without any weight: it is in the table, so it may serve, and better than nobody.
         """
-        able = [share for share in table.shares if share.backends]
+        able = [share for share in table.shares if share.backends or share.beyond]
         able.sort(key=lambda share: -share.weight)
         for lane in self._lanes.values():
             others = (share.version for share in able if share.version != lane.version)

@@ -20,6 +20,7 @@ from weaver.control.ingress import (
     Drain,
     Drained,
     Failures,
+    Identities,
     NotTaken,
     Quiet,
     ReloadCertificate,
@@ -71,6 +72,7 @@ class Worker:
         self._first: asyncio.Future[Table] = self._loop.create_future()
         self._drain: asyncio.Future[Drain] = self._loop.create_future()
         self._timer: asyncio.TimerHandle | None = None
+        self._identities = Identities({})
         self._certificate = _certificate(settings)
 
     def drain(self, drain: Drain) -> None:
@@ -100,6 +102,7 @@ class Worker:
             self._certificate.watch()
             tls = self._certificate.context
         self._proxy = Proxy(listening, table, self._settings.limits, tls=tls, handover=pair)
+        self._proxy.learn(self._identities)
         try:
             self._proxy.start()
             self.send(Serving(os.getpid()))
@@ -138,6 +141,10 @@ class Worker:
         match message:
             case Table():
                 self._take(message)
+            case Identities():
+                self._identities = message
+                if self._proxy is not None:
+                    self._proxy.learn(message)
             case Report() if self._proxy is not None:
                 self._tell(self._proxy)
             case ReloadCertificate() if self._certificate is not None:

@@ -14,7 +14,7 @@ from typing import Final, cast
 from weaver.ingress.fleet import Fleet
 from weaver.ingress.http.limits import Limits
 from weaver.ingress.replica import Lane, Replica
-from weaver.ingress.upstream import connect
+from weaver.ingress.upstream import Pool
 from weaver.telemetry.histogram import quantile
 
 _PROBE: Final = b"OPTIONS * HTTP/1.1\r\nHost: weaver\r\nConnection: close\r\n\r\n"
@@ -45,12 +45,12 @@ class _Probe(asyncio.Protocol):
             self.answered.set_result(False)
 
 
-async def is_alive(address: str, seconds: float) -> bool:
-    """Whether a server of HTTP answers at `address` within `seconds`."""
+async def is_alive(pool: Pool, seconds: float) -> bool:
+    """Whether a server of HTTP answers at the address of `pool` within `seconds`."""
     probe: _Probe | None = None
     try:
         async with asyncio.timeout(seconds):
-            probe = await connect(address, _Probe)
+            probe = await pool.open(_Probe)
             return await probe.answered
     except (OSError, TimeoutError):
         return False
@@ -84,7 +84,7 @@ class Prober:
     def _look(self) -> None:
         now = time.monotonic()
         for lane in self._fleet.lanes:
-            for replica in lane.replicas:
+            for replica in (*lane.replicas, *lane.beyond):
                 quiet = now - replica.heard if replica.in_flight else 0.0
                 if quiet < self._limits.probe_after or replica in self._probing:
                     continue
@@ -108,7 +108,7 @@ class Prober:
         pause = _PAUSE
         while self._fleet.has(replica):
             heard = replica.heard
-            if await is_alive(replica.pool.address, patience) or replica.heard > heard:
+            if await is_alive(replica.pool, patience) or replica.heard > heard:
                 self._fleet.ejection.succeeded(replica.id)
                 replica.heard = time.monotonic()
                 replica.probes += 1

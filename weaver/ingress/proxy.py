@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from weaver.control.ingress import Counts, FailedRequest, Pinning, Table
+from weaver.control.ingress import Counts, FailedRequest, Identities, Pinning, Table
 from weaver.ingress import pinning
 from weaver.ingress.client import ClientConnection
 from weaver.ingress.exchange import Exchange
@@ -79,6 +79,10 @@ class Proxy:
             return False
         self._fleet.use(table)
         return True
+
+    def learn(self, identities: Identities) -> None:
+        """Reach replicas on other hosts with these, from the next connection on."""
+        self._fleet.credentials.learn(identities.versions)
 
     def counts(self) -> Counts:
         """What was counted since the start."""

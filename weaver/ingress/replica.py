@@ -1,6 +1,7 @@
 """Replicas as a worker sees them, and which of a version's gets the next request.
 
-Decides by what is in flight; equal ones take turns. It must not know what a request is.
+Decides by what is in flight; equal ones take turns. Replicas of other hosts get requests while none
+of this host can take them. It must not know what a request is.
 """
 
 import time
@@ -15,6 +16,8 @@ from weaver.ingress.upstream import Pool
 
 _ANSWERS: Final = 32
 _LONGEST: Final = 4096
+_ENOUGH: Final = 2
+"""Replicas of this host that have refused a request, until others are tried before the rest."""
 
 
 class Replica:
@@ -49,15 +52,19 @@ class Replica:
 class Lane:
     """One version: its replicas, its sums, and evidence against it.
 
-    `fallback` is the version that answers where no replica of this one can be reached.
+    `beyond` are its replicas on other hosts. `fallback` is the version that answers where no
+    replica of this one can be reached.
     """
 
-    __slots__ = ("_ejection", "_tallies", "_turn", "fallback", "replicas", "tally", "version")
+    __slots__ = (
+        "_ejection", "_tallies", "_turn", "beyond", "fallback", "replicas", "tally", "version"
+    )  # fmt: skip
 
     def __init__(self, version: str, tallies: Tallies, ejection: Ejection) -> None:
         self.version = version
         self.tally = tallies.of(version)
         self.replicas: Sequence[Replica] = ()
+        self.beyond: Sequence[Replica] = ()
         self.fallback: Lane | None = None
         self._tallies = tallies
         self._ejection = ejection
@@ -79,18 +86,31 @@ class Lane:
             if replica.in_flight:  # else no other can have less
                 replica = least_loaded(replicas, turn) or replica
         else:
-            return None
+            replica = least_loaded(self.beyond, turn)
+            if replica is None:
+                return None
         if not replica.in_flight:
             replica.heard = now
         replica.in_flight += 1
         return replica
 
     def _among(self, now: float, tried: Collection[str]) -> Replica | None:
+        if self.beyond and (found := self._anywhere(now, tried)) is not None:
+            return found
         out = self._ejection.out([replica.id for replica in self.replicas], now)
         found = least_loaded(self.replicas, self._turn, {*tried, *out})
         if found is None and out:  # rather one that has failed than none
             found = least_loaded(self.replicas, self._turn, tried)
-        return found
+        return found or least_loaded(self.beyond, self._turn, tried)
+
+    def _anywhere(self, now: float, tried: Collection[str]) -> Replica | None:
+        """One that has not failed lately, of this host if possible; None if all have."""
+        ejection, turn = self._ejection, self._turn
+        first, second = self.replicas, self.beyond
+        if len(tried) >= _ENOUGH:  # there are few attempts, and the host may have lost all of them
+            first, second = second, first
+        without = {r.id for r in (*first, *second) if ejection.is_out(r.id, now)}.union(tried)
+        return least_loaded(first, turn, without) or least_loaded(second, turn, without)
 
     def leave(self, replica: Replica, *, good: bool | None, refused: bool = False) -> None:
         """A request is no longer there; `good` is None if that says nothing of the replica."""

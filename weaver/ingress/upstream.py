@@ -9,9 +9,11 @@ import select
 from collections.abc import Callable
 from typing import Final, Protocol, TypeVar, cast
 
+from weaver.ingress.credentials import Credentials
 from weaver.transport.listening import split
 
 _UNIX: Final = "unix:"
+_TLS: Final = "tls:"
 P = TypeVar("P", bound=asyncio.BaseProtocol)
 
 
@@ -114,18 +116,37 @@ class ReplicaConnection(asyncio.Protocol):
 
 
 class Pool:
-    """The connections to one address, "unix:/path" or "host:port"."""
+    """The connections to one address: "unix:/path", "host:port" or "tls:host:port".
 
-    def __init__(self, address: str, keep: int) -> None:
+    `credentials` has what is shown there for `version`, when a connection is made.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        keep: int,
+        version: str = "",
+        credentials: Credentials | None = None,
+    ) -> None:
         self.address = address
         self._keep = keep
+        self._version = version
+        self._credentials = credentials or Credentials()
         self._idle: list[ReplicaConnection] = []
         self._all: set[ReplicaConnection] = set()
         self._closed = False
 
     async def connect(self) -> ReplicaConnection:
         """A new connection. Raises OSError."""
-        return await connect(self.address, lambda: ReplicaConnection(self))
+        return await self.open(lambda: ReplicaConnection(self))
+
+    async def open(self, create: Callable[[], P]) -> P:
+        """A connection of its own kind, not one of the pool. Raises OSError."""
+        address = self.address
+        if address.startswith(_TLS):
+            address = address.removeprefix(_TLS)
+            return await self._credentials.connect(self._version, address, create)
+        return await connect(address, create)
 
     def take(self, *, surely: bool) -> ReplicaConnection | None:
         """The idle connection that was used last; with `surely`, one that is open this moment."""

@@ -24,12 +24,14 @@ class HostView(msgspec.Struct, frozen=True):
     """One version on one host. `attached`: its envelope takes orders now.
 
     `wanted` maps listeners to how many replicas are to serve them there, `ready` to those that do,
-    at the address where an ingress of the host reaches them.
+    at the address where an ingress of the host reaches them; `beyond` those that do at that for an
+    ingress of other hosts.
     """
 
     attached: bool = False
     wanted: dict[str, int] = {}
     ready: dict[str, tuple[Backend, ...]] = {}
+    beyond: dict[str, tuple[Backend, ...]] = {}
 
 
 class Observed(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,13 +69,16 @@ def _host(state: State, host: str) -> HostView:
             for listener in state.spec.groups[slot.group].listeners:
                 wanted[listener] = wanted.get(listener, 0) + 1
     ready: dict[str, tuple[Backend, ...]] = {}
+    beyond: dict[str, tuple[Backend, ...]] = {}
     own = [r for r in state.replicas.values() if r.host == host and r.stage == "ready"]
     for replica in sorted(own, key=lambda r: (r.group, number_of(r.id))):
         for listener in state.spec.groups[replica.group].listeners:
             if address := replica.serving.get(listener):
                 ready[listener] = (*ready.get(listener, ()), Backend(replica.id, address))
+            if address := replica.beyond.get(listener):
+                beyond[listener] = (*beyond.get(listener, ()), Backend(replica.id, address))
     attached = state.envelopes[host].reach == "attached"
-    return HostView(attached, wanted, ready)
+    return HostView(attached, wanted, ready, beyond)
 
 
 def _crash_loop(state: State) -> CrashLoop | None:

@@ -57,6 +57,7 @@ def exited(turn: Turn, host: str, message: ReplicaExited) -> None:
         address="",
         remote="",
         serving={},
+        beyond={},
         nonce="",
         adopted=False,
         crash_loop=message.crash_loop,
@@ -213,7 +214,11 @@ def _registered(turn: Turn, replica: Replica, message: RegisterReplica) -> None:
     if replica.stage != "starting":
         return
     replica = turn.put(
-        replica, address=message.address, remote=message.remote, serving=message.serving
+        replica,
+        address=message.address,
+        remote=message.remote,
+        serving=message.serving,
+        beyond=message.beyond,
     )
     if not _is_ours(turn, replica, message.deployment, message.build, asked=False):
         return

@@ -121,7 +121,8 @@ class Replica(msgspec.Struct, frozen=True):
 
     `started` is in seconds since the epoch, all other times are of the control loop's clock.
     `address` is where replicas on its host dial it, `remote` where those on other hosts do;
-    `serving` maps listeners to where an ingress on its host does. `proven`: it has been ready once;
+    `serving` maps listeners to where an ingress on its host does, `beyond` to where one of other
+    hosts does. `proven`: it has been ready once;
     `adopted`: an earlier manager has started it.
     """
 
@@ -137,6 +138,7 @@ class Replica(msgspec.Struct, frozen=True):
     address: str = ""
     remote: str = ""
     serving: dict[str, str] = {}
+    beyond: dict[str, str] = {}
     nonce: str = ""
     probes: int = 0
     proven: bool = False

@@ -22,12 +22,14 @@ from uvicorn.server import ServerState
 from weaver.errors import UsageError
 from weaver.proclet.forwarded import Forwarded
 from weaver.proclet.http_connection import PARSER, Connection
+from weaver.proclet.http_peer import PeerConnection
 from weaver.proclet.http_sockets import Sockets
 from weaver.proclet.lifespan import Lifespan
 from weaver.proclet.moving import Mover
 from weaver.proclet.web_application import CLOSE, Application, Reported, WebApplication
 from weaver.transport import handover
 from weaver.transport.acceptor import Acceptor
+from weaver.transport.tls import Identity
 
 _log = logging.getLogger("weaver.http")
 
@@ -130,8 +132,8 @@ class HttpServer:
     # --- connections ---
 
     def _acceptors(self) -> list[Acceptor]:
-        """That of the listener's own sockets, and that of the private one."""
-        listening, pair, private, certificate = self._sockets
+        """That of the listener's own sockets, and those of our ingress's."""
+        listening, pair, private, certificate, beyond = self._sockets
         create = functools.partial(self._connect, self._public)
         acceptors = [
             Acceptor(
@@ -145,6 +147,10 @@ class HttpServer:
         if private is not None:
             create = functools.partial(self._connect, self._private, private=True)
             acceptors.append(Acceptor(private, create))
+        if beyond is not None:
+            tls = beyond.identity.server()
+            make = functools.partial(self._connect_peer, beyond.identity)
+            acceptors.append(Acceptor(beyond.listening, make, tls=tls))
         return acceptors
 
     def _way_in(self, app: Application) -> "_WayIn":
@@ -163,6 +169,12 @@ class HttpServer:
             settled=self._mover.settled,
             received=received,
             private=private,
+        )
+
+    def _connect_peer(self, identity: Identity) -> Connection:
+        way = self._private
+        return PeerConnection(
+            way.config, way.state, self._lifespan.state, settled=self._mover.settled, own=identity
         )
 
     def _follow(self) -> None:

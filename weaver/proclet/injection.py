@@ -134,6 +134,10 @@ class Injection:
         """Where an ingress of this host reaches the listeners that have such an address."""
         return {name: each.private for name, each in self.listeners.items() if each.private}
 
+    def addresses_beyond(self) -> dict[str, str]:
+        """Where an ingress of another host reaches the listeners that have such an address."""
+        return {name: each.beyond for name, each in self.listeners.items() if each.beyond}
+
     async def drain(self, *, others: bool = False) -> bool:
         """Stop accepting on every listener; whether anything was being served.
 

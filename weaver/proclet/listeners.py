@@ -20,6 +20,9 @@ class BoundListener(Listener):
         super().__init__(name, address_of(sockets.listening))
         self.private = "" if sockets.private is None else address_of(sockets.private)
         """Where an ingress of this host reaches this process, or ""."""
+        beyond = sockets.beyond
+        self.beyond = "" if beyond is None else f"tls:{address_of(beyond.listening)}"
+        """Where one of another host does, or ""."""
         self._sockets = sockets
         self._component = component
         self._grace = grace

@@ -15,7 +15,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from weaver.control import messages as m
-from weaver.control.certificates import Certificates
 from weaver.errors import WeaverError
 from weaver.proclet import context, current, tracing
 from weaver.proclet.advertised import check_bound, listening_address
@@ -40,7 +39,7 @@ from weaver.proclet.whose import Whose
 from weaver.routing import Routing
 from weaver.rpc.handshake import Hello
 from weaver.rpc.limits import Limits
-from weaver.transport.tls import Identity
+from weaver.transport.tls import identity_of
 
 log = logging.getLogger("weaver")
 
@@ -178,7 +177,7 @@ class Replica:
             replica=hosting.replica,
             host=hosting.host,
             prefer=hosting.order.prefer,
-            tls=_identity(application.certificates),
+            tls=identity_of(application.certificates),
             spin=worth_it(config.app.spin),
             missing=lambda component: self.link.send(m.StartComponent(component)),
         )
@@ -215,6 +214,7 @@ class Replica:
                 deployment=application.deployment,
                 remote=remote,
                 serving=self._injection.private_addresses(),
+                beyond=self._injection.addresses_beyond(),
             )
         )
 
@@ -328,12 +328,6 @@ LEAST_GRACE = 0.5
 
 ORPHAN_LIVES = 2.5
 """Seconds that a replica without an envelope may take to end."""
-
-
-def _identity(given: Certificates | None) -> Identity | None:
-    if given is None:
-        return None
-    return Identity(given.name, given.ca, given.certificate, given.key, given.always)
 
 
 def _ignore() -> None:

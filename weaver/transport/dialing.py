@@ -13,11 +13,14 @@ import socket
 import ssl
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 from weaver.errors import ListenerError
 from weaver.transport.listening import split
 from weaver.transport.stream import Driver, Stream, notice_loss, send_at_once
 from weaver.transport.tls import Identity
+
+P = TypeVar("P", bound=asyncio.BaseProtocol)
 
 
 async def dial(
@@ -32,21 +35,11 @@ async def dial(
     Raises OSError, saying why in `strerror`, if nobody answers there, or answers as another
     than one of our deployment (ssl.SSLError, a subclass).
     """
-    loop = asyncio.get_running_loop()
+    if identity is not None and not identity.covers(address):
+        identity = None
     try:
         async with asyncio.timeout(within):
-            sock = await _connected(loop, address)
-            try:
-                context = identity.client() if identity and identity.covers(address) else None
-                _, stream = await loop.create_connection(
-                    lambda: Stream(opened),
-                    sock=sock,
-                    ssl=context,
-                    server_hostname=identity.name if context and identity else None,
-                )
-            except BaseException:
-                sock.close()
-                raise
+            stream = await connect(address, lambda: Stream(opened), identity)
     except TimeoutError:
         raise TimeoutError(f"did not answer within {within:g} s") from None
     except ssl.SSLError:
@@ -55,6 +48,23 @@ async def dial(
         number = error.errno or 0  # a resolver's are negative
         raise OSError(number, os.strerror(number) if number > 0 else str(error)) from error
     return stream
+
+
+async def connect(address: str, create: Callable[[], P], identity: Identity | None) -> P:
+    """A connection, over TLS with an identity; `create` makes its protocol. Raises OSError."""
+    loop = asyncio.get_running_loop()
+    sock = await _connected(loop, address)
+    try:
+        _, made = await loop.create_connection(
+            create,
+            sock=sock,
+            ssl=identity.client() if identity else None,
+            server_hostname=identity.name if identity else None,
+        )
+    except BaseException:
+        sock.close()
+        raise
+    return made
 
 
 async def _connected(loop: asyncio.AbstractEventLoop, address: str) -> socket.socket:

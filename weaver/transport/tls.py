@@ -13,6 +13,8 @@ import ssl
 import tempfile
 from collections.abc import Generator
 
+from weaver.control.certificates import Certificates
+
 
 @dataclasses.dataclass(frozen=True)
 class Identity:
@@ -58,6 +60,13 @@ class Identity:
         with as_file(self.certificate + b"\n" + self.key) as path:
             context.load_cert_chain(path)
         return context
+
+
+def identity_of(given: Certificates | None) -> Identity | None:
+    """Who a process is that was given these certificates; None without any."""
+    if given is None:
+        return None
+    return Identity(given.name, given.ca, given.certificate, given.key, given.always)
 
 
 @contextlib.contextmanager

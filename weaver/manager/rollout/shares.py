@@ -1,14 +1,15 @@
 """How much of a listener's traffic each version gets on a host, as a table for the ingress.
 
 Never more than its ready replicas can carry: with one of two replicas, the new version gets half at
-most. Where nobody of one version is ready, everything goes to the other. Decides weights; it must
-not know when steps change.
+most. Where nobody of one version is ready, everything goes to the other, but to the old one as long
+as other hosts have replicas of it. Decides weights; it must not know when steps change.
 """
 
 from typing import Final
 
 from weaver.control.ingress import Table, VersionShare
 from weaver.manager.rollout import facts
+from weaver.manager.rollout.beyond import beyond
 from weaver.manager.rollout.state import Front, State
 
 WHOLE: Final = 10_000
@@ -44,9 +45,17 @@ def share(state: State, host: str, listener: str) -> float:
     able = capacity(state, state.rollout.new, host, listener)
     if not able or state.rollout.phase in _BACK:
         return 0.0
-    if not facts.view(state, state.rollout.old, host).ready.get(listener):
+    if not _has_old(state, host, listener):
         return 1.0
     return min(target(state), able)
+
+
+def _has_old(state: State, host: str, listener: str) -> bool:
+    """Whether the ingress of a host has anybody of the old version to turn to."""
+    old = state.rollout.old
+    if facts.view(state, old, host).ready.get(listener):
+        return True
+    return front(state, listener).mode != "haproxy" and bool(beyond(state, old, host, listener))
 
 
 def lacking(state: State) -> list[str]:
@@ -70,12 +79,14 @@ def table(state: State, host: str, listener: str) -> Table:
     shares: list[VersionShare] = []
     if facts.old_runs(state) and rollout.phase not in {"retiring", "done"}:
         backends = facts.view(state, rollout.old, host).ready.get(listener, ())
-        shares.append(VersionShare(rollout.old, WHOLE - weight, backends))
+        others = beyond(state, rollout.old, host, listener)
+        shares.append(VersionShare(rollout.old, WHOLE - weight, backends, others))
     else:
         weight = WHOLE
     if rollout.phase not in _BACK:
         backends = facts.view(state, rollout.new, host).ready.get(listener, ())
-        shares.append(VersionShare(rollout.new, weight, backends))
+        others = beyond(state, rollout.new, host, listener)
+        shares.append(VersionShare(rollout.new, weight, backends, others))
     return Table(0, tuple(shares), front(state, listener).pinning)
 
 
@@ -90,4 +101,5 @@ def table_of_old(state: State, host: str, listener: str) -> Table:
     old = state.rollout.old
     backends = facts.view(state, old, host).ready.get(listener, ())
     pinning = state.plan.old_fronts.get(listener, Front()).pinning
-    return Table(0, (VersionShare(old, WHOLE, backends),), pinning)
+    others = beyond(state, old, host, listener)
+    return Table(0, (VersionShare(old, WHOLE, backends, others),), pinning)
