@@ -24,26 +24,26 @@ class Fleet:
         self._retired: list[Pool] = []
         self.credentials = Credentials()
         self.tallies = Tallies()
-        self.ejection = Ejection()
 
     def use(self, table: Table) -> Mapping[str, Lane]:
         """Have the versions and replicas of `table`; all lanes there are, now and later."""
         before, self._replicas = self._replicas, {}
         for share in table.shares:
             for backend in (*share.backends, *share.beyond):
-                known = self._replicas.get(backend) or before.get(backend)
-                if known is None:
+                replica = self._replicas.get(backend) or before.get(backend)
+                if replica is None:
                     pool = Pool(backend.address, self._idle, share.version, self.credentials)
-                    known = Replica(backend, pool)
-                self._replicas[backend] = known
+                    replica = Replica(backend, pool)
+                self._replicas[backend] = replica
             lane = self.lane(share.version)
             lane.replicas = [self._replicas[backend] for backend in share.backends]
             lane.beyond = [self._replicas[backend] for backend in share.beyond]
+            known = before.keys() & {*share.backends, *share.beyond}
+            lane.ejection.keep({backend.id for backend in known})  # others have been started anew
         self._set_fallbacks(table)
         for backend in before.keys() - self._replicas.keys():
             before[backend].pool.retire()
             self._retired.append(before[backend].pool)
-        self.ejection.keep({backend.id for backend in self._replicas})
         return self._lanes
 
     def _set_fallbacks(self, table: Table) -> None:
@@ -62,7 +62,7 @@ class Fleet:
         """What is known of `version`."""
         lane = self._lanes.get(version)
         if lane is None:
-            lane = self._lanes[version] = Lane(version, self.tallies, self.ejection)
+            lane = self._lanes[version] = Lane(version, self.tallies, Ejection())
         return lane
 
     @property

@@ -90,7 +90,7 @@ class Prober:
                     continue
                 patience = self._patience(lane, replica)
                 if quiet >= patience:
-                    task = self._loop.create_task(self._probe(replica, patience))
+                    task = self._loop.create_task(self._probe(lane, replica, patience))
                     self._probing[replica] = task
                     task.add_done_callback(functools.partial(self._probed, replica))
         self._timer = self._loop.call_later(_LOOK, self._look)
@@ -103,16 +103,16 @@ class Prober:
         usual = 3 * quantile(lane.tally.histogram, 0.99) * 2.0 ** min(replica.probes, 10)
         return min(max(usual, self._limits.probe_after), self._limits.probe_most)
 
-    async def _probe(self, replica: Replica, patience: float) -> None:
+    async def _probe(self, lane: Lane, replica: Replica, patience: float) -> None:
         """Ask until it answers, and keep requests away from it meanwhile."""
         pause = _PAUSE
         while self._fleet.has(replica):
             heard = replica.heard
             if await is_alive(replica.pool, patience) or replica.heard > heard:
-                self._fleet.ejection.succeeded(replica.id)
+                lane.ejection.succeeded(replica.id)
                 replica.heard = time.monotonic()
                 replica.probes += 1
                 return
-            self._fleet.ejection.mute(replica.id)
+            lane.ejection.mute(replica.id)
             await asyncio.sleep(pause)
             pause = min(2 * pause, self._limits.probe_most)

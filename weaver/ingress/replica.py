@@ -53,11 +53,11 @@ class Lane:
     """One version: its replicas, its sums, and evidence against it.
 
     `beyond` are its replicas on other hosts. `fallback` is the version that answers where no
-    replica of this one can be reached.
+    replica of this one can be reached. `ejection` is its own: versions may have replicas of one id.
     """
 
     __slots__ = (
-        "_ejection", "_tallies", "_turn", "beyond", "fallback", "replicas", "tally", "version"
+        "_tallies", "_turn", "beyond", "ejection", "fallback", "replicas", "tally", "version"
     )  # fmt: skip
 
     def __init__(self, version: str, tallies: Tallies, ejection: Ejection) -> None:
@@ -67,18 +67,18 @@ class Lane:
         self.beyond: Sequence[Replica] = ()
         self.fallback: Lane | None = None
         self._tallies = tallies
-        self._ejection = ejection
+        self.ejection = ejection
         self._turn = 0
 
     def enter(self, now: float, tried: Collection[str] = ()) -> Replica | None:
         """Count a request at the replica that should get it, none of those `tried`; or None."""
         self._turn = turn = self._turn + 1
         replicas = self.replicas
-        if tried or self._ejection.records:
+        if tried or self.ejection.records:
             replica = self._among(now, tried)
             if replica is None:
                 return None
-            self._ejection.tries(replica.id, now)
+            self.ejection.tries(replica.id, now)
         elif len(replicas) == 1:
             replica = replicas[0]
         elif replicas:
@@ -97,7 +97,7 @@ class Lane:
     def _among(self, now: float, tried: Collection[str]) -> Replica | None:
         if self.beyond and (found := self._anywhere(now, tried)) is not None:
             return found
-        out = self._ejection.out([replica.id for replica in self.replicas], now)
+        out = self.ejection.out([replica.id for replica in self.replicas], now)
         found = least_loaded(self.replicas, self._turn, {*tried, *out})
         if found is None and out:  # rather one that has failed than none
             found = least_loaded(self.replicas, self._turn, tried)
@@ -105,7 +105,7 @@ class Lane:
 
     def _anywhere(self, now: float, tried: Collection[str]) -> Replica | None:
         """One that has not failed lately, of this host if possible; None if all have."""
-        ejection, turn = self._ejection, self._turn
+        ejection, turn = self.ejection, self._turn
         first, second = self.replicas, self.beyond
         if len(tried) >= _ENOUGH:  # there are few attempts, and the host may have lost all of them
             first, second = second, first
@@ -117,10 +117,10 @@ class Lane:
         replica.in_flight -= 1
         if good:
             replica.probes = 0
-            if self._ejection.records:
-                self._ejection.succeeded(replica.id)
+            if self.ejection.records:
+                self.ejection.succeeded(replica.id)
         elif good is not None:
-            self._ejection.failed(replica.id, time.monotonic(), refused=refused)
+            self.ejection.failed(replica.id, time.monotonic(), refused=refused)
 
     def witness(self, method: bytes, target: bytes, status: int, backend: str, why: str) -> None:
         """Keep a request that failed as evidence."""

@@ -1,18 +1,19 @@
 """Which version a request gets, and which replica."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import pytest
 
 from weaver.control.ingress import Backend, Pinning, Table, VersionShare
 from weaver.ingress import pinning
 from weaver.ingress.ejection import FIRST_PAUSE, LONGEST_PAUSE, Ejection
-from weaver.ingress.replica import Replica, least_loaded
+from weaver.ingress.fleet import Fleet
+from weaver.ingress.replica import Lane, Replica, least_loaded
 from weaver.ingress.routing import Choice, Router
 from weaver.ingress.upstream import Pool
 
-A = Backend("a", "unix:/a")
+A, B = Backend("a", "unix:/a"), Backend("b", "unix:/b")
 SECRET = b"secret"
 
 
@@ -117,6 +118,69 @@ def test_the_replica_with_the_least_in_flight_is_taken_and_equal_ones_in_turn() 
     assert least_loaded(replicas, 0) is b
     a.in_flight, b.in_flight, c.in_flight = 0, 5, 5
     assert least_loaded(replicas, 0, {"a"}) is b
+
+
+def lane_of(table: Table, version: str) -> Lane:
+    """A version of a table, as a worker has it."""
+    return Fleet(1).use(table)[version]
+
+
+def entered(lane: Lane, tried: Collection[str] = (), now: float = 0.0) -> str:
+    """Where the next request goes; it ends there at once."""
+    replica = lane.enter(now, tried)
+    if replica is None:
+        return ""
+    lane.leave(replica, good=None)
+    return replica.id
+
+
+NEAR, FAR = (A, B), (Backend("far-1", "tls:10.0.0.2:1"), Backend("far-2", "tls:10.0.0.3:1"))
+
+
+def test_replicas_of_other_hosts_get_requests_only_while_none_of_this_host_takes_any() -> None:
+    lane = lane_of(Table(1, (VersionShare("v", 1, NEAR, FAR),)), "v")
+    assert {entered(lane) for _ in range(8)} == {"a", "b"}
+    lane.ejection.failed("a", 0.0, refused=True)
+    assert {entered(lane) for _ in range(8)} == {"b"}
+    lane.ejection.mute("b")
+    assert {entered(lane) for _ in range(8)} == {"far-1", "far-2"}
+    assert entered(lane, ("far-1",)) == "far-2"
+    assert entered(lane, now=FIRST_PAUSE) == "a", "one request tries whether it is back"
+    lane.ejection.succeeded("a")
+    assert {entered(lane) for _ in range(8)} == {"a"}
+    only = lane_of(Table(1, (VersionShare("v", 1, (), FAR),)), "v")
+    assert {entered(only) for _ in range(8)} == {"far-1", "far-2"}
+
+
+def test_a_request_that_two_replicas_here_have_refused_is_taken_to_another_host() -> None:
+    three = (*NEAR, Backend("c", "unix:/c"))
+    lane = lane_of(Table(1, (VersionShare("v", 1, three, FAR),)), "v")
+    assert entered(lane, ("a",)) in {"b", "c"}
+    assert entered(lane, ("a", "b")) in {"far-1", "far-2"}
+    alone = lane_of(Table(1, (VersionShare("v", 1, three),)), "v")
+    assert entered(alone, ("a", "b")) == "c"
+    for backend in (*three, *FAR):
+        lane.ejection.mute(backend.id)
+    assert entered(lane), "rather one that has failed than none"
+    assert entered(lane, [backend.id for backend in (*three, *FAR)]) == ""
+
+
+def test_replicas_of_one_id_in_two_versions_fail_each_for_itself() -> None:
+    shares = (VersionShare("old", 1, (A, B)), VersionShare("new", 1, (Backend("a", "unix:/n"),)))
+    fleet = Fleet(1)
+    lanes = fleet.use(Table(1, shares))
+    lanes["new"].ejection.mute("a")
+    assert {entered(lanes["old"]) for _ in range(4)} == {"a", "b"}
+    fleet.use(Table(2, shares))
+    assert lanes["new"].ejection.records
+    fleet.use(Table(3, (shares[0], VersionShare("new", 1, (Backend("a", "unix:/again"),)))))
+    assert not lanes["new"].ejection.records, "it has been started anew since"
+
+
+def test_a_version_that_only_other_hosts_have_answers_for_one_without_replicas() -> None:
+    shares = (VersionShare("new", 9), VersionShare("old", 1, (), FAR))
+    lanes = Fleet(1).use(Table(1, shares))
+    assert lanes["new"].fallback is lanes["old"]
 
 
 AB = ("a", "b")
