@@ -38,13 +38,18 @@ def test_a_trace_of_the_sender_goes_through_all_processes(shop: MultiRun) -> Non
     for path in ("add/5", "name/x", "name/x"):
         answer = httpx.get(f"http://{shop.address()}/{path}", headers=header, trust_env=False)
         assert answer.status_code == 200
-    until(lambda: len(spans(shop, TRACE)) == 6)
+    until(lambda: len(spans(shop, TRACE)) == 9)
     found = spans(shop, TRACE)
     first = next(span for span in found if span["name"] == "GET /add/5")
-    (added,) = [span for span in found if span["name"] == "Counter.add"]
-    assert (first["parent"], first["replica"]) == (PARENT, "front-1")
-    assert (added["parent"], added["replica"]) == (first["span"], "counts-1")
-    assert added["seconds"] <= first["seconds"]
+    added = {span["kind"]: span for span in found if span["name"] == "Counter.add"}
+    asked, served = added.pop("remote"), added.pop("served")
+    assert not added
+    assert (first["parent"], first["replica"], first["kind"]) == (PARENT, "front-1", "request")
+    assert (asked["parent"], asked["replica"]) == (first["span"], "front-1")
+    assert (asked["caller"], asked["component"]) == ("till.Web", "till.Counter")
+    assert asked["attempts"] == 1
+    assert (served["parent"], served["replica"]) == (asked["span"], "counts-1")
+    assert served["seconds"] <= asked["seconds"] <= first["seconds"]
 
     (line,) = [
         json.loads(line)
@@ -54,7 +59,8 @@ def test_a_trace_of_the_sender_goes_through_all_processes(shop: MultiRun) -> Non
     assert line["trace"] == TRACE
     assert line["component"] == "till.Counter"
     shown = shop.ask("traces", "till", TRACE)
-    assert "Counter.add  counts-1" in shown
+    assert "Web -> Counter.add  remote  front-1\n" in shown
+    assert "Counter.add  counts-1\n" in shown
     assert TRACE in shop.ask("traces", "till")
 
 
@@ -88,7 +94,12 @@ def sampled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MultiRun]:
 
 def test_a_share_of_requests_is_traced_and_failures_are_named(sampled: MultiRun) -> None:
     assert sampled.get("/crash")[0] == 500
-    until(lambda: bool(spans(sampled)))
-    (root,) = spans(sampled)
+    until(lambda: len(spans(sampled)) == 2)  # the callee has died with its own
+    root, call = spans(sampled)
     assert (root["name"], root["error"]) == ("GET /crash", "500")
     assert "parent" not in root
+    assert (call["name"], call["kind"], call["error"]) == (
+        "Fragile.crash",
+        "remote",
+        "ConnectionLost",
+    )

@@ -46,10 +46,25 @@ def tree(trace: Trace) -> str:
         if span.span in seen:  # only a forged span can be above itself
             continue
         seen.add(span.span)
-        failed = f"  ({span.error})" if span.error else ""
-        lines.append(f"{_took(span)}  {'  ' * depth}{span.name}  {span.replica}{failed}".rstrip())
+        lines.append(f"{_took(span)}  {'  ' * depth}{_described(span)}")
         waiting += [(inner, depth + 1) for inner in reversed(below.pop(span.span, []))]
     return "\n".join(lines)
+
+
+def _described(span: Span) -> str:
+    """What was called, and, of a call at its caller, by whom and whether it left the process."""
+    called = span.kind in {"local", "remote"}
+    caller = span.caller.rpartition(".")[2]
+    words = [f"{caller} -> {span.name}" if called and caller else span.name]
+    if called:
+        words.append(span.kind)
+    if span.replica:
+        words.append(span.replica)
+    outcome = [f"{span.attempts} attempts"] if span.attempts > 1 else []
+    outcome += [span.error] if span.error else []
+    if outcome:
+        words.append(f"({', '.join(outcome)})")
+    return "  ".join(words)
 
 
 def _roots(trace: Trace) -> list[Span]:

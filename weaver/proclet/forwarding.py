@@ -14,6 +14,8 @@ from typing import Any
 
 from weaver.component.model import Component, Method
 from weaver.control.messages import MethodStatistics
+from weaver.proclet import tracing
+from weaver.proclet.traced_calls import Aim, traced
 from weaver.telemetry.histogram import BUCKETS, bucket
 
 
@@ -21,7 +23,10 @@ class Edge:
     """How often one caller called one method, over all references it holds."""
 
     __slots__ = (
+        "__weakref__",
+        "_aims",
         "_counters",
+        "_traced",
         "away",
         "callee",
         "caller",
@@ -42,6 +47,9 @@ class Edge:
         self.away = 0
         self.histogram = [0] * BUCKETS
         self._counters: list[Callable[[], int]] = []
+        self._aims: list[Aim] = []
+        self._traced = False
+        tracing.watch(self)
 
     @property
     def calls(self) -> int:
@@ -73,11 +81,24 @@ class Edge:
         """Count what this function counts, too."""
         self._counters.append(counter)
 
+    def follow(self, aim: Aim) -> None:
+        """Let a function look for a trace while calls have to."""
+        self._aims.append(aim)
+        if self._traced:
+            aim(on=True)
 
+    def trace(self, *, on: bool) -> None:
+        """Whether calls have to look for a trace."""
+        self._traced = on
+        for aim in self._aims:
+            aim(on=on)
+
+
+# What is called is a variable of the closure, set anew while calls are traced: others pay nothing.
 # Counting down stays among the small integers, which CPython keeps ready: counting up, and testing
 # the low bits, costs a fifth of a plain await more. So would a count in an attribute.
 _COUNTED = """
-def make(_weaver_target, _weaver_defaults, _weaver_edge, _weaver_timed):
+def make(_weaver_target, _weaver_defaults, _weaver_edge, _weaver_timed, _weaver_follow):
     _weaver_left, _weaver_rounds = {every}, 0
     def {name}({parameters}):
         nonlocal _weaver_left, _weaver_rounds
@@ -88,14 +109,18 @@ def make(_weaver_target, _weaver_defaults, _weaver_edge, _weaver_timed):
         _weaver_left = {every}
         _weaver_rounds += 1
         return _weaver_timed({arguments})
-    def calls():
+    def _weaver_calls():
         return _weaver_rounds * {every} + {every} - _weaver_left
-    _weaver_edge.add(calls)
+    def _weaver_aim(target, timed):
+        nonlocal _weaver_target, _weaver_timed
+        _weaver_target, _weaver_timed = target, timed
+    _weaver_edge.add(_weaver_calls)
+    _weaver_follow(_weaver_aim)
     return {name}
 """
 # For references that come and go: their counts must not outlive them one by one.
 _COUNTED_IN_EDGE = """
-def make(_weaver_target, _weaver_defaults, _weaver_edge, _weaver_timed):
+def make(_weaver_target, _weaver_defaults, _weaver_edge, _weaver_timed, _weaver_follow):
     def {name}({parameters}):
         {check}
         _weaver_edge.others += 1
@@ -124,6 +149,15 @@ def forward(
     which it would block.
     """
     parameters, arguments, defaults = _spelled(method.signature)
+    label = f"{component.short_name}.{method.name}"
+    called = tracing.Called(label, edge.callee, edge.caller, edge.remote)
+    wrap = functools.partial(traced, method, called)
+    if not lasting:
+        target = wrap(target)
+
+    def follow(set_targets: Callable[..., None]) -> None:
+        edge.follow(Aim(set_targets, (target, timed), wrap))
+
     source = (_COUNTED if lasting else _COUNTED_IN_EDGE).format(
         name=method.name,
         parameters=parameters,
@@ -131,7 +165,7 @@ def forward(
         check=_CHECK if method.kind == "plain" else "",
         every=SAMPLED_EVERY,
     )
-    return _dressed(_compiled(source)(target, defaults, edge, timed), component, method)
+    return _dressed(_compiled(source)(target, defaults, edge, timed, follow), component, method)
 
 
 @functools.lru_cache(maxsize=4096)

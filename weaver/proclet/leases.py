@@ -17,7 +17,7 @@ from weaver.errors import (
     RemoteCallError,
     WeaverError,
 )
-from weaver.proclet import context
+from weaver.proclet import context, tracing
 from weaver.proclet.outgoing import Answered
 from weaver.proclet.spinning import Spinner
 from weaver.proclet.threads import waiting
@@ -69,12 +69,14 @@ class Leases:
             )
         with waiting():
             connection, age = self._take(address, when - now)
+            if trace := context.trace.get():
+                tracing.sent()
             try:
                 ended = connection.call(
                     codec.index,
                     body,
                     deadline_ms=context.whole_milliseconds(when - now),
-                    trace=context.trace.get(),
+                    trace=trace,
                     metadata=context.metadata(),
                     within=when - time.monotonic(),
                 )

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection
 from typing import Final
 
 from weaver.errors import CodecError, DeadlineExceeded, RemoteCallError
-from weaver.proclet import context
+from weaver.proclet import context, tracing
 from weaver.proclet.answer import Answer
 from weaver.proclet.deadlines import Deadlines
 from weaver.proclet.item_stream import WINDOW, ItemStream
@@ -171,17 +171,21 @@ class Outgoing:
         return context.whole_milliseconds(seconds)
 
     def _send(self, codec: MethodCodec, body: bytes, remaining: int, credit: int) -> int:
+        trace = _trace()
         try:
-            return self._connection.send_request(
+            call = self._connection.send_request(
                 codec.index,
                 body,
                 deadline_ms=remaining,
-                trace=context.trace.get(),
+                trace=trace,
                 metadata=context.metadata(),
                 credit=credit,
             )
         except CodecError as error:
             raise _named(error, codec) from None
+        if trace:
+            tracing.sent()
+        return call
 
     async def _wait_for_room(self, codec: MethodCodec, when: float) -> None:
         while not self._connection.writable:

@@ -2,18 +2,22 @@
 
 A trace begins with a request of a user: one that its sender samples (`traceparent` of W3C Trace
 Context), or, of those that do not say, a share. Calls carry it to other processes, and only then
-have its 24 bytes: without one, a call pays a look at one context variable.
+have its 24 bytes. Calls look for a trace only while any span is open in this process: `watch` tells
+those who make calls, so that without one they pay nothing.
 """
 
 import collections
 import os
 import random
 import re
+import threading
 import time
+import weakref
 from collections.abc import Iterable
-from typing import Any, Final
+from contextvars import ContextVar, Token
+from typing import Any, Final, NamedTuple, Protocol
 
-from weaver.control.spans import Span, encode_span
+from weaver.control.spans import Kind, Span, encode_span
 from weaver.proclet import context
 
 KEPT: Final = 2000
@@ -29,19 +33,30 @@ _SAMPLED: Final = 1
 class Open:
     """A span that has begun: `own` is what goes on with calls that belong to it."""
 
-    __slots__ = ("_began", "_component", "_name", "_parent", "_start", "own")
+    __slots__ = ("_began", "_component", "_name", "_parent", "_start", "attempts", "kind", "own")
 
-    def __init__(self, trace: bytes, parent: bytes, name: str, component: str) -> None:
+    def __init__(
+        self, trace: bytes, parent: bytes, name: str, component: str, kind: Kind = "served"
+    ) -> None:
         self.own = trace + os.urandom(8)
+        self.kind: Kind = kind
+        self.attempts = 0
         self._parent = parent
         self._name = name
         self._component = component
+        _opened(1)
         self._start = time.time()
         self._began = time.perf_counter()
+
+    @property
+    def caller(self) -> str:
+        """Full name of the component that calls, where this is the caller's side of a call."""
+        return ""
 
     def end(self, error: str = "") -> None:
         """Finish it, once; `error` says what became of it if not what was wanted."""
         seconds = time.perf_counter() - self._began
+        _opened(-1)
         _finished.append(
             Span(
                 self.own[:_TRACE].hex(),
@@ -52,9 +67,71 @@ class Open:
                 parent=self._parent.hex(),
                 component=self._component,
                 error=error,
+                kind=self.kind,
+                caller=self.caller,
+                attempts=self.attempts,
                 **_origin,
             )
         )
+
+
+class Called(NamedTuple):
+    """What a caller's references call: a method, and its component, `remote` if not hosted here."""
+
+    name: str
+    component: str
+    caller: str
+    remote: bool
+
+
+class Call(Open):
+    """The span of one call at its caller: what is called from `enter` to `leave` belongs to it."""
+
+    __slots__ = ("_called", "_tokens")
+
+    def __init__(self, parent: bytes, called: Called) -> None:
+        super().__init__(
+            parent[:_TRACE],
+            parent[_TRACE:],
+            called.name,
+            called.component,
+            "remote" if called.remote else "local",
+        )
+        self._called = called
+
+    @property
+    def caller(self) -> str:
+        """Full name of the calling component, or "" for other code."""
+        return self._called.caller
+
+    def enter(self) -> None:
+        """Go on with it, in the present context."""
+        self._tokens: tuple[Token[bytes], Token[Call | None]] = (
+            context.trace.set(self.own),
+            _call.set(self),
+        )
+
+    def leave(self) -> None:
+        """Go on with what was there before; the context may have gone, with a coroutine's end."""
+        trace, call = self._tokens
+        try:
+            context.trace.reset(trace)
+            _call.reset(call)
+        except ValueError:
+            pass
+
+    def sent(self) -> None:
+        """Its request has been queued for another process, or for one that stands for it."""
+        self.kind = "remote"
+        self.attempts += 1
+
+
+class Watcher(Protocol):
+    """Makes calls, and has to look for a trace in each while `tracing` is on."""
+
+    def trace(self, *, on: bool) -> None:
+        """The first span has been opened in this process, or the last one has ended."""
+        ...
 
 
 class Replies:
@@ -89,6 +166,10 @@ class Replies:
 _finished: Final[collections.deque[Span]] = collections.deque(maxlen=KEPT)
 _origin: Final[dict[str, str]] = {}
 _share: Final = [0.0]
+_call: Final[ContextVar[Call | None]] = ContextVar("weaver.traced_call", default=None)
+_watchers: Final[weakref.WeakSet[Watcher]] = weakref.WeakSet()
+_open: Final = [0]
+_lock: Final = threading.RLock()  # garbage collection may end a span at any time
 
 
 def configure(share: float, *, replica: str = "", version: str = "") -> None:
@@ -104,9 +185,9 @@ def of_request(headers: Iterable[tuple[bytes, bytes]], name: str, component: str
             found = _read(value)
             if found is not None:
                 trace, parent, sampled = found
-                return Open(trace, parent, name, component) if sampled else None
+                return Open(trace, parent, name, component, "request") if sampled else None
     if _share[0] and random.random() < _share[0]:  # noqa: S311 - which ones is no secret
-        return Open(os.urandom(_TRACE), b"", name, component)
+        return Open(os.urandom(_TRACE), b"", name, component, "request")
     return None
 
 
@@ -118,6 +199,31 @@ def of_call(trace: bytes, name: str, component: str) -> Open:
 def enter(span: Open) -> None:
     """Let calls made in this context belong to a span."""
     context.trace.set(span.own)
+
+
+def sent() -> None:
+    """A request of the traced call of this context has been queued on a connection."""
+    call = _call.get()
+    if call is not None:
+        call.sent()
+
+
+def watch(watcher: Watcher) -> None:
+    """Tell whoever makes calls, as long as it exists, when to look for a trace."""
+    with _lock:
+        _watchers.add(watcher)
+        if _open[0]:
+            watcher.trace(on=True)
+
+
+def _opened(spans: int) -> None:
+    with _lock:
+        before = bool(_open[0])
+        _open[0] += spans
+        on = bool(_open[0])
+        if on is not before:
+            for watcher in tuple(_watchers):
+                watcher.trace(on=on)
 
 
 def take() -> tuple[bytes, ...]:

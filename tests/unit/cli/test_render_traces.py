@@ -29,6 +29,29 @@ def test_a_tree_shows_what_belongs_to_what() -> None:
     ]
 
 
+def test_calls_at_their_caller_say_whether_they_left_the_process_and_how_often() -> None:
+    called = [
+        Span("aa", "1", "GET /", 1.0, 0.01, replica="front-1", kind="request"),
+        Span(
+            "aa", "2", "Cart.get", 2.0, 0.009, parent="1", replica="front-1", kind="remote",
+            caller="shop.web.Web", attempts=2, error="KeyError",
+        ),
+        Span("aa", "3", "Cart.get", 3.0, 0.008, parent="2", replica="cart-2", kind="served"),
+        Span(
+            "aa", "4", "Store.get", 4.0, 0.001, parent="3", replica="cart-2", kind="local",
+            caller="shop.Cart",
+        ),
+        Span("aa", "5", "Ads.get", 5.0, 0.001, parent="1", replica="front-1", kind="remote"),
+    ]  # fmt: skip
+    assert tree(called).splitlines()[1:] == [
+        "  10.0 ms  GET /  front-1",
+        "   9.0 ms    Web -> Cart.get  remote  front-1  (2 attempts, KeyError)",
+        "   8.0 ms      Cart.get  cart-2",
+        "   1.0 ms        Cart -> Store.get  local  cart-2",
+        "   1.0 ms    Ads.get  remote  front-1",
+    ]
+
+
 def test_a_list_has_a_line_for_each_trace() -> None:
     _, first, second = listed(whole(SPANS)).splitlines()
     assert first.split()[0] == "aa"
