@@ -11,11 +11,6 @@ from functools import lru_cache
 from random import choice
 from urllib.parse import urlsplit
 
-from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
-from starlette.types import Message, Receive
-
 from boutique import pages
 from boutique.pages import CheckoutForm, Frame, Line, Offer
 from boutique.shop.ads import Ad
@@ -26,13 +21,23 @@ from boutique.shop.payment import CardError
 from boutique.shop.shipping import NOWHERE
 from boutique.site import forms
 from boutique.site.forms import FormError
+from boutique.site.http import Receive, Response, Scope, form, header, html, plain, see
 from boutique.site.services import Services
-from boutique.site.visit import CURRENCIES, Visit, forget, remember_currency
+from boutique.site.visit import CURRENCIES, Visit, forget, keep_currency
 
 SHOWN = 4  # recommended products
-MAX_FORM = 64 * 1024  # bytes
+PRODUCT = "/product/"
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Request:
+    """One request as ASGI gives it, and whose visit it is."""
+
+    scope: Scope
+    receive: Receive
+    visit: Visit
 
 
 @dataclass(frozen=True)
@@ -44,38 +49,40 @@ class Handlers:
 
     async def home(self, request: Request) -> Response:
         """GET /"""
-        visit = Visit.of(request)
+        visit = request.visit
         currencies = await self._currencies()
         products = await self.services.catalog.list_products()
         items = await self.services.cart.get_cart(visit.session_id)
         offers = [await self._offer(product, visit.currency) for product in products]
         ad = await self._ad(())
         frame = self.frame(visit, currencies, pieces(items))
-        return HTMLResponse(pages.home(frame, offers, ad))
+        return html(pages.home(frame, offers, ad))
 
     async def product(self, request: Request) -> Response:
         """GET /product/{product_id}"""
-        visit = Visit.of(request)
-        product = await self.services.catalog.get_product(request.path_params["product_id"])
+        visit = request.visit
+        product = await self.services.catalog.get_product(request.scope["path"][len(PRODUCT) :])
         currencies = await self._currencies()
         items = await self.services.cart.get_cart(visit.session_id)
         offer = await self._offer(product, visit.currency)
         recommended = await self._recommended(visit, [product.id])
         ad = await self._ad(product.categories)
         frame = self.frame(visit, currencies, pieces(items))
-        return HTMLResponse(pages.product(frame, offer, recommended, ad))
+        return html(pages.product(frame, offer, recommended, ad))
 
     async def cart(self, request: Request) -> Response:
-        """GET /cart shows the cart, POST /cart puts something into it."""
-        if request.method == "POST":
-            item = forms.cart_item(await _fields(request))
-            await self.services.catalog.get_product(item.product_id)  # refuses what we do not sell
-            await self.services.cart.add_item(Visit.of(request).session_id, item)
-            return _see("/cart")
+        """GET /cart"""
         return await self._cart_page(request, _blank_form(_today()))
 
+    async def add_to_cart(self, request: Request) -> Response:
+        """POST /cart"""
+        item = forms.cart_item(await form(request.scope, request.receive))
+        await self.services.catalog.get_product(item.product_id)  # refuses what we do not sell
+        await self.services.cart.add_item(request.visit.session_id, item)
+        return see("/cart")
+
     async def _cart_page(self, request: Request, form: CheckoutForm) -> Response:
-        visit = Visit.of(request)
+        visit = request.visit
         currencies = await self._currencies()
         items = await self.services.cart.get_cart(visit.session_id)
         recommended = await self._recommended(visit, [item.product_id for item in items])
@@ -85,17 +92,17 @@ class Handlers:
         # A refused order is shown under /cart/checkout: a new currency could not lead back there.
         frame = self.frame(visit, () if form.errors else currencies, pieces(items))
         page = pages.cart(frame, lines, shipping, recommended, form)
-        return HTMLResponse(page, 422 if form.errors else 200)
+        return html(page, 422 if form.errors else 200)
 
     async def empty_cart(self, request: Request) -> Response:
         """POST /cart/empty"""
-        await self.services.cart.empty_cart(Visit.of(request).session_id)
-        return _see("/")
+        await self.services.cart.empty_cart(request.visit.session_id)
+        return see("/")
 
     async def checkout(self, request: Request) -> Response:
         """POST /cart/checkout; with a field or card that is refused, the form once more."""
-        visit = Visit.of(request)
-        fields = await _fields(request)
+        visit = request.visit
+        fields = await form(request.scope, request.receive)
         try:
             order = await self.services.checkout.place_order(forms.order_request(fields, visit))
         except (FormError, CardError, EmptyCartError) as error:
@@ -103,28 +110,28 @@ class Handlers:
         await self._currencies()  # nothing on this page needs them: the original asks, too
         recommended = await self._recommended(visit, [])
         paid = total_cost(order.items, order.shipping_cost)
-        return HTMLResponse(pages.order(self.frame(visit), order, paid, recommended))
+        return html(pages.order(self.frame(visit), order, paid, recommended))
 
     async def set_currency(self, request: Request) -> Response:
         """POST /setCurrency"""
-        chosen = forms.currency(await _fields(request))
-        response = _see(_path_of(request.headers.get("referer", "")))
-        remember_currency(response, chosen)
+        chosen = forms.currency(await form(request.scope, request.receive))
+        response = see(_path_of(header(request.scope, b"referer")))
+        response.headers.append(keep_currency(chosen))
         return response
 
     async def logout(self, request: Request) -> Response:
         """GET /logout"""
-        response = _see("/")
-        forget(response, list(request.cookies))
+        response = see("/")
+        response.headers += forget(request.scope)
         return response
 
     async def robots(self, _request: Request) -> Response:
         """GET /robots.txt"""
-        return PlainTextResponse("User-agent: *\nDisallow: /")
+        return plain("User-agent: *\nDisallow: /")
 
     async def health(self, _request: Request) -> Response:
         """GET /_healthz"""
-        return PlainTextResponse("ok")
+        return plain("ok")
 
     def frame(self, visit: Visit, currencies: tuple[str, ...] = (), cart_size: int = 0) -> Frame:
         """What is around the content of a page."""
@@ -167,28 +174,6 @@ class Handlers:
         return choice(ads) if ads else None
 
 
-async def _fields(request: Request) -> dict[str, str]:
-    """The text fields of a posted form. Raises HTTPException for one that is too large."""
-    limited = Request(request.scope, _limited(request.receive))
-    async with limited.form(max_files=0, max_fields=50) as form:
-        return {name: value for name, value in form.items() if isinstance(value, str)}
-
-
-def _limited(receive: Receive) -> Receive:
-    """Receives no more than a form may hold."""
-    left = MAX_FORM
-
-    async def receive_some() -> Message:
-        nonlocal left
-        message = await receive()
-        left -= len(message.get("body", b""))
-        if left < 0:
-            raise HTTPException(413, "This form is too large.")
-        return message
-
-    return receive_some
-
-
 @lru_cache(maxsize=1)
 def _blank_form(today: date) -> CheckoutForm:
     """The form before anybody has typed: one for all visitors of a day."""
@@ -219,14 +204,10 @@ def _refusal(
             return values, {"cart": "There is nothing in your cart yet."}
 
 
-def _see(path: str) -> RedirectResponse:
-    return RedirectResponse(path, status_code=302)
-
-
-def _path_of(referer: str) -> str:
+def _path_of(referer: bytes) -> str:
     """The page of this site that a visitor came from; never another site."""
     try:
-        parts = urlsplit(referer)
+        parts = urlsplit(referer.decode("latin-1"))
     except ValueError:
         return "/"
     path = "/" + parts.path.lstrip("/\\")
