@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from envelope_fakes import FakeManager, attached
 
+from weaver.control.certificates import Certificates
 from weaver.control.messages import Application, GroupOrder, Orders
 from weaver.control.restarts import Heartbeats, Restarts
 from weaver.control.traffic import Traffic
@@ -57,8 +58,10 @@ class Version:
         path: Path,
         manager: FakeManager,
         process: subprocess.Popen[bytes],
+        certificates: Certificates | None,
     ) -> None:
         self.name = name
+        self.certificates = certificates
         self.folder = folder
         self.path = path
         self.process = process
@@ -79,6 +82,7 @@ class Version:
                 config=f"[app]\nname = 'two'\nentry = 'twosided:Web'\n{changes.pop('config', '')}",
                 source=str(self.folder / "weaver.toml"),
                 project=str(self.folder),
+                certificates=self.certificates,
             ),
             "restarts": Restarts(first=0.02, most=0.1, crashes=5),
             "heartbeats": Heartbeats(every=0.5, missed=10),
@@ -87,21 +91,24 @@ class Version:
             "traffic": traffic,
         }
         names = {f"{self.name}-{i}": "web" for i in range(replicas)}
-        self.manager.send(Orders(self._number, {"web": group}, names, **{**options, **changes}))
+        groups = {"web": group} if names else {}  # as a manager orders only what runs
+        self.manager.send(Orders(self._number, groups, names, **{**options, **changes}))
 
 
 @asynccontextmanager
-async def version(name: str, root: Path) -> AsyncGenerator[Version]:
+async def version(
+    name: str, root: Path, *, code: str = CODE, certificates: Certificates | None = None
+) -> AsyncGenerator[Version]:
     """An envelope that runs, and has no orders yet."""
     folder = root / name
-    folder.mkdir()
-    (folder / "twosided.py").write_text(CODE)
+    folder.mkdir(parents=True)
+    (folder / "twosided.py").write_text(code)
     runtime = Path(tempfile.mkdtemp(prefix="wv-"))  # short, for sockets
     path = runtime / "e.sock"
     process = start_envelope_at(path)
     try:
         async with attached(path, deployment=name) as manager:
-            yield Version(name, folder, path, manager, process)
+            yield Version(name, folder, path, manager, process, certificates)
     finally:
         with contextlib.suppress(ProcessLookupError):
             process.kill()

@@ -20,7 +20,7 @@ class Fleet:
     def __init__(self, idle: int) -> None:
         self._idle = idle
         self._lanes: dict[str, Lane] = {}
-        self._replicas: dict[Backend, Replica] = {}
+        self._replicas: dict[tuple[str, Backend], Replica] = {}
         self._retired: list[Pool] = []
         self.credentials = Credentials()
         self.tallies = Tallies()
@@ -29,21 +29,23 @@ class Fleet:
         """Have the versions and replicas of `table`; all lanes there are, now and later."""
         before, self._replicas = self._replicas, {}
         for share in table.shares:
+            version, known = share.version, set[str]()
             for backend in (*share.backends, *share.beyond):
-                replica = self._replicas.get(backend) or before.get(backend)
+                replica = self._replicas.get((version, backend)) or before.get((version, backend))
                 if replica is None:
-                    pool = Pool(backend.address, self._idle, share.version, self.credentials)
+                    pool = Pool(backend.address, self._idle, version, self.credentials)
                     replica = Replica(backend, pool)
-                self._replicas[backend] = replica
-            lane = self.lane(share.version)
-            lane.replicas = [self._replicas[backend] for backend in share.backends]
-            lane.beyond = [self._replicas[backend] for backend in share.beyond]
-            known = before.keys() & {*share.backends, *share.beyond}
-            lane.ejection.keep({backend.id for backend in known})  # others have been started anew
+                else:
+                    known.add(backend.id)
+                self._replicas[version, backend] = replica
+            lane = self.lane(version)
+            lane.replicas = [self._replicas[version, backend] for backend in share.backends]
+            lane.beyond = [self._replicas[version, backend] for backend in share.beyond]
+            lane.ejection.keep(known)  # others have been started anew
         self._set_fallbacks(table)
-        for backend in before.keys() - self._replicas.keys():
-            before[backend].pool.retire()
-            self._retired.append(before[backend].pool)
+        for gone in before.keys() - self._replicas.keys():
+            before[gone].pool.retire()
+            self._retired.append(before[gone].pool)
         return self._lanes
 
     def _set_fallbacks(self, table: Table) -> None:
