@@ -79,10 +79,12 @@ class Machine:
 
 def registered(name: str) -> RegisterReplica:
     serving = {"http": f"unix:/run/{name}"} if name.startswith("front") else {}
-    return RegisterReplica("unix:/rpc", (), "build-1", "shop-1", serving=serving)
+    beyond = {"http": f"tls:10.0.0.1:{name[-1]}"} if name.startswith("front") else {}
+    return RegisterReplica("unix:/rpc", (), "build-1", "shop-1", serving=serving, beyond=beyond)
 
 
 BOTH = (Backend("front-1", "unix:/run/front-1"), Backend("front-2", "unix:/run/front-2"))
+BEYOND = (Backend("front-1", "tls:10.0.0.1:1"), Backend("front-2", "tls:10.0.0.1:2"))
 BEHIND = Traffic(accepting=False, ingress={"http": IngressOrder(Table(7))}, predecessor="/run/old")
 
 
@@ -102,7 +104,8 @@ def test_nobody_is_ready_before_the_health_gate() -> None:
 def test_all_ready_replicas_of_a_listener_are_told() -> None:
     seen = observe(Machine().live().state)
     assert seen == Observed(
-        phase="live", hosts={"here": HostView(True, {"http": 2}, {"http": BOTH})}
+        phase="live",
+        hosts={"here": HostView(True, {"http": 2}, {"http": BOTH}, {"http": BEYOND})},
     )
 
 
@@ -110,7 +113,9 @@ def test_a_replica_that_has_ended_is_no_backend_until_it_is_ready_again() -> Non
     machine = Machine().live()
     machine.said(ReplicaExited("front-1", 1, code=1, delay=0.1))
     assert observe(machine.state).hosts["here"].ready == {"http": BOTH[1:]}
+    assert observe(machine.state).hosts["here"].beyond == {"http": BEYOND[1:]}
     assert machine.state.replicas["front-1"].serving == {}
+    assert machine.state.replicas["front-1"].beyond == {}
     machine.start("front-1", 2)
     assert observe(machine.state).hosts["here"].ready == {"http": BOTH}
 
