@@ -32,8 +32,8 @@ class Users:
                     head = (await client.reader.readuntil(b"\r\n\r\n")).lower()
                     length = int(head.split(b"content-length:")[1].split(b"\r\n")[0])
                     await client.reader.readexactly(length)
-            except (OSError, asyncio.IncompleteReadError):
-                self.over = True  # nobody listens, or what was connected was never accepted
+            except ConnectionRefusedError:
+                self.over = True  # nobody listens; who was let in has had an answer
                 break
             self.answers.append(head.split(b"\r\n")[0])
             if not keep or b"connection: close" in head:

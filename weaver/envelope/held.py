@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from weaver.control.messages import GroupOrder
 from weaver.errors import WeaverError
-from weaver.transport import handover
+from weaver.transport import handover, last_connections
 from weaver.transport.listening import address_of, bind
 
 
@@ -48,6 +48,7 @@ class HeldListeners:
         self._sockets: dict[str, Held] = {}
         self._asked: dict[str, str] = {}
         self._sharing: dict[str, set[str]] = {}
+        self._parting: list[socket.socket] = []
 
     def missing(self, groups: Iterable[GroupOrder]) -> dict[str, str]:
         """The addresses of what is wanted and not held; closes what is not wanted any more."""
@@ -95,6 +96,18 @@ class HeldListeners:
         """Whether another envelope that holds this listener as well is still there."""
         return any(other and Path(other).exists() for other in self._sharing.get(name, ()))
 
+    def part(self) -> None:
+        """Let no new client in, wherever nobody else listens; what is held stays so."""
+        for name, held in self._sockets.items():
+            if self._is_sole(name):
+                last_connections.let_nobody_in(held.listening)
+                self._parting.append(held.listening.dup())
+
+    def take_parting(self) -> list[socket.socket]:
+        """Sockets that let nobody in any more; the caller ends and closes them."""
+        parting, self._parting = self._parting, []
+        return parting
+
     def of(self, group: GroupOrder) -> dict[str, Held] | None:
         """The sockets of a group, or None while one of them cannot be held."""
         if not group.listeners.keys() <= self._sockets.keys():
@@ -109,6 +122,12 @@ class HeldListeners:
         """Give all addresses back; the file of a Unix socket goes with it."""
         for name in list(self._sockets):
             self._release(name)
+        for sock in self._parting:
+            sock.close()
+
+    def _is_sole(self, name: str) -> bool:
+        """Whether no other envelope can have this listener any more."""
+        return "" not in self._sharing.get(name, ()) and not self.shared(name)
 
     def _at(self, address: str) -> str | None:
         if address.endswith(":0"):
@@ -116,6 +135,7 @@ class HeldListeners:
         return next((name for name, asked in self._asked.items() if asked == address), None)
 
     def _add(self, name: str, address: str, held: Held) -> None:
+        self._sharing[name] = set()
         self._sockets[name] = held
         self._asked[name] = address
         self.addresses[name] = address_of(held.listening)
@@ -123,11 +143,16 @@ class HeldListeners:
     def _release(self, name: str) -> None:
         address = self.addresses.pop(name)
         self._asked.pop(name)
-        self._sockets.pop(name).close()
-        sharing = self._sharing.pop(name, None)
+        held = self._sockets.pop(name)
+        if self._is_sole(name):
+            last_connections.let_nobody_in(held.listening)
+            self._parting.append(held.listening)
+            held.pair.close()
+        else:
+            held.close()
         if address.startswith("unix:"):
             path = address.removeprefix("unix:")
-            if not sharing or not _listened_to(path):
+            if not self._sharing.get(name) or not _listened_to(path):
                 Path(path).unlink(missing_ok=True)
 
 

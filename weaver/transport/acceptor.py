@@ -7,6 +7,7 @@ is spoken on a connection.
 
 import asyncio
 import contextlib
+import errno
 import logging
 import socket
 import ssl
@@ -108,6 +109,9 @@ class Acceptor:
             except ConnectionAbortedError:
                 continue  # that client has gone already
             except OSError as error:  # out of file descriptors, most of the time
+                if error.errno == errno.EINVAL:  # another process has ended it for all
+                    self._loop.remove_reader(self._sock)
+                    return False
                 self._rest(self._sock, self._accept_one, error)
                 return False
             self._begin(connection, self._create, self._tls)
