@@ -1,6 +1,7 @@
-"""Kills under a steady load of GETs: what fails was in the killed replica, and nothing else."""
+"""A steady load of GETs: of kills it feels what was in the killed replica, of scaling nothing."""
 
 import contextlib
+import functools
 import http.client
 import itertools
 import os
@@ -15,6 +16,7 @@ from typing import NamedTuple, Self
 import pytest
 from multi_run_shop import PATIENCE, MultiRun, multi_run, project_for_session, until
 
+from weaver.deployers.manager_client import ask_status
 from weaver.packaging.freeze import in_virtual_environment
 
 pytestmark = pytest.mark.skipif(
@@ -23,6 +25,8 @@ pytestmark = pytest.mark.skipif(
 
 KILLS = 10
 GROUPS = ("front", "names", "books")
+NUMBERS = itertools.count()
+"""Of all requests of this process: no two are the same, whatever the test."""
 
 
 class Request(NamedTuple):
@@ -54,7 +58,6 @@ class Load:
     def __init__(self, shop: MultiRun) -> None:
         self._host, port = shop.address().rsplit(":", 1)
         self._port = int(port)
-        self._numbers = itertools.count()
         self._stop = threading.Event()
         self.requests: list[Request] = []
         self._threads = [
@@ -90,7 +93,7 @@ class Load:
         return http.client.HTTPConnection(self._host, self._port, timeout=20)
 
     def _get(self, connection: http.client.HTTPConnection, page: str) -> bool:
-        path = f"/{page}/{next(self._numbers)}"
+        path = f"/{page}/{next(NUMBERS)}"
         began = time.monotonic()
         try:
             connection.request("GET", path)
@@ -103,16 +106,46 @@ class Load:
         return True
 
 
-@pytest.fixture
-def shop(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MultiRun]:
+@pytest.fixture(scope="module")
+def ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("notes") / "ledger"
+
+
+@pytest.fixture(scope="module")
+def shop(ledger: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MultiRun]:
     replicas = {f"WEAVER__GROUPS__{name.upper()}__REPLICAS": "2" for name in GROUPS}
-    ledger = str(tmp_path / "ledger")
-    with multi_run(project_for_session(tmp_path_factory), TILL_LEDGER=ledger, **replicas) as run:
+    project = project_for_session(tmp_path_factory)
+    with multi_run(project, TILL_LEDGER=str(ledger), **replicas) as run:
         yield run.start().live()
 
 
+def test_scaling_down_and_up_under_load_fails_no_request(shop: MultiRun) -> None:
+    with Load(shop) as load:
+        for count in (1, 2):
+            scale(shop, count)
+            settled = time.monotonic()
+            until(functools.partial(_has_begun_after, load, settled))
+    assert [request for request in load.requests if request.status != 200] == []
+    assert len({request.answer for request in load.requests}) > 2
+
+
+def scale(shop: MultiRun, count: int) -> None:
+    """Have this many replicas of each group, and wait until the others have ended."""
+    shop.ask("scale", "till", *(f"{group}={count}" for group in GROUPS))
+
+    def is_done() -> bool:
+        groups = {one.name: one.replicas for one in ask_status(shop.record()).report.groups}
+        return all([one.state for one in groups[group]] == ["ready"] * count for group in GROUPS)
+
+    until(is_done)
+
+
+def _has_begun_after(load: Load, when: float) -> bool:
+    return load.requests[-1].began > when
+
+
 def test_ten_kills_under_load_fail_only_what_was_in_the_killed_replica(
-    shop: MultiRun, tmp_path: Path
+    shop: MultiRun, ledger: Path
 ) -> None:
     kills: list[Kill] = []
     with Load(shop) as load:
@@ -121,7 +154,7 @@ def test_ten_kills_under_load_fail_only_what_was_in_the_killed_replica(
             kills.append(kill(shop, f"{group}-{1 + number // len(GROUPS) % 2}"))
         until(lambda: load.requests[-1].began > kills[-1].back)
     requests = load.requests
-    noted = (tmp_path / "ledger").read_text().split()
+    noted = ledger.read_text().split()
 
     assert all(any(r.was_under_way(one) for r in requests) for one in kills)
     for request in requests:

@@ -14,7 +14,6 @@ from replica_parts import Front, Proclet, Shop, application, full, proclet, rout
 
 from weaver.control.certificates import Certificates
 from weaver.control.messages import (
-    Drain,
     Ended,
     Failed,
     Heartbeat,
@@ -219,12 +218,18 @@ async def test_the_return_of_main_is_told_and_the_replica_waits_for_its_stop(
 
 
 async def test_a_draining_replica_leaves_the_shared_queue_to_the_others(tmp_path: Path) -> None:
+    patient = application(config='stop_timeout = "60s"\n')
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-        async with proclet(tmp_path, ALL, entry="Front", listener=listener) as one:
+        async with (
+            proclet(tmp_path, ALL, of=patient, entry="Front", listener=listener) as one,
+            serving(one) as shop,
+        ):
             path = Path((await one.wait_for(RegisterReplica)).address.removeprefix("unix:"))
             assert await page(port) == "shop-1"
-            one.send(Drain())
+            taking = asyncio.ensure_future(shop.take_time(60.0))
+            await one.wait_for_line("taking time")
+            one.send(Stop(grace=60.0))
             await until(lambda: refused(path), "its socket to close")
             waiting = asyncio.ensure_future(page(port))
             async with proclet(
@@ -234,7 +239,8 @@ async def test_a_draining_replica_leaves_the_shared_queue_to_the_others(tmp_path
                 one.send(Probe("n1"))
                 await one.wait_for(Probed)
                 assert not one.has_said(Ended)
-                one.send(Stop())
+                assert not taking.done()
+                taking.cancel()
                 assert await one.exit_code() == 0
                 assert await page(port) == "shop-2"
                 other.send(Stop())

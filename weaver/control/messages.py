@@ -290,12 +290,11 @@ class Accept(Message, frozen=True):
     accepting: bool
 
 
-class Drain(Message, frozen=True):
-    """Take no new calls or connections; finish those in flight."""
-
-
 class Stop(Message, frozen=True):
     """Drain, stop components in reverse order, and exit. `grace` in seconds.
+
+    To drain: take no new calls or connections, and finish those in flight. The manager has sent
+    others a routing without the replica before.
 
     `others`: other processes accept on its listeners, and go on with its idle connections.
     """
@@ -387,7 +386,7 @@ FromEnvelope = (
     Attached | Fenced | ReplicaStarted | ReplicaExited | FromReplica | ListenerHeld
     | EnvelopeFailed | Logs | Event | Heartbeat | Memo | IngressReport
 )  # fmt: skip
-ToProclet = Hosting | NewRouting | Probe | Accept | Drain | Stop | Profile
+ToProclet = Hosting | NewRouting | Probe | Accept | Stop | Profile
 FromProclet = (
     RegisterReplica | StartComponent | Probed | Heartbeat | Statistics | Spans | Profiled | Failed
     | Ended | Logs

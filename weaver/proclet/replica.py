@@ -55,7 +55,6 @@ class Replica:
         self._folder = preloaded.folder
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
-        self._leave = asyncio.Event()
         self._grace = float(self._config.app.stop_timeout)
         self._until: float | None = None
         self._accepting = hosting.accepting
@@ -119,12 +118,7 @@ class Replica:
                 return 0
             starting.result()
             await self._register()
-            leaving = asyncio.ensure_future(self._drain_when_asked())
-            try:
-                await self._run_entry()
-            finally:
-                leaving.cancel()
-                await asyncio.wait((leaving,))
+            await self._run_entry()
             return 0
         finally:
             await self._end()
@@ -237,16 +231,11 @@ class Replica:
             grace=self._left,
         )
         if not self._stop.is_set():
-            if not self._leave.is_set():  # else `main` has returned because its listeners have
-                self.link.send(m.Ended())
+            self.link.send(m.Ended())
             await self._stop.wait()
 
-    async def _drain_when_asked(self) -> None:
-        await self._leave.wait()
-        await self._drain()
-
     async def _drain(self) -> None:
-        """Take nothing new, and let end what is in flight. May be called twice."""
+        """Take nothing new, and let end what is in flight."""
         assert self._network is not None
         await self._drain_listeners()
         try:
@@ -297,8 +286,6 @@ class Replica:
             case m.Probe(nonce=nonce):
                 application = self._hosting.application
                 self.link.send(m.Probed(nonce, application.deployment, application.version))
-            case m.Drain():
-                self._leave.set()
             case m.Accept(accepting=accepting):
                 self._accepting = accepting
                 if self._injection is not None:

@@ -17,7 +17,7 @@ ROUTING = Routing(
         )
     },
 )
-SAMPLES: list[m.ToProclet] = [m.NewRouting(ROUTING), m.Probe("n"), m.Drain(), m.Stop(2.0)]
+SAMPLES: list[m.ToProclet] = [m.NewRouting(ROUTING), m.Probe("n"), m.Stop(2.0)]
 
 
 @given(st.lists(st.integers(1, 40), max_size=60))
