@@ -5,18 +5,18 @@ another shop with the same values can use it as it is.
 """
 
 import calendar
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from boutique.shop.ads import Ad
 from boutique.shop.catalog import Product
 from boutique.shop.money import Money, total
 from boutique.shop.orders import Order
-from boutique.templates import render
+from boutique.templates import filled, fresh, piece, render
 
 
-@dataclass(frozen=True)
-class Frame:
+class Frame(NamedTuple):
     """What every page shows around its content; `served_by` says which process made it."""
 
     session_id: str
@@ -27,16 +27,14 @@ class Frame:
     cart_size: int = 0
 
 
-@dataclass(frozen=True)
-class Offer:
+class Offer(NamedTuple):
     """A product with its price in the visitor's currency."""
 
     product: Product
     price: Money
 
 
-@dataclass(frozen=True)
-class Line:
+class Line(NamedTuple):
     """A line of the cart; `price` is for all its pieces."""
 
     product: Product
@@ -66,14 +64,16 @@ class CheckoutForm:
         return [(year, year) for year in range(self.this_year, self.this_year + 10)]
 
 
-def home(frame: Frame, offers: Sequence[Offer], ad: Ad | None) -> str:
+def home(frame: Frame, offers: Sequence[Offer], ad: Ad | None) -> bytes:
     """The shop window."""
-    return render("home.html", frame=frame, offers=offers, ad=ad)
+    window = piece("window", tuple(offers), frame.currency)
+    return _page(frame, "", (window, piece("advertisement", ad)))
 
 
-def product(frame: Frame, offer: Offer, recommended: Sequence[Product], ad: Ad | None) -> str:
+def product(frame: Frame, offer: Offer, recommended: Sequence[Product], ad: Ad | None) -> bytes:
     """One product, and how to buy it."""
-    return render("product.html", frame=frame, offer=offer, recommended=recommended, ad=ad)
+    content = piece("description", offer), piece("advertisement", ad)
+    return _page(frame, offer.product.name, content, recommended)
 
 
 def cart(
@@ -82,25 +82,47 @@ def cart(
     shipping: Money,
     recommended: Sequence[Product],
     form: CheckoutForm,
-) -> str:
+) -> bytes:
     """The cart and the way to the checkout."""
-    to_pay = total((line.price for line in lines), shipping)
-    return render(
-        "cart.html",
-        frame=frame,
-        lines=lines,
-        shipping=shipping,
-        to_pay=to_pay,
-        recommended=recommended,
-        form=form,
+    if not lines:
+        return _page(frame, "Cart", (piece("empty_cart"),), recommended)
+    to_pay = str(total((line.price for line in lines), shipping))
+    fields = fresh if form.errors else piece
+    content = (
+        piece("cart", frame.cart_size, bool(form.errors)),
+        *[piece("cart_line", line) for line in lines],
+        filled("sums", (shipping,), to_pay),
+        fields("checkout_fields", form),
+        filled("place_order", (), to_pay),
     )
+    return _page(frame, "Cart", content, recommended)
 
 
-def order(frame: Frame, order: Order, paid: Money, recommended: Sequence[Product]) -> str:
+def order(frame: Frame, order: Order, paid: Money, recommended: Sequence[Product]) -> bytes:
     """Thanks for an order."""
-    return render("order.html", frame=frame, order=order, paid=paid, recommended=recommended)
+    content = render("order.html", order=order, paid=paid).encode()
+    return _page(frame, "Order", (content,), recommended)
 
 
-def error(frame: Frame, status: str, messages: Sequence[str]) -> str:
+def error(frame: Frame, status: str, messages: Sequence[str]) -> bytes:
     """What went wrong, in words for the visitor; `status` is as in "404 Not Found"."""
-    return render("error.html", frame=frame, status=status, messages=messages)
+    content = render("error.html", status=status, messages=messages).encode()
+    return _page(frame, "Uh, oh!", (content,))
+
+
+def _page(
+    frame: Frame, title: str, content: Iterable[bytes], recommended: Sequence[Product] = ()
+) -> bytes:
+    """A whole page, as it is sent."""
+    page = [
+        piece("head", title),
+        piece("switch", frame.currencies, frame.currency),
+        piece("basket", frame.cart_size),
+        piece("begin"),
+        *content,
+    ]
+    if recommended:
+        cards = [piece("product_card", product) for product in recommended]
+        page += (piece("more"), *cards, piece("end_more"))
+    page.append(filled("foot", (frame.served_by,), frame.session_id, frame.request_id))
+    return b"".join(page)

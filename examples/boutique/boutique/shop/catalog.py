@@ -32,10 +32,10 @@ def products() -> list[Product]:
 
 def product(product_id: str) -> Product:
     """The product with exactly this id. Raises UnknownProductError."""
-    for candidate in _PRODUCTS:
-        if candidate.id == product_id:
-            return candidate
-    raise UnknownProductError(product_id)
+    found = _BY_ID.get(product_id)
+    if found is None:
+        raise UnknownProductError(product_id)
+    return found
 
 
 def search(words: str) -> list[Product]:
@@ -124,3 +124,4 @@ _PRODUCTS = (
         "Speckled glaze, and room for a refill.",
     ),
 )
+_BY_ID = {product.id: product for product in _PRODUCTS}

@@ -63,17 +63,13 @@ def convert(amount: Money, to: str) -> Money:
     """The amount in another currency. Raises UnknownCurrencyError."""
     if amount.units < 0 or amount.nanos < 0:
         return -convert(-amount, to)
-    source, target = _rate(amount.currency), _rate(to)
+    try:
+        source, target = _PER_EURO[amount.currency], _PER_EURO[to]
+    except KeyError as unknown:
+        raise UnknownCurrencyError(unknown.args[0]) from None
     euros, nanos = _carry(amount.units / source, amount.nanos / source)
     units, nanos = _carry(euros * target, floor(nanos + 0.5) * target)
     return Money(to, floor(units), floor(nanos))
-
-
-def _rate(code: str) -> float:
-    rate = _PER_EURO.get(code)
-    if rate is None:
-        raise UnknownCurrencyError(code)
-    return rate
 
 
 def _carry(units: float, nanos: float) -> tuple[float, float]:

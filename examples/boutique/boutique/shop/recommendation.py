@@ -8,5 +8,5 @@ LIMIT = 5
 
 def recommend(known: Sequence[str], seen: Sequence[str], random: Random) -> list[str]:
     """At most five ids of `known` products that are not among the `seen`, in random order."""
-    others = [product_id for product_id in known if product_id not in set(seen)]
-    return random.sample(others, min(LIMIT, len(others)))
+    others = [product_id for product_id in known if product_id not in seen]
+    return sorted(others, key=lambda _: random.random())[:LIMIT]

@@ -44,9 +44,9 @@ class Response:
     headers: list[Header] = field(default_factory=list[Header])
 
 
-def html(text: str, status: int = 200, *headers: Header) -> Response:
+def html(page: bytes, status: int = 200, *headers: Header) -> Response:
     """A page."""
-    return Response(text.encode(), status, [_HTML, *headers])
+    return Response(page, status, [_HTML, *headers])
 
 
 def plain(text: str) -> Response:

@@ -6,6 +6,7 @@ This file decides about cookies. It must not know any page.
 import re
 from dataclasses import dataclass
 from http.cookies import Morsel
+from random import getrandbits
 from uuid import uuid4
 
 from boutique.site.http import Header, Scope, header
@@ -37,7 +38,7 @@ class Visit:
         currency = known.get(CURRENCY_COOKIE, "")
         return cls(
             session_id=str(uuid4()) if is_new else session,
-            request_id=str(uuid4()),
+            request_id=f"{getrandbits(128):032x}",
             currency=currency if currency in CURRENCIES else DEFAULT_CURRENCY,
             is_new=is_new,
         )
