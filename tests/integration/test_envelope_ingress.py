@@ -140,6 +140,10 @@ async def test_more_and_fewer_workers(tmp_path: Path) -> None:
         one.order("127.0.0.1:0", proxied(newer, workers=1))
         await one.manager.until(lambda: report_of(one).counts.number == 7)
         assert workers_of(one) == first
+        cores = IngressOrder(newer, workers=1, most_workers=2)
+        one.order("127.0.0.1:0", Traffic(accepting=False, ingress={"http": cores}))
+        await until_serving(one, min(2, len(os.sched_getaffinity(0))))
+        assert set(first) <= set(workers_of(one))
 
 
 async def test_no_worker_outlives_its_envelope(tmp_path: Path) -> None:

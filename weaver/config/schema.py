@@ -146,6 +146,8 @@ class ListenerTable(Table, frozen=True):
     """How users reach replicas: a shared socket, our proxy, or a HAProxy you run."""
     haproxy: str = "/run/haproxy/weaver.sock"
     """Runtime socket of that HAProxy; "PATH#NAME" if its backends are not called weaver."""
+    workers: Count | None = None
+    """Processes of our proxy on each host; default: one for each core, four at most."""
     tls: TlsTable | None = None
     """Serve HTTPS with this certificate; default: plain HTTP."""
     pin: PinTable = PinTable()

@@ -13,13 +13,15 @@ from weaver.control.message import Message
 class IngressOrder(msgspec.Struct, frozen=True, omit_defaults=True):
     """What stands between users and replicas at one listener of one host.
 
-    `mode` is "proxy" for workers of our own, `workers` of them, or "haproxy" for a driver of the
-    HAProxy whose runtime socket is `socket`. `certificate` and `key` are files of that host.
+    `mode` is "proxy" for workers of our own, or "haproxy" for a driver of the HAProxy whose runtime
+    socket is `socket`. There are `workers` of our own, or one for each core of the host if that is
+    more, up to `most_workers`. `certificate` and `key` are files of that host.
     """
 
     table: Table
     mode: str = "proxy"
     workers: int = 1
+    most_workers: int = 0
     certificate: str = ""
     key: str = ""
     socket: str = ""

@@ -6,17 +6,31 @@ Decides nothing else; what happens to the plan is the rollout's machine.
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 from weaver.config.configuration import Config
 from weaver.config.load import load
-from weaver.config.schema import PinTable
+from weaver.config.schema import ListenerTable, PinTable
 from weaver.control.ingress import Pinning
 from weaver.manager.rollout.state import Front, Plan
 from weaver.manager.state import Spec
 
+MOST_WORKERS: Final = 4
+"""Processes of an ingress where nobody says how many: others need cores as well."""
 
-def plan_of(new: Spec, old: Spec | None, predecessors: Mapping[str, str]) -> Plan:
-    """The plan for a rollout to `new`; `predecessors` are the control sockets of `old` by host."""
+NOWHERE: Final[Mapping[str, str]] = MappingProxyType({})
+
+
+def plan_of(
+    new: Spec,
+    old: Spec | None,
+    predecessors: Mapping[str, str],
+    successors: Mapping[str, str] = NOWHERE,
+) -> Plan:
+    """The plan for a rollout to `new`, by its weaver.toml and that of `old`.
+
+    `predecessors` and `successors` are the control sockets of `old` and `new` on hosts of both.
+    """
     config = _config(new)
     table = config.rollout
     return Plan(
@@ -30,6 +44,7 @@ def plan_of(new: Spec, old: Spec | None, predecessors: Mapping[str, str]) -> Pla
         fronts=_fronts(new, config),
         old_fronts=_fronts(old, _config(old)) if old is not None else {},
         predecessors=dict(predecessors),
+        successors=dict(successors),
     )
 
 
@@ -48,19 +63,22 @@ def _fronts(spec: Spec, config: Config) -> dict[str, Front]:
     folder = Path(spec.application.source).parent
     found: dict[str, Front] = {}
     for name in sorted({name for group in spec.groups.values() for name in group.listeners}):
-        table = config.listeners.get(name)
-        if table is None:
-            found[name] = Front()
-        elif table.ingress == "haproxy":
-            found[name] = Front(mode="haproxy", socket=table.haproxy, pinning=_pinning(table.pin))
-        elif table.tls is None:
-            found[name] = Front(mode=table.ingress, pinning=_pinning(table.pin))
-        else:
-            certificate, key = str(folder / table.tls.cert), str(folder / table.tls.key)
-            found[name] = Front(
-                mode=table.ingress, certificate=certificate, key=key, pinning=_pinning(table.pin)
-            )
+        found[name] = _front(config.listeners.get(name, ListenerTable()), folder)
     return found
+
+
+def _front(table: ListenerTable, folder: Path) -> Front:
+    if table.ingress == "haproxy":
+        return Front(mode="haproxy", socket=table.haproxy, pinning=_pinning(table.pin))
+    tls = table.tls
+    return Front(
+        mode=table.ingress,
+        workers=table.workers or 1,
+        most_workers=0 if table.workers else MOST_WORKERS,
+        certificate=str(folder / tls.cert) if tls is not None else "",
+        key=str(folder / tls.key) if tls is not None else "",
+        pinning=_pinning(table.pin),
+    )
 
 
 def _pinning(table: PinTable) -> Pinning:

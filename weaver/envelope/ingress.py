@@ -14,7 +14,7 @@ from weaver.control.restarts import Restarts
 from weaver.control.traffic import IngressOrder, IngressReport
 from weaver.envelope import ingress_counts
 from weaver.envelope.held import Held
-from weaver.envelope.ingress_worker import MODULES, IngressWorker, same_processes
+from weaver.envelope.ingress_worker import MODULES, IngressWorker, number_of, same_processes
 from weaver.manager.restart import RestartPolicy
 
 EVERY: Final = 1.0
@@ -61,7 +61,7 @@ class ListenerIngress:
         """Have the workers of an order run on these sockets."""
         before, self._order = self._order, order
         same = before is not None and held is self._held and same_processes(before, order)
-        wanted = order.workers if order.mode == "proxy" else 1  # another program does the work
+        wanted = number_of(order)
         former = self._slots if not same else self._slots[wanted:]
         kept = [] if not same else self._slots[:wanted]
         self._held = held

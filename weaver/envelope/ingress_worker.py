@@ -4,6 +4,7 @@ Decides how it is asked to end, and what happens if it does not. It must not kno
 """
 
 import asyncio
+import os
 import socket
 import sys
 from collections.abc import Callable, Mapping
@@ -161,4 +162,18 @@ class IngressWorker(asyncio.Protocol):
 
 def same_processes(one: IngressOrder, other: IngressOrder) -> bool:
     """Whether workers of one order can go on under the other: a new table is only told to them."""
-    return msgspec.structs.replace(one, table=other.table, workers=other.workers) == other
+    numbers = {"workers": other.workers, "most_workers": other.most_workers}
+    return msgspec.structs.replace(one, table=other.table, **numbers) == other
+
+
+def number_of(order: IngressOrder) -> int:
+    """How many workers there are to be on this host."""
+    if order.mode != "proxy":
+        return 1  # another program does the work
+    return max(order.workers, min(order.most_workers, _cores()))
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

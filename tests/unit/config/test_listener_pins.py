@@ -5,7 +5,7 @@ import pytest
 from weaver.config import load
 from weaver.control.ingress import Pinning, Table
 from weaver.deployers.launch import spec_of
-from weaver.deployers.rollout_plan import plan_of
+from weaver.deployers.rollout_plan import MOST_WORKERS, plan_of
 from weaver.errors import ConfigError
 from weaver.packaging.manifest import Manifest, ManifestComponent
 
@@ -35,6 +35,22 @@ def test_the_rollout_is_told_of_pins_and_knows_no_secret(mode: str, tls: str) ->
     assert plan.fronts["http"].pinning == plan.old_fronts["http"].pinning == PINNING
     assert len(spec.secret) == 32
     assert spec.secret != spec_of(manifest, "build", foreground=False).secret
+
+
+@pytest.mark.parametrize(
+    ("written", "workers"),
+    [("", (1, MOST_WORKERS)), ("workers = 3", (3, 0)), ("workers = 1", (1, 0))],
+)
+def test_the_rollout_is_told_how_many_processes_stand_before_users(
+    written: str, workers: tuple[int, int]
+) -> None:
+    web = ManifestComponent("shop.Web", "Web", listeners=("http", "admin"))
+    manifest = Manifest(
+        "0.1", "shop", "shop:Web", components=(web,), config=f"[listeners.http]\n{written}\n"
+    )
+    fronts = plan_of(spec_of(manifest, "build", foreground=False), None, {}).fronts
+    assert (fronts["http"].workers, fronts["http"].most_workers) == workers
+    assert (fronts["admin"].workers, fronts["admin"].most_workers) == (1, MOST_WORKERS)
 
 
 @pytest.mark.parametrize(

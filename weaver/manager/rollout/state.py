@@ -42,6 +42,7 @@ class Front(msgspec.Struct, frozen=True, kw_only=True):
 
     mode: Mode = "shared"
     workers: int = 1
+    most_workers: int = 0
     certificate: str = ""
     key: str = ""
     socket: str = ""
@@ -70,7 +71,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     `steps` are shares of the new version from 0 to 1, rising to 1; times are in seconds. `before`
     and `after`: there is such a hook. `fronts` are the listeners of the new version, `old_fronts`
     those of the old one, as its weaver.toml has them. `predecessors` maps hosts to the control
-    sockets of the old version's envelopes.
+    sockets of the old version's envelopes, `successors` to those of the new one's: an envelope that
+    is started anew takes the listeners over from the other.
     """
 
     steps: tuple[float, ...] = (0.05, 0.25, 0.5, 1.0)
@@ -83,6 +85,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     fronts: dict[str, Front] = {}
     old_fronts: dict[str, Front] = {}
     predecessors: dict[str, str] = {}
+    successors: dict[str, str] = {}
     waits: Waits = Waits()
 
 

@@ -73,11 +73,16 @@ def of_new(state: State, observed: Observed) -> dict[str, Traffic]:
 def of_old(state: State, observed: Observed) -> dict[str, Traffic]:
     """The orders of the old version; the numbers of their tables are 0."""
     return {
-        host: Traffic(accepting=False)
+        host: Traffic(accepting=False, predecessor=_other(state, host))
         if _is_relieved(state, host)
         else _front_of_old(state, host, view)
         for host, view in observed.hosts.items()
     }
+
+
+def _other(state: State, host: str) -> str:
+    """Where the old version finds the listeners again, should its envelope be started anew."""
+    return "" if state.rollout.phase == "withdrawn" else state.plan.successors.get(host, "")
 
 
 def unrelieved(state: State) -> list[str]:
@@ -147,15 +152,16 @@ def _front_of_new(state: State, host: str, view: HostView) -> Traffic:
 
 
 def _front_of_old(state: State, host: str, view: HostView) -> Traffic:
+    other = _other(state, host)
     if not facts.fronted(state, state.rollout.old):
-        return Traffic()
+        return Traffic(predecessor=other)
     ingress = {
         listener: _order(
             state.plan.old_fronts.get(listener, Front()), table_of_old(state, host, listener)
         )
         for listener in view.wanted
     }
-    return Traffic(accepting=False, ingress=ingress)
+    return Traffic(accepting=False, ingress=ingress, predecessor=other)
 
 
 def _order(front: Front, table: Table) -> IngressOrder:
@@ -163,6 +169,7 @@ def _order(front: Front, table: Table) -> IngressOrder:
         table,
         mode="proxy" if front.mode == "shared" else front.mode,
         workers=front.workers,
+        most_workers=front.most_workers,
         certificate=front.certificate,
         key=front.key,
         socket=front.socket,
