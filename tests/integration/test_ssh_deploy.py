@@ -81,12 +81,30 @@ def test_a_shop_on_three_hosts_serves_and_ends_without_a_trace(
     assert "no application called" in shop.command("status", "till").stderr
 
 
+def has_joined(shop: Deployed, ssh_hosts: Operator) -> None:
+    """A third host joins a shop that runs on two, and takes the next replica; nobody restarts."""
+    assert shop.deploy("--limit", "alpha,beta").returncode == 0
+    running = shop.running()
+    planned = shop.deploy("--plan")
+    assert "; joins\n" in planned.stdout, planned.stderr
+    assert ssh_hosts["gamma"].processes() == {}
+    joined = shop.deploy()
+    assert joined.returncode == 0, joined.stderr
+    assert "gamma has joined till" in joined.stdout
+    assert shop.running() == running
+    assert "nothing to do" in shop.deploy().stdout
+    assert shop.command("scale", "till", "names=3").returncode == 0
+    until(shop.is_in_order)
+    assert sorted(shop.hosts_of("names")) == ["alpha", "beta", "gamma"]
+    assert shop.running() > running
+    for _ in range(6):  # by turns, of which one goes to the host that has joined, and back
+        assert shop.get("/name/ann") == (200, "name of ann")
+
+
 def test_another_machine_goes_on_where_the_manager_stopped(
     shop: Deployed, ssh_hosts: Operator, tmp_path: Path
 ) -> None:
-    assert shop.deploy().returncode == 0
-    assert shop.command("scale", "till", "names=3").returncode == 0
-    until(lambda: len(shop.replicas("names")) == 3)
+    has_joined(shop, ssh_hosts)
     before = {replica["id"]: replica["pid"] for replica in shop.replicas()}
     with tempfile.TemporaryDirectory(prefix="wssh-", dir="/tmp") as folder:  # short, for sockets
         other = shop.elsewhere(Path(folder))

@@ -334,3 +334,27 @@ def test_slots_of_a_host_stay_when_the_manager_changes_and_hosts_leave_the_file(
     kept = {k: s for k, s in world.state.desired.slots.items() if s.host != "h1"}
     assert kept.items() <= slots.items()
     assert all(isinstance(slot, Slot) for slot in slots.values())
+
+
+def test_a_host_that_joins_takes_what_waits_for_a_lost_one_and_keeps_the_rest_in_place() -> None:
+    few = msgspec.structs.replace(MANY, hosts={k: MANY.hosts[k] for k in ("h1", "h2")})
+    world = World(spec=few)
+    world.happen(events.Began())
+    world.settle()
+    power_off(world, world.hosts["h1"], 0)
+    world.settle(LONG)
+    waiting = on(world, "h1")
+    assert waiting  # the other one has no room for all of them
+    staying = on(world, "h2")
+    world.hosts["h3"] = Host("h3")
+    joined = next_manager(world)
+    joined.settle(LONG)
+    assert joined.state.envelopes["h3"].reach == "attached"
+    assert on(joined, "h1") == set()
+    assert staying <= on(joined, "h2")
+    assert len(on(joined, "h3")) == len(waiting)
+    own = [r for r in joined.state.replicas.values() if r.host != "h1"]
+    assert {r.stage for r in own} == {"ready"}
+    reached = report(joined.state).hosts
+    assert (reached["h2"], reached["h3"]) == ("attached", "attached")
+    assert reached["h1"] != "attached"

@@ -10,6 +10,7 @@ from weaver.cli.versions import short
 
 if TYPE_CHECKING:
     from weaver.config.schema import RolloutTable
+    from weaver.manager.state import Spec
     from weaver.packaging.build import Built
 
 
@@ -64,3 +65,16 @@ def plain_plan(found: Comparison, built: "Built", rollout: "RolloutTable") -> di
             "keep_warm": float(rollout.keep_warm),
         },
     }
+
+
+def places_of(spec: "Spec") -> dict[str, list[str]]:
+    """The replicas of each host, as the manager is going to place them."""
+    from weaver.manager.events import Began
+    from weaver.manager.state import initial
+    from weaver.manager.step import step
+
+    state, _ = step(initial(spec, epoch=1, seed=""), Began(), 0.0)
+    found: dict[str, list[str]] = {host: [] for host in spec.hosts}
+    for replica, slot in sorted(state.desired.slots.items()):
+        found[slot.host].append(replica)
+    return found

@@ -31,17 +31,20 @@ START_TIMEOUT: Final = 30.0
 LAST_LINES: Final = 20
 
 
-def is_live(built: "Built", *, as_json: bool = False) -> bool:
-    """Whether this version is the newest that runs, which is said."""
+def live_record(built: "Built") -> "registry.Record | None":
+    """The deployment of this version, if it is the newest that runs, and not in the foreground."""
     running = [r for r in registry.records(built.manifest.app) if not r.ended and is_managed(r)]
     if not running or running[-1].foreground or running[-1].version != built.build_id:
-        return False
-    record = running[-1]
+        return None
+    return running[-1]
+
+
+def nothing_to_do(record: "registry.Record", *, as_json: bool = False) -> None:
+    """Say that a version is deployed already."""
     if as_json:
         click.echo(json.dumps(plain_status(ask_status(record)), indent=2))
     else:
         click.echo(f"{record.app} {record.version[:12]} is deployed already: nothing to do")
-    return True
 
 
 def start_manager(

@@ -14,7 +14,7 @@ import msgspec
 from weaver.cli import conclusion
 from weaver.cli.comparing import compare, judge
 from weaver.cli.deploy_plan import plain_plan, plan_lines
-from weaver.cli.detached import follow_logs, is_live, start_beside, wait_live
+from weaver.cli.detached import follow_logs, live_record, nothing_to_do, start_beside, wait_live
 from weaver.cli.former import formers_here
 from weaver.cli.making_way import make_way
 from weaver.cli.serving import serving
@@ -61,7 +61,8 @@ def deploy_built(built: "Built", options: Options) -> int:
     """Install, start a manager, wait until it is live and serves everybody; the exit code."""
     with contextlib.ExitStack() as lock:
         lock.enter_context(deploying(built.manifest.app))
-        if is_live(built, as_json=options.as_json):
+        if (live := live_record(built)) is not None:
+            nothing_to_do(live, as_json=options.as_json)
             return 0
         old = serving(built.manifest.app)
         judge(compare(old.version if old is not None else "", built), built, force=options.force)

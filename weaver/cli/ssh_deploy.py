@@ -16,14 +16,16 @@ import msgspec
 
 from weaver.cli import conclusion
 from weaver.cli.comparing import compare, judge
-from weaver.cli.deploy_plan import plain_plan, plan_lines
-from weaver.cli.detached import follow_logs, is_live, start_beside, wait_live
+from weaver.cli.deploy_plan import places_of, plain_plan, plan_lines
+from weaver.cli.detached import follow_logs, live_record, nothing_to_do, start_beside, wait_live
 from weaver.cli.failed_hosts import FAILED, only_failed, remember
 from weaver.cli.host_table import HostTable
+from weaver.cli.joining import extended, newcomers, take_in, wait_joined
 from weaver.cli.local_deploy import folder_of
 from weaver.cli.making_way import make_way
 from weaver.cli.serving import serving
 from weaver.cli.ssh_formers import formers_on, only_one
+from weaver.cli.ssh_units import enable
 from weaver.cli.taking_over import forget_gone
 from weaver.errors import UsageError, WeaverError
 
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from weaver.deployers.ssh.preparation import Preparation
     from weaver.deployers.ssh.site import Site
     from weaver.deployers.ssh.upload import Parcel
+    from weaver.manager.hosts import HostSpec
     from weaver.manager.state import Spec
     from weaver.packaging.build import Built
 
@@ -83,15 +86,22 @@ def deploy_built(built: "Built", hosts: "Sequence[Host]", options: Options) -> i
 
     ask, passphrases = passphrases_of()
     app = built.manifest.app
-    if options.only_failed:
-        hosts = only_failed(app, hosts)
-    elif not options.plan_only and is_live(built):
+    live = live_record(built)
+    joining: tuple[str, ...] = ()
+    chosen = only_failed(app, hosts) if options.only_failed else hosts
+    if live is not None and (joining := newcomers(live, chosen)):
+        # Those that it runs on already have to be asked what runs there.
+        hosts = [host for host in hosts if host.name in {*live.hosts, *joining}]
+    elif live is not None and not options.only_failed and not options.plan_only:
+        nothing_to_do(live)
         return 0
+    else:
+        hosts = chosen
     client = Client(accept_new=options.accept_new, ask=ask)
     names = [host.name for host in hosts]
     table = HostTable(names, quiet=options.as_json)
     with Preparation(app, hosts, client, table, at_once=options.batch) as work:
-        steps = _Deploy(built, work, table, options, passphrases, hosts)
+        steps = _Deploy(built, work, table, options, passphrases, hosts, joining=joining)
         try:
             code = steps.run()
         finally:
@@ -99,7 +109,9 @@ def deploy_built(built: "Built", hosts: "Sequence[Host]", options: Options) -> i
                 remember(app, names, steps.failed)
     if steps.record is None or code:
         return code
-    if steps.former and not options.detach:  # without the locks
+    if joining:
+        wait_joined(steps.record, steps.joining, as_json=options.as_json)
+    elif steps.former and not options.detach:  # without the locks
         code = conclusion.wait(steps.record, as_json=options.as_json)
     elif steps.former and not options.as_json:
         conclusion.leave(app)
@@ -119,8 +131,11 @@ class _Deploy:
         options: Options,
         passphrases: Mapping[str, str],
         listed: "Sequence[Host]",
+        *,
+        joining: tuple[str, ...] = (),
     ) -> None:
         self.listed = listed
+        self.joining = joining
         self.former: tuple[Former, ...] = ()
         self.built = built
         self.work = work
@@ -139,14 +154,17 @@ class _Deploy:
             examined = self.work.examine(needs_of(self.built.path, service=self.options.service))
         if not self._passed(examined):
             return 1
-        if not self.options.only_failed:
+        if self.joining:
+            self.former = self._formers()
+        elif not self.options.only_failed:
             self._spec({})  # whether it can be placed, before anything is changed
             self.former = self._formers()
         parcel = Parcel(self.built.manifest.app, self.built.path)
         comparison = compare(self._serving(), self.built)
         if self.options.plan_only:
             return self._show_plan(parcel, comparison)
-        judge(comparison, self.built, force=self.options.force)
+        if not self.joining:
+            judge(comparison, self.built, force=self.options.force)
         if not self.options.steal:
             self.work.refuse_held()  # of all hosts before the first is locked
         revision = self.built.manifest.revision
@@ -158,6 +176,10 @@ class _Deploy:
                 sites = self.work.upload(parcel, most_failures=self.options.max_fail)
         finally:
             self.failed = {host: error.what for host, error in self.work.faults.items()}
+        if self.joining:
+            self.record = self._join(sites)
+            self._tell_missing()
+            return 0
         if self.options.only_failed:
             return self._brought(sites)
         self.record = self._start(sites)
@@ -189,7 +211,7 @@ class _Deploy:
             click.echo(json.dumps(plain, indent=2))
         else:
             click.echo(f"{app} {build_id[:12]} is installed on {', '.join(sites)}")
-            click.echo(_to_take_part(app))
+            click.echo("they take part when it is deployed: weaver deploy --ssh HOSTS")
         return 1 if self.failed else 0
 
     def _tell_missing(self) -> None:
@@ -198,16 +220,28 @@ class _Deploy:
             click.echo(f"not on {host}: {what}", err=True)
         if self.failed:
             fix = f"weaver deploy --ssh HOSTS --limit {FAILED}"
-            click.echo(f"to try only these again: {fix}", err=True)
-            click.echo(_to_take_part(self.built.manifest.app), err=True)
+            click.echo(f"to try only these again, and have them join: {fix}", err=True)
 
-    def _spec(self, sites: "Mapping[str, Site]") -> "Spec":
-        from weaver.deployers.forwarded import forwarded
-        from weaver.deployers.launch import config_of, spec_of
+    def _join(self, sites: "Mapping[str, Site]") -> "Record":
+        """Have the application's next manager know the hosts that join, too. Raises WeaverError."""
+        joining = {name: site for name, site in sites.items() if name in self.joining}
+        first, build_id = self.former[0].estate, self.built.build_id
+        if self.options.service or first.units:
+            joining = enable(self.work, first.spec.application, joining)
+        estate = extended(self.former[0], self._hosts(joining), joining)
+        given = dict(self.passphrases)
+        record = take_in(
+            MANAGER, estate, joining, self.former, passphrases=given, lock=self.work.token
+        )
+        self.joining = tuple(joining)
+        self.work.join(build_id, self.joining, good=estate.good > 0)
+        return record
+
+    def _hosts(self, sites: "Mapping[str, Site]") -> "dict[str, HostSpec]":
+        """What the manager is told of the hosts in `sites`, or of all."""
         from weaver.manager.hosts import HostSpec
 
-        manifest = self.built.manifest
-        hosts = {
+        return {
             name: HostSpec(
                 labels=host.labels,
                 groups=host.groups,
@@ -217,6 +251,13 @@ class _Deploy:
             for name, host in self.work.hosts.items()
             if not sites or name in sites
         }
+
+    def _spec(self, sites: "Mapping[str, Site]") -> "Spec":
+        from weaver.deployers.forwarded import forwarded
+        from weaver.deployers.launch import config_of, spec_of
+
+        manifest = self.built.manifest
+        hosts = self._hosts(sites)
         spec = spec_of(manifest, self.built.build_id, foreground=False, hosts=hosts)
         folder = self.options.folder or Path.cwd()
         environment = forwarded(config_of(manifest, hosts), os.environ, folder)
@@ -257,21 +298,27 @@ class _Deploy:
 
         plans = self.work.plan(parcel)
         rollout = config_of(self.built.manifest).rollout
-        places = _places(self._spec({}))
+        places = {} if self.joining else places_of(self._spec({}))
         if self.options.as_json:
             plain = {
-                host: {"bytes": p.bytes_to_send, "install": p.install, "replicas": places[host]}
+                host: {
+                    "bytes": p.bytes_to_send,
+                    "install": p.install,
+                    "replicas": places.get(host, []),
+                }
                 for host, p in plans.items()
             }
             document = {**plain_plan(comparison, self.built, rollout), "hosts": plain}
             click.echo(json.dumps(document, indent=2))
             return 0
-        for line in plan_lines(comparison, self.built, rollout):
+        for line in [] if self.joining else plan_lines(comparison, self.built, rollout):
             click.echo(line)
         for host, p in plans.items():
             install = "install" if p.install else "is installed already"
-            replicas = ", ".join(places[host]) or "none"
-            click.echo(f"{host}: send {p.bytes_to_send} bytes, {install}; replicas: {replicas}")
+            part = "joins" if host in self.joining else "takes part already"
+            if not self.joining:
+                part = "replicas: " + (", ".join(places[host]) or "none")
+            click.echo(f"{host}: send {p.bytes_to_send} bytes, {install}; {part}")
         click.echo("nothing was changed: this was --plan")
         return 0
 
@@ -301,7 +348,7 @@ class _Deploy:
 
         spec = self._spec(sites)
         if self.options.service:
-            sites = self._enable(spec, sites)
+            sites = enable(self.work, spec.application, sites)
         estate = Estate(
             spec=spec,
             desired=Desired(),
@@ -333,40 +380,3 @@ class _Deploy:
         else:
             wait_live(record, follow=False, as_json=self.options.as_json)
         return record
-
-    def _enable(self, spec: "Spec", sites: "Mapping[str, Site]") -> "dict[str, Site]":
-        """Units of systemd for the envelopes; where there cannot be one, it is shown."""
-        from weaver.deployers.ssh.service import unit_name
-
-        application = spec.application
-        app, deployment = application.app, application.deployment
-        enabled, why = self.work.enable_units(app, deployment, sites)
-        for host, reason in why.items():
-            click.echo(f"warning: {host}: no full --service: {reason}", err=True)
-            if not enabled[host].unit:
-                name = unit_name(app, deployment)
-                click.echo(
-                    f"what would start it there, as ~/.config/systemd/user/{name}:", err=True
-                )
-                click.echo(self.work.unit_of(app, deployment, sites[host]), err=True)
-                click.echo(
-                    f"then: systemctl --user enable {name}; loginctl enable-linger", err=True
-                )
-        return enabled
-
-
-def _to_take_part(app: str) -> str:
-    return f"hosts are added when it is started anew: weaver stop {app}, then weaver deploy"
-
-
-def _places(spec: "Spec") -> dict[str, list[str]]:
-    """The replicas of each host, as the manager is going to place them."""
-    from weaver.manager.events import Began
-    from weaver.manager.state import initial
-    from weaver.manager.step import step
-
-    state, _ = step(initial(spec, epoch=1, seed=""), Began(), 0.0)
-    found: dict[str, list[str]] = {host: [] for host in spec.hosts}
-    for replica, slot in sorted(state.desired.slots.items()):
-        found[slot.host].append(replica)
-    return found

@@ -64,7 +64,8 @@ class DeploymentReport(msgspec.Struct, frozen=True):
     """One deployment in `weaver status`, but for its methods.
 
     `state` is "starting", "live", "failed", "stopping" or "stopped"; `traffic` the share of users'
-    requests, from 0 to 1; `fault` is why it failed.
+    requests, from 0 to 1; `hosts` says of each whether its envelope is "attached", or else what it
+    does; `fault` is why it failed.
     """
 
     app: str
@@ -75,6 +76,7 @@ class DeploymentReport(msgspec.Struct, frozen=True):
     started: float = 0.0
     groups: tuple[GroupReport, ...] = ()
     listeners: tuple[ListenerReport, ...] = ()
+    hosts: dict[str, str] = {}
     fault: Fault | None = None
 
 

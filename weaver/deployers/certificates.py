@@ -1,7 +1,9 @@
 """Certificates of a deployment: its own CA, and what that signs for each process.
 
 Made by the manager's side, which alone has `cryptography`; a process gets the PEM texts as an
-`Identity` and needs the standard library only. The key of the CA never leaves the manager.
+`Identity` and needs the standard library only. The key of the CA is in the memory of the manager
+and, for the next one, of envelopes. Each of those can show a certificate of the deployment anyway,
+and all certificates admit to the same.
 """
 
 import dataclasses
@@ -9,6 +11,7 @@ import datetime
 import functools
 from typing import TYPE_CHECKING, Any, Final
 
+from weaver.control.certificates import Certificates
 from weaver.errors import UsageError
 from weaver.transport.tls import Identity
 
@@ -25,7 +28,7 @@ SKEW: Final = datetime.timedelta(hours=24)
 
 @dataclasses.dataclass(frozen=True)
 class Authority:
-    """The CA of one deployment, as PEM texts; `key` is a secret of the manager."""
+    """The CA of one deployment, as PEM texts; `key` is a secret of its managers."""
 
     deployment: str
     certificate: bytes
@@ -35,6 +38,11 @@ class Authority:
     def name(self) -> str:
         """The DNS name in every certificate of the deployment."""
         return f"{self.deployment}.weaver"
+
+    def certificates(self, host: str, *, always: bool) -> Certificates:
+        """What the processes of a host show; `always` wants TLS on Unix sockets, too."""
+        own = self.issue(host, always=always)
+        return Certificates(own.name, own.ca, own.certificate, own.key, always=always)
 
     def issue(self, replica: str, *, always: bool = False) -> Identity:
         """The identity of one process. `always` wants TLS on Unix sockets, too."""

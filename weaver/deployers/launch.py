@@ -10,7 +10,7 @@ import msgspec
 from weaver.config.configuration import Config
 from weaver.config.load import load
 from weaver.config.words import ManagerLost
-from weaver.control.certificates import Certificates
+from weaver.control.certificates import Signer
 from weaver.control.messages import Application
 from weaver.control.restarts import Heartbeats
 from weaver.deployers.multiprocess import HOST
@@ -51,14 +51,14 @@ def spec_of(
     config = config_of(manifest, hosts)
     groups = place(config, manifest.components, entry_name(manifest))
     deployment = secrets.token_hex(4)
-    waits = Waits()
-    policy = ("end" if foreground else "continue", 0.0)
+    waits, policy = Waits(), ("end" if foreground else "continue", 0.0)
     if hosts is None:
         groups = anywhere(groups)
     else:
         _check(groups, hosts)
         waits = Waits(moved=float(config.ssh.host_grace))
         policy = policy if foreground else _policy(config.ssh.on_manager_lost)
+    equipped, signer = _equipped(hosts, deployment, always=config.app.tls == "always")
     return Spec(
         application=Application(
             app=manifest.app,
@@ -70,13 +70,14 @@ def spec_of(
             strict_copies=strict_copies,
         ),
         groups=groups,
-        hosts=_equipped(hosts or {HOST: HostSpec()}, deployment, always=config.app.tls == "always"),
+        hosts=equipped,
         heartbeats=Heartbeats.hung_after(float(config.app.hung_after)),
         stop_timeout=float(config.app.stop_timeout),
         on_manager_lost=policy[0],
         stop_after=policy[1],
         foreground=foreground,
         secret=secrets.token_bytes(32),
+        signer=signer,
         waits=waits,
     )
 
@@ -92,38 +93,47 @@ def _check(groups: Mapping[str, Group], hosts: Mapping[str, HostSpec]) -> None:
     problems: list[Problem] = []
     if fault is not None:
         problems.append(Problem(fault.what, where=fault.where, why=fault.why, fix=fault.fix))
-    problems += [
+    if len(hosts) > 1:
+        problems += undialled(hosts)
+    if problems:
+        raise ConfigError(problems)
+
+
+def undialled(hosts: Mapping[str, HostSpec]) -> list[Problem]:
+    """The hosts that others cannot dial."""
+    return [
         Problem(
             f'host {name} has no address that other hosts can dial: "{host.address}"',
             fix="write its IP address behind it in the hosts file: address=...",
         )
         for name, host in hosts.items()
-        if len(hosts) > 1 and host.address in {"", "0.0.0.0", "::"}  # noqa: S104 # refused
+        if host.address in {"", "0.0.0.0", "::"}  # noqa: S104 # refused
     ]
-    if problems:
-        raise ConfigError(problems)
 
 
 def _equipped(
-    hosts: Mapping[str, HostSpec], deployment: str, *, always: bool
-) -> dict[str, HostSpec]:
-    """The hosts with what they show each other; the CA that signed it is forgotten at once.
+    hosts: Mapping[str, HostSpec] | None, deployment: str, *, always: bool
+) -> tuple[dict[str, HostSpec], Signer | None]:
+    """The hosts with what they show each other, and what signs the same for those that join later.
 
     One alone is dialled by nobody, and needs it only if connections within it are to be encrypted.
+    Its replicas listen for no other host: none can join it.
     """
+    hosts = hosts or {HOST: HostSpec()}
     alone = len(hosts) == 1
     if alone and not always:
-        return {name: msgspec.structs.replace(host, address="") for name, host in hosts.items()}
+        found = {name: msgspec.structs.replace(host, address="") for name, host in hosts.items()}
+        return found, None
     from weaver.deployers.certificates import create_authority
 
     authority = create_authority(deployment)
-    found: dict[str, HostSpec] = {}
+    equipped: dict[str, HostSpec] = {}
     for name, host in hosts.items():
-        own = authority.issue(name, always=always)
-        certificates = Certificates(own.name, own.ca, own.certificate, own.key, always=always)
+        certificates = authority.certificates(name, always=always)
         address = "" if alone else host.address
-        found[name] = msgspec.structs.replace(host, address=address, certificates=certificates)
-    return found
+        equipped[name] = msgspec.structs.replace(host, address=address, certificates=certificates)
+    signer = None if alone else Signer(authority.certificate, authority.key, always)
+    return equipped, signer
 
 
 def entry_name(manifest: Manifest) -> str:

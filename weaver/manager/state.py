@@ -9,6 +9,7 @@ from typing import Final, Literal
 
 import msgspec
 
+from weaver.control.certificates import Signer
 from weaver.control.messages import Application, Fault, Orders
 from weaver.control.restarts import Heartbeats, Restarts
 from weaver.control.traffic import Traffic
@@ -65,7 +66,8 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True):
     """What shall run, and on which hosts, by name.
 
     `application` and `hosts` may hold secrets, and `secret` is one, which signs cookies that keep
-    clients in a version: a spec is not written to disk. `on_manager_lost` is
+    clients in a version: a spec is not written to disk. `signer` is for hosts that join later, None
+    where there can be none. `on_manager_lost` is
     what envelopes do without a manager: "end" soon, "continue", or "stop" after `stop_after`
     seconds. `foreground`: the run fails when an envelope's process ends; else the envelope is
     started again. `outlives_entry`: the deployment goes on when the entry's main has returned.
@@ -82,6 +84,7 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True):
     foreground: bool = False
     outlives_entry: bool = False
     secret: bytes = b""
+    signer: Signer | None = None
     waits: Waits = Waits()
 
 

@@ -24,6 +24,7 @@ def report(state: State, *, started: float = 0.0, traffic: float = 1.0) -> Deplo
         started=started,
         groups=tuple(_group(state, name) for name in state.spec.groups),
         listeners=_listeners(state),
+        hosts={envelope.host: envelope.reach for envelope in state.envelopes.values()},
         fault=state.fault,
     )
 

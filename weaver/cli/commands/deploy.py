@@ -60,8 +60,8 @@ def command(
     `[rollout]` says. Returns when the new version serves alone, and goes on without this command;
     or when it was taken back, with the reason, failed requests and the last log lines.
 
-    `--limit @failed` brings the release to those hosts only that a deploy has failed on, and starts
-    nothing.
+    Hosts of the list that the version which runs is not on yet join it. `--limit @failed` means
+    those only that a deploy has failed on; if nothing runs, they get the release.
     """
     only_failed = limit == FAILED
     named = None if only_failed else limit

@@ -247,6 +247,16 @@ class Preparation:
 
         self._each(note, list(self._pythons), len(self._pythons))
 
+    def join(self, build_id: str, hosts: Sequence[str], *, good: bool) -> None:
+        """Note on hosts that they take part in what runs; a good build is the current one there."""
+
+        def note(python: RemotePython, _host: str) -> None:
+            if good:
+                releases.make_current(python, self._app, build_id, good=True, token=self._token)
+            deploy_lock.record(python, self._app, "join", build_id=build_id, result="joined")
+
+        self._each(note, hosts, len(self.faults) + len(hosts))
+
     def note(
         self, app: str, what: str, hosts: Sequence[str], *, build_id: str, result: str
     ) -> None:

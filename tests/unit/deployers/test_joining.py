@@ -1,0 +1,68 @@
+"""Hosts that join a deployment: what its next manager is told of them."""
+
+import msgspec
+import pytest
+from cryptography import x509
+
+from weaver.deployers.estate import Estate, decode_estate, encode_estate, share_of
+from weaver.deployers.joining import enlarged
+from weaver.deployers.launch import spec_of
+from weaver.errors import ConfigError, UsageError
+from weaver.manager.hosts import HostSpec
+from weaver.manager.state import Desired
+from weaver.packaging.manifest import Manifest, ManifestComponent
+
+MANIFEST = Manifest("0.1", "shop", "shop:Web", components=(ManifestComponent("shop.Web", "Web"),))
+JOINING = {"c": HostSpec(labels=("big",), slots=4, address="10.0.0.3")}
+
+
+def estate_of(*hosts: str, config: str = "") -> Estate:
+    manifest = msgspec.structs.replace(MANIFEST, config=config)
+    listed = {name: HostSpec(address=f"10.0.0.{number}") for number, name in enumerate(hosts, 1)}
+    spec = spec_of(manifest, "build", foreground=False, hosts=listed)
+    pythons = {name: f"/{name}/python" for name in hosts}
+    return Estate(spec=spec, desired=Desired(live=True), epoch=3, pythons=pythons)
+
+
+def test_a_host_that_joins_shows_a_certificate_that_all_others_trust() -> None:
+    # As it comes back from an envelope: what signs must have been left with it.
+    before = decode_estate(encode_estate(share_of(estate_of("a", "b"), "a")))
+    after = enlarged(before, JOINING, {"c": "/c/python"}, {"c": "shop.service"})
+    own, others = after.spec.hosts["c"].certificates, before.spec.hosts["a"].certificates
+    assert own is not None
+    assert others is not None
+    assert (own.name, own.ca) == (others.name, others.ca)
+    assert own.key != others.key
+    authority = x509.load_pem_x509_certificate(own.ca)
+    x509.load_pem_x509_certificate(own.certificate).verify_directly_issued_by(authority)
+
+
+def test_what_is_known_stays_as_it_is_beside_a_host_that_joins() -> None:
+    before = estate_of("a", "b", config='[app]\ntls = "always"\n')
+    after = enlarged(before, JOINING, {"c": "/c/python"}, {})
+    assert list(after.spec.hosts) == ["a", "b", "c"]
+    assert {k: after.spec.hosts[k] for k in "ab"} == before.spec.hosts
+    joined = after.spec.hosts["c"]
+    assert (joined.labels, joined.slots, joined.address) == (("big",), 4, "10.0.0.3")
+    assert joined.certificates is not None
+    assert joined.certificates.always
+    assert after.pythons == before.pythons | {"c": "/c/python"}
+    assert (after.desired, after.epoch, after.units) == (before.desired, before.epoch, {})
+
+
+def test_none_joins_a_deployment_that_began_on_one_host() -> None:
+    with pytest.raises(UsageError, match="no host can join") as caught:
+        enlarged(estate_of("a"), JOINING, {}, {})
+    assert "weaver stop shop, then weaver deploy" in caught.value.fix
+
+
+def test_a_host_that_others_cannot_dial_does_not_join() -> None:
+    with pytest.raises(ConfigError, match="host c has no address"):
+        enlarged(estate_of("a", "b"), {"c": HostSpec(address="0.0.0.0")}, {}, {})
+
+
+def test_what_signs_keeps_its_key_to_itself() -> None:
+    spec = estate_of("a", "b").spec
+    assert spec.signer is not None
+    assert b"PRIVATE KEY" in spec.signer.key
+    assert "PRIVATE KEY" not in repr(spec)

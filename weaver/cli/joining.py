@@ -1,0 +1,118 @@
+"""Hosts that join an application that runs: `weaver deploy` of the same build to a longer list.
+
+Its manager is replaced by one that knows these hosts, too; replicas serve on meanwhile, as with
+`weaver attach`. Decides which hosts are meant, and when they have joined.
+"""
+
+import contextlib
+import json
+import time
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from weaver.cli.deployment import plain_status
+from weaver.cli.detached import start_manager
+from weaver.deployers.manager_client import ask
+from weaver.errors import Unreachable, WeaverError
+
+if TYPE_CHECKING:
+    from weaver.control.operator import Status
+    from weaver.deployers.estate import Estate
+    from weaver.deployers.manager_process import Former
+    from weaver.deployers.registry import Record
+    from weaver.deployers.ssh.inventory import Host
+    from weaver.deployers.ssh.site import Site
+    from weaver.manager.hosts import HostSpec
+
+PATIENCE: Final = 90.0
+"""Seconds for the envelopes of hosts that join to take orders."""
+
+
+def newcomers(record: "Record", hosts: "Sequence[Host]") -> tuple[str, ...]:
+    """The names of those hosts that a deployment does not run on; of one over SSH only."""
+    if not record.hosts:
+        return ()
+    return tuple(host.name for host in hosts if host.name not in record.hosts)
+
+
+def extended(
+    former: "Former", hosts: "Mapping[str, HostSpec]", sites: "Mapping[str, Site]"
+) -> "Estate":
+    """What a manager is told that has these hosts, too. Raises UsageError, ConfigError."""
+    from weaver.deployers.joining import enlarged
+
+    pythons = {name: site.python for name, site in sites.items()}
+    units = {name: site.unit for name, site in sites.items() if site.unit}
+    return enlarged(former.estate, hosts, pythons, units)
+
+
+def take_in(
+    command: "Sequence[str]",
+    estate: "Estate",
+    joining: "Mapping[str, Site]",
+    former: "tuple[Former, ...]",
+    *,
+    passphrases: "Mapping[str, str]",
+    lock: str,
+) -> "Record":
+    """Replace the manager of the first of `former` by one that knows `joining`, too.
+
+    Raises WeaverError; the versions have a manager as before then, if that is possible.
+    """
+    from weaver.deployers.manager_process import Task
+
+    first, older = former[0], former[1:]
+    given = dict(passphrases)
+    sites = {**first.sites, **joining}
+    try:
+        return start_manager(
+            command, Task(estate, sites=sites, passphrases=given, former=older, lock=lock)
+        )
+    except WeaverError:
+        with contextlib.suppress(WeaverError):  # `weaver attach` says why
+            start_manager(command, Task(first.estate, first.sites, given, older))
+        raise
+
+
+def wait_joined(record: "Record", joining: Collection[str], *, as_json: bool) -> None:
+    """Return when the envelopes of these hosts take orders. Raises WeaverError if some do not."""
+    deadline = time.monotonic() + PATIENCE
+    status: Status | None = None
+    while True:
+        status = _status(record) or status
+        found = status.report.hosts if status is not None else {}
+        late = [host for host in joining if found.get(host) != "attached"]
+        if not late:
+            break
+        if time.monotonic() > deadline:
+            raise WeaverError(
+                f"the envelope of {', '.join(late)} does not take orders",
+                where=f"deployment {record.deployment}",
+                why=f"not within {PATIENCE:g} s; the others serve on, and it is tried again",
+                fix=f"see why: weaver events {record.app}",
+            )
+        time.sleep(0.05)
+    if status is None:
+        return
+    if as_json:
+        click.echo(json.dumps(plain_status(status), indent=2))
+        return
+    report = status.report
+    verb = "has" if len(joining) == 1 else "have"
+    click.echo(f"{', '.join(joining)} {verb} joined {report.app} {report.version[:12]}")
+    click.echo(
+        "new replicas go there, and those of lost hosts; what runs keeps its place: "
+        f"weaver scale {report.app} GROUP=N"
+    )
+
+
+def _status(record: "Record") -> "Status | None":
+    from weaver.control.operator import GetStatus, Status
+
+    with contextlib.suppress(Unreachable):  # the next look tells
+        for answer in ask(record, GetStatus()):
+            if isinstance(answer, Status):
+                return answer
+    return None
