@@ -11,7 +11,9 @@ import contextvars
 import sys
 import types
 from collections.abc import Callable, Coroutine, Generator
-from typing import Any, cast
+from typing import Any, TypeVar, cast
+
+T = TypeVar("T")
 
 _enter = asyncio.tasks._enter_task  # noqa: SLF001 # what tasks themselves do around each step
 _leave = asyncio.tasks._leave_task  # noqa: SLF001
@@ -60,12 +62,12 @@ def start_eagerly(
 
 
 async def _going_on(coroutine: Coroutine[Any, Any, None], yielded: Any) -> None:
-    await _rest(coroutine, yielded)
+    await rest(coroutine, yielded)
 
 
 @types.coroutine
-def _rest(coroutine: Coroutine[Any, Any, None], yielded: Any) -> Generator[Any, Any, None]:
-    """What `yield from` does, from where the coroutine is."""
+def rest(coroutine: Coroutine[Any, Any, T], yielded: Any) -> Generator[Any, Any, T]:
+    """What `yield from` does, from where the coroutine is: its first step has `yielded` this."""
     try:
         while True:
             try:
@@ -77,5 +79,6 @@ def _rest(coroutine: Coroutine[Any, Any, None], yielded: Any) -> Generator[Any, 
                 yielded = coroutine.throw(error)
             else:
                 yielded = coroutine.send(sent)
-    except StopIteration:
-        return
+    except StopIteration as end:
+        returned: T = end.value
+        return returned

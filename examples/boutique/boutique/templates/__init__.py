@@ -7,7 +7,7 @@ are sent; what differs for each visitor is put between them.
 from collections.abc import Callable, Hashable
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import escape
@@ -23,7 +23,7 @@ _environment = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_environment.globals["hole"] = _HOLE
+cast("dict[str, Any]", _environment.globals)["hole"] = _HOLE
 
 
 def render(template: str, **values: Any) -> str:
