@@ -60,11 +60,12 @@ class RolloutLoop:
         self._is_good = self._new.record.good > 0
         rollout = rollout_of(sessions)
         old = self._sessions.get(rollout.old)
-        predecessors = {}
+        plan = plan_of(self._new.spec, None, {})
         if old is not None:
             hosts = [host for host in self._new.spec.hosts if host in old.spec.hosts]
             predecessors = {host: old.deployer.control_path(host) for host in hosts}
-        plan = plan_of(self._new.spec, old.spec if old is not None else None, predecessors)
+            successors = {host: self._new.deployer.control_path(host) for host in hosts}
+            plan = plan_of(self._new.spec, old.spec, predecessors, successors)
         self.state: State = initial(plan, rollout, epoch=self._new.loop.epoch)
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._hooks: dict[str, asyncio.Task[None]] = {}

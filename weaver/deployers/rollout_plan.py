@@ -18,14 +18,12 @@ from weaver.manager.state import Spec
 MOST_WORKERS: Final = 4
 """Processes of an ingress where nobody says how many: others need cores as well."""
 
-NOWHERE: Final[Mapping[str, str]] = MappingProxyType({})
-
 
 def plan_of(
     new: Spec,
     old: Spec | None,
     predecessors: Mapping[str, str],
-    successors: Mapping[str, str] = NOWHERE,
+    successors: Mapping[str, str] | None = None,
 ) -> Plan:
     """The plan for a rollout to `new`, by its weaver.toml and that of `old`.
 
@@ -44,7 +42,7 @@ def plan_of(
         fronts=_fronts(new, config),
         old_fronts=_fronts(old, _config(old)) if old is not None else {},
         predecessors=dict(predecessors),
-        successors=dict(successors),
+        successors=dict(successors or {}),
     )
 
 

@@ -152,37 +152,36 @@ class UserTraffic:
         task.add_done_callback(self._waiting.discard)
 
     async def _take_over(self) -> None:
-        assert self._orders is not None
-        asked: set[str] = set()
-        while True:
-            orders = self._orders
-            predecessor = orders.traffic.predecessor
-            missing = self._held.missing(orders.groups.values())
-            wanted = {name: at for name, at in missing.items() if name not in asked}
-            if not wanted or not predecessor:
-                break
-            asked |= wanted.keys()
-            taken = await takeover.take(predecessor, TakeOver(wanted, self._path))
-            self._ingress.learn(taken.certificates)
-            for name, held in taken.listeners.items():
-                self._held.adopt(name, wanted[name], held, predecessor)
-            self._told(sorted(taken.listeners), [])
-        outcome = await self._bind()
-        self._taking = None
-        self._told(*outcome)
+        """Take listeners over, or bind them where the other envelope has not, or has gone.
 
-    async def _bind(self) -> tuple[list[str], list[Refused]]:
-        """Bind what could not be taken over. Where its holder is gone, it is free in a moment."""
+        An address may be in use for a moment: by one that goes, or by one that is bound there now.
+        """
         loop = asyncio.get_running_loop()
         until = loop.time() + RELEASED_WITHIN
-        bound: list[str] = []
+        held: list[str] = []
         while True:
+            held += await self._taken()
             assert self._orders is not None
-            more, refused = self._held.hold(self._orders.groups.values())
-            bound += more
+            bound, refused = self._held.hold(self._orders.groups.values())
+            held += bound
             if not refused or loop.time() > until:
-                return bound, refused
+                break
             await asyncio.sleep(AGAIN)
+        self._taking = None
+        self._told(held, refused)
+
+    async def _taken(self) -> list[str]:
+        """The listeners taken over now of those that are missing."""
+        assert self._orders is not None
+        predecessor = self._orders.traffic.predecessor
+        wanted = self._held.missing(self._orders.groups.values())
+        if not predecessor or not wanted:
+            return []
+        taken = await takeover.take(predecessor, TakeOver(wanted, self._path))
+        self._ingress.learn(taken.certificates)
+        for name, held in taken.listeners.items():
+            self._held.adopt(name, wanted[name], held, predecessor)
+        return sorted(taken.listeners)
 
     def _told(self, held: list[str], refused: list[Refused]) -> None:
         for name in held:
