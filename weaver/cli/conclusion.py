@@ -63,6 +63,8 @@ def wait(
         return INTERRUPTED
     except Unreachable as error:
         raise _ended(record) or error from error
+    if _is_without(record, report):
+        raise _ended(record) or _lost(record)
     if report.phase in TAKEN_BACK:
         raise taken_back(record, report, as_json=as_json)
     if not as_json:
@@ -76,6 +78,8 @@ def wait_up(record: "Record", *, as_json: bool) -> None:
         report = follow(record, lambda r: r.phase != "starting", as_json=as_json, transient=True)
     except Unreachable as error:
         raise _ended(record) or error from error
+    if _is_without(record, report):
+        raise _ended(record) or _lost(record)
     if report.phase in TAKEN_BACK:
         raise taken_back(record, report, as_json=as_json)
 
@@ -132,6 +136,20 @@ def warm_words(report: RolloutReport) -> str:
         return ""
     left = f" for {render_rollout.seconds(report.next_at - time.time())}" if report.next_at else ""
     return f"{short(old.version)} is kept warm{left}: weaver rollback {report.app}"
+
+
+def _is_without(record: "Record", report: RolloutReport) -> bool:
+    """Whether another manager has taken over, and has not found this version."""
+    versions = report.versions
+    return bool(versions) and all(v.deployment != record.deployment for v in versions)
+
+
+def _lost(record: "Record") -> WeaverError:
+    return WeaverError(
+        f"{record.app} {short(record.version)} was lost before it could serve",
+        why="its manager has ended, and the one that took over found nothing of it that ran",
+        fix=f"deploy again; the version before serves on: weaver status {record.app}",
+    )
 
 
 def _ended(record: "Record") -> WeaverError | None:

@@ -72,6 +72,15 @@ def test_following_ends_well_when_the_new_version_serves_alone(
     ]
 
 
+def test_a_version_that_another_manager_has_not_found_was_lost(
+    sockets: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    alone = (VersionReport("d1", OLD, weight=1.0, ready=2, wanted=2),)
+    with manager(sockets, report("starting"), report("done", versions=alone)):
+        assert execute(["rollout", "-f"]) == 1
+    assert "shop bbbbbbbbbbbb was lost before it could serve" in capsys.readouterr().err
+
+
 def test_following_tells_why_a_version_was_taken_back_with_evidence(
     sockets: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -162,7 +171,8 @@ def test_a_manager_that_is_gone_is_told_with_what_is_known(
 def test_the_other_version_is_asked_where_the_new_one_has_ended(
     sockets: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with manager(sockets, report("withdrawn", verdict=BAD)):
+    versions = (VersionReport("d3", NEW), VersionReport("d2", OLD, weight=1.0))
+    with manager(sockets, report("withdrawn", verdict=BAD, versions=versions)):
         record = registry.current("shop")
         gone = msgspec.structs.replace(record, deployment="d3", socket="/nowhere", started=2.0)
         registry.write(gone)
