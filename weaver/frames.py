@@ -60,11 +60,20 @@ KIND_NAMES: Final = (
     "error", "item", "end", "result part", "drain", "drained", "ping", "pong",
 )  # fmt: skip
 
+WORDS: Final = Struct("<III")
+"""The same header: length, call, and the rest as one number, which tells what is usual at once."""
+
 HAS_DEADLINE: Final = 0x01
 HAS_TRACE: Final = 0x02
 HAS_CREDIT: Final = 0x04
 HAS_METADATA: Final = 0x08
 IS_LARGE: Final = 0x10
+
+USUAL_REPLY: Final = REPLY << 16
+"""The last word of the header of a reply without any field."""
+
+USUAL_REQUEST: Final = HAS_DEADLINE << 8 | REQUEST
+"""The upper half of the last word of a request with a deadline and no other field."""
 
 TRACE_SIZE: Final = 24
 MAX_METADATA: Final = 0xFFFF

@@ -17,7 +17,6 @@ from weaver.frames import (
     HAS_DEADLINE,
     HAS_METADATA,
     HAS_TRACE,
-    HEADER,
     IS_LARGE,
     ITEM,
     MAX_U32,
@@ -26,6 +25,8 @@ from weaver.frames import (
     REPLY,
     REQUEST,
     U32,
+    USUAL_REPLY,
+    WORDS,
     Fields,
     decode_fields,
 )
@@ -34,6 +35,8 @@ from weaver.rpc.limits import Limits, check_size, in_words
 from weaver.rpc.listener import Listener
 from weaver.rpc.outbox import Body, Outbox, lane_key
 from weaver.rpc.reassembly import Reassembly
+
+_words: Final = WORDS.pack
 
 _ALLOWED: Final = HAS_DEADLINE | HAS_TRACE | HAS_CREDIT | HAS_METADATA | IS_LARGE
 
@@ -95,7 +98,7 @@ class Callee:
             outbox = self._outbox
             if size < outbox.bulk:
                 small = outbox.small
-                small += HEADER.pack(size, call, 0, REPLY, 0)
+                small += _words(size, call, USUAL_REPLY)
                 small += body
             else:
                 check_size(size, self._limits)
@@ -162,39 +165,33 @@ class Callee:
         )
         self.calls.clear()
 
-    def on_request(
-        self, flags: int, method: int, call: int, payload: bytes, events: list[Event]
+    def on_usual_request(
+        self, method: int, call: int, deadline_ms: int, body: bytes, events: list[Event]
     ) -> None:
-        """A call, or the beginning of a large one: admit it, or answer that it is not executed."""
+        """A call with a deadline and nothing else."""
         calls = self.calls
         outbox = self._outbox
         if (
-            flags & ~HAS_DEADLINE
-            or len(calls) >= self._most
+            len(calls) >= self._most
             or call in calls
             or len(outbox.small) + outbox.lane_bytes > self._max_queued
         ):
-            self._on_rare_request(flags, method, call, payload, events)
+            self.on_request(HAS_DEADLINE, method, call, U32.pack(deadline_ms) + body, events)
             return
         if call > self._newest:  # noqa: PLR1730 - max() would cost 2 % of a small call
             self._newest = call
-        deadline = 0
-        if flags:
-            if len(payload) < 4:
-                decode_fields(flags, payload, _ALLOWED)  # raises
-            (deadline,) = U32.unpack_from(payload)
-            payload = payload[4:]
         calls[call] = None
         self.taken += 1
         listener = self.listener
         if listener is None or events:
-            events.append(Request(call, method, payload, deadline))
+            events.append(Request(call, method, body, deadline_ms))
         else:
-            listener.requested(call, method, payload, deadline)
+            listener.requested(call, method, body, deadline_ms)
 
-    def _on_rare_request(
+    def on_request(
         self, flags: int, method: int, call: int, payload: bytes, events: list[Event]
     ) -> None:
+        """A call, or the beginning of a large one: admit it, or answer that it is not executed."""
         fields, body = decode_fields(flags, payload, _ALLOWED)
         key = lane_key(call, from_caller=True)
         if call in self.calls or key in self._partials:

@@ -17,7 +17,6 @@ from weaver.frames import (
     CREDIT,
     END,
     ERROR,
-    HAS_DEADLINE,
     IS_LARGE,
     ITEM,
     KIND_NAMES,
@@ -28,6 +27,7 @@ from weaver.frames import (
     REPLY,
     REQUEST,
     TRACE_SIZE,
+    USUAL_REQUEST,
     Fields,
     decode_fields,
 )
@@ -37,7 +37,7 @@ from weaver.rpc.listener import Listener
 from weaver.rpc.outbox import Body, Outbox, lane_key
 from weaver.rpc.reassembly import Reassembly
 
-_WITH_DEADLINE: Final = Struct("<IIHBBI")
+_with_deadline: Final = Struct("<IIII").pack
 
 
 class Window:
@@ -122,9 +122,8 @@ class Caller:
             or len(small) >= outbox.high_water
         ):
             return 0
-        small += _WITH_DEADLINE.pack(size + 4, call, method, REQUEST, HAS_DEADLINE, deadline_ms)
+        small += _with_deadline(size + 4, call, USUAL_REQUEST << 16 | method, deadline_ms)
         small += body
-        outbox.fresh.append(call)
         calls[call] = None
         self._next = call + 1 if call < MAX_U32 else 1
         self.made += 1
@@ -148,6 +147,10 @@ class Caller:
         closed, RemoteCallError when the peer is draining (all three: not executed), CodecError for
         a body over the limit.
         """
+        if deadline_ms and not (trace or metadata or credit):
+            call = self.send_ordinary(method, body, deadline_ms)
+            if call:
+                return call
         if self._refusal is not None:
             raise call_error(self._refusal[0], self._refusal[1].encode())
         if len(self.calls) >= self._most:
@@ -229,13 +232,10 @@ class Caller:
                 events.append(Failed(call, Outcome.UNSENT if lost else outcome, body))
         self.calls.clear()
 
-    def on_reply(
-        self, flags: int, method: int, call: int, payload: bytes, events: list[Event]
-    ) -> None:
-        """The result of a call, or the beginning of a large one."""
+    def on_usual_reply(self, call: int, payload: bytes, events: list[Event]) -> None:
+        """The result of a call, without any flag."""
         if (
-            not flags
-            and self.calls.get(call, _MISSING) is None
+            self.calls.get(call, _MISSING) is None
             and not self._outbox.lanes
             and not self._partials.reserved
         ):
@@ -246,7 +246,13 @@ class Caller:
             else:
                 listener.replied(call, payload)
         else:
-            self._on_result(REPLY, flags, method, call, payload, events)
+            self._on_result(REPLY, 0, 0, call, payload, events)
+
+    def on_reply(
+        self, flags: int, method: int, call: int, payload: bytes, events: list[Event]
+    ) -> None:
+        """The result of a call, or the beginning of a large one."""
+        self._on_result(REPLY, flags, method, call, payload, events)
 
     def on_error(
         self, flags: int, method: int, call: int, payload: bytes, events: list[Event]

@@ -23,7 +23,9 @@ import msgspec
 
 from weaver import frames
 from weaver.errors import ProtocolError
-from weaver.frames import HEADER, HEADER_SIZE, MAX_PAYLOAD, PONG, REPLY, REQUEST, FrameDecoder
+from weaver.frames import (
+    HEADER_SIZE, MAX_PAYLOAD, PONG, U32, USUAL_REPLY, USUAL_REQUEST, WORDS, FrameDecoder,
+)  # fmt: skip
 from weaver.rpc.callee import Callee
 from weaver.rpc.caller import Caller
 from weaver.rpc.events import Closed, Drained, Event, Opened, Outcome, PeerDraining, Pong
@@ -36,6 +38,9 @@ from weaver.rpc.state import State, Statistics
 
 Handler = Callable[[int, int, int, bytes, list[Event]], None]
 """(flags, method, call, payload, events): acts on one frame and appends what happened."""
+
+_words: Final = WORDS.unpack_from
+_u32: Final = U32.unpack_from
 
 _AT_HANDSHAKE: Final = 1
 """In the place of the method of a refusal: the refusing side has executed nothing."""
@@ -151,7 +156,7 @@ class Connection:
         """
         self.caller.listener = self.callee.listener = listener
 
-    def receive(self, data: bytes | bytearray | memoryview) -> list[Event]:  # noqa: C901 # 1 loop
+    def receive(self, data: bytes | bytearray | memoryview) -> list[Event]:  # noqa: C901, PLR0912 # 1 loop
         """What these bytes of the peer make happen, however they are cut.
 
         Never raises for what the peer does: a fault closes the connection, and the last event is
@@ -167,22 +172,29 @@ class Connection:
         decoder = self._decoder
         table = self._table
         at = 0
+        length: int  # said for the compiled core: else it compares objects
+        word: int
         try:
             # Whole frames are cut here: the generator would cost 0.3 us a read and 0.1 us a frame.
             last = -1 if decoder.partial else end - HEADER_SIZE
             while at <= last:
-                length, call, method, kind, flags = HEADER.unpack_from(data, at)
+                length, call, word = _words(data, at)
                 body = at + HEADER_SIZE
                 stop = body + length
-                if stop > end or length > MAX_PAYLOAD or kind > PONG:
+                if stop > end or length > MAX_PAYLOAD:
                     break
-                at = stop
-                if kind == REQUEST and self._open:
-                    self.callee.on_request(flags, method, call, data[body:stop], events)
-                elif kind == REPLY and self._open:
-                    self.caller.on_reply(flags, method, call, data[body:stop], events)
+                if word == USUAL_REPLY and self._open:
+                    self.caller.on_usual_reply(call, data[body:stop], events)
+                elif word >> 16 == USUAL_REQUEST and self._open and length >= U32.size:
+                    self.callee.on_usual_request(
+                        word & 0xFFFF, call, _u32(data, body)[0], data[body + 4 : stop], events
+                    )
                 else:
-                    table[kind](flags, method, call, data[body:stop], events)
+                    kind = word >> 16 & 0xFF
+                    if kind > PONG:
+                        break
+                    table[kind](word >> 24, word & 0xFFFF, call, data[body:stop], events)
+                at = stop
             if at < end:
                 for kind, flags, method, call, payload in decoder.frames(data[at:] if at else data):
                     table[kind](flags, method, call, payload, events)
@@ -200,6 +212,9 @@ class Connection:
         Call it again, while the writer takes more, until it returns nothing. What it returned
         counts as sent.
         """
+        if not self._outbox.lanes:
+            small = self.small_to_send()
+            return [small] if small else []
         buffers = self._outbox.take(chunks)
         for buffer in buffers:
             self._sent += len(buffer)
@@ -213,7 +228,6 @@ class Connection:
             outbox.small = bytearray()
             if outbox.answered:
                 outbox.answered = 0
-            outbox.fresh.clear()
             self._sent += len(small)
         return small
 

@@ -20,6 +20,7 @@ from weaver.frames import (
     REQUEST_PART,
     RESULT_PART,
     Fields,
+    FrameDecoder,
     encode_fields,
 )
 from weaver.rpc.limits import MIB, NO_COPY, Limits
@@ -86,17 +87,16 @@ class Outbox:
     """Frames to be written; `take` hands them over.
 
     The hot paths of `caller` and `callee` append to `small` themselves, if `lanes` is empty and the
-    body is shorter than `bulk`. `fresh` are the calls whose requests are still in `small`.
+    body is shorter than `bulk`.
     """
 
     __slots__ = (
         "_active", "_chunk", "_max_open", "_open", "_waiting",
-        "answered", "bulk", "fresh", "high_water", "lane_bytes", "lanes", "small",
+        "answered", "bulk", "high_water", "lane_bytes", "lanes", "small",
     )  # fmt: skip
 
     def __init__(self, limits: Limits) -> None:
         self.small = bytearray()
-        self.fresh: list[int] = []
         self.lanes: dict[int, Lane] = {}
         self.lane_bytes = 0
         self.bulk = min(NO_COPY, limits.chunk + 1, limits.max_message + 1)
@@ -124,8 +124,6 @@ class Outbox:
             flags, optional = encode_fields(fields)
             self.small += HEADER.pack(len(optional) + size, call, method, kind, flags) + optional
             self.small += body
-            if kind == REQUEST:
-                self.fresh.append(call)
             return
         if lane is None:
             lane = self.lanes[key] = Lane(call, from_caller=from_caller)
@@ -189,18 +187,17 @@ class Outbox:
         """The buffer `small` is the writer's now."""
         self.small = bytearray()
         self.answered = 0
-        self.fresh.clear()
 
     def unsent(self) -> set[int]:
         """The calls of which not one byte has been taken."""
-        return set(self.fresh).union(
+        frames = FrameDecoder().frames(bytes(self.small))
+        return {call for kind, _, _, call, _ in frames if kind == REQUEST}.union(
             lane.call for lane in self.lanes.values() if lane.from_caller and not lane.begun
         )
 
     def clear(self) -> None:
         """Drop all that is queued."""
         self.small = bytearray()
-        self.fresh.clear()
         self.lanes.clear()
         self._active.clear()
         self._waiting.clear()
