@@ -7,14 +7,16 @@ that destroys an answer. It must not know where requests go.
 import asyncio
 import socket
 import time
+from collections.abc import Iterator
 from typing import Protocol, cast
 
 from weaver.ingress.exchange import Exchange
-from weaver.ingress.http import body, forwarding
+from weaver.ingress.http import body, forwarding, plain
 from weaver.ingress.http.forwarding import Origin
 from weaver.ingress.http.limits import Limits
 from weaver.ingress.http.refusal import Refusal
 from weaver.ingress.http.request import RequestHead, read_request
+from weaver.ingress.replica import Lane
 from weaver.transport import handover
 
 _clock = time.monotonic
@@ -24,12 +26,14 @@ class Server(Protocol):
     """What clients are connected to.
 
     `draining` while it ends, and hears of connections that are at rest; `parting` when those that
-    are left get one answer more at most.
+    are left get one answer more at most. `turns` has the versions of requests, one by one, while
+    none is pinned; the next is asked for when there is a request for it.
     """
 
     limits: Limits
     draining: bool
     parting: bool
+    turns: Iterator[Lane]
 
     def admit(self, client: "ClientConnection") -> bool:
         """Whether there is room for one more connection."""
@@ -66,6 +70,7 @@ class ClientConnection(asyncio.Protocol):
         self._exchange: Exchange | None = None
         self._body: body.Body | None = None
         self._known: RequestHead | None = None
+        self._spare: Exchange | None = None
         self._since = _clock()  # of the request's first byte, or of the last answer's end
         self._reading = True
         self._held = False
@@ -103,6 +108,11 @@ class ClientConnection(asyncio.Protocol):
         """Bytes have come."""
         exchange = self._exchange
         if exchange is None:
+            spare = self._spare
+            if spare is not None:
+                self._spare = None
+                if self._again(spare, data):
+                    return
             if self._ending:
                 return
             if self._buffer:
@@ -129,6 +139,7 @@ class ClientConnection(asyncio.Protocol):
         """The connection has ended."""
         del exc
         self._ending = True
+        self._spare = None
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
             exchange.abandon()
@@ -137,6 +148,7 @@ class ClientConnection(asyncio.Protocol):
     def pause_writing(self) -> None:
         """The peer reads slowly."""
         self._full_since = _clock()
+        self._spare = None
         self._unsent = self.transport.get_write_buffer_size()
         if self._exchange is not None:
             self._exchange.hold_answer(held=True)
@@ -151,6 +163,24 @@ class ClientConnection(asyncio.Protocol):
         self._next()
 
     # Requests.
+
+    def _again(self, spare: Exchange, data: bytes) -> bool:
+        """Begin a request with the headers of the one before, if it is one: most are."""
+        head = self._known
+        assert head is not None
+        block = head.block
+        if block and data.endswith(block) and len(data) <= self._limits.head_bytes:
+            line = plain.line(data, 0, len(data) - len(block))
+            if line is not None and (lane := next(self._server.turns, None)) is not None:
+                head.raw = data
+                first, head.method, head.target = line.group(0, 1, 2)
+                if not head.forwarded:
+                    head.forwarded = block[:-2] + self.origin.lines(head.host)
+                spare.lane, spare.request = lane, first + head.forwarded
+                self._exchange = spare
+                spare.start()
+                return True
+        return False
 
     def _next(self) -> None:
         """Begin the requests that have come, one after the other's answer."""
@@ -252,6 +282,14 @@ class ClientConnection(asyncio.Protocol):
         elif self._server.draining:
             self._server.rests(self)
 
+    def passed(self, now: float) -> None:
+        """The answer is complete, and the exchange can be used again."""
+        self._since = now
+        if self._buffer or self._full_since is not None or self._server.draining:
+            self.finished(keep=True)
+        else:
+            self._spare, self._exchange = self._exchange, None
+
     def keep_still(self) -> bool:
         """Read nothing more, if it is idle and can be handed over; whether that is so."""
         if self._still or not (self.idle and self.portable) or self.transport.is_closing():
@@ -273,6 +311,7 @@ class ClientConnection(asyncio.Protocol):
         unsent = transport.get_write_buffer_size()
         if not unsent and handover.send(sender, transport.get_extra_info("socket").fileno()):
             self._ending = True
+            self._spare = None
             transport.abort()  # this process's descriptor of it
             return True
         if self._reading:
@@ -290,6 +329,7 @@ class ClientConnection(asyncio.Protocol):
         if self._ending:
             return
         self._ending = True
+        self._spare = None
         self._buffer = b""
         self._body = None
         self._since = _clock()

@@ -10,20 +10,24 @@ EVIDENCE: Final = 20
 
 
 class VersionTally:
-    """The running sums of one version; whoever begins a request counts it in the first two."""
+    """The running sums of one version; whoever begins a request counts it in `requests`."""
 
-    __slots__ = ("aborted", "errors", "histogram", "in_flight", "requests")
+    __slots__ = ("aborted", "errors", "histogram", "requests", "tunnels")
 
     def __init__(self) -> None:
         self.requests = 0
         self.errors = 0
         self.aborted = 0
-        self.in_flight = 0
+        self.tunnels = 0  # that have ended
         self.histogram = [0] * BUCKETS
+
+    @property
+    def in_flight(self) -> int:
+        """Requests and tunnels that have not ended."""
+        return self.requests - sum(self.histogram) - self.aborted - self.tunnels
 
     def end(self, seconds: float, *, failed: bool) -> None:
         """It was answered, or failed, after `seconds`."""
-        self.in_flight -= 1
         if failed:
             self.errors += 1
         index = int(seconds * 1e6).bit_length()  # `bucket`, without a call
@@ -31,11 +35,10 @@ class VersionTally:
 
     def end_tunnel(self) -> None:
         """What began as a request, and became a tunnel, has ended."""
-        self.in_flight -= 1
+        self.tunnels += 1
 
     def abort(self) -> None:
         """Its client gave up."""
-        self.in_flight -= 1
         self.aborted += 1
 
 

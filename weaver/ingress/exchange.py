@@ -6,133 +6,67 @@ know how clients' connections are read, nor how versions are chosen.
 """
 
 import asyncio
-import time
 from collections.abc import Sequence
-from typing import Protocol
 
 from weaver.ingress.http import body, forwarding, response
 from weaver.ingress.http.answer import AnswerReader
-from weaver.ingress.http.limits import Limits
 from weaver.ingress.http.refusal import Refusal
-from weaver.ingress.http.request import IDEMPOTENT, RequestHead
 from weaver.ingress.http.response import ResponseHead
-from weaver.ingress.replica import Lane, Replica
-from weaver.ingress.upstream import Pool, ReplicaConnection
-
-_clock = time.monotonic
+from weaver.ingress.passage import Passage, clock
+from weaver.ingress.upstream import Pool
 
 
-class Client(Protocol):
-    """The connection that a request came on; `closing` if the request is the last one."""
+class Exchange(Passage):
+    """Carries one request of a client to a replica, and the answer back."""
 
-    closing: bool
-
-    def write(self, data: bytes) -> None:
-        """Send bytes."""
-        ...
-
-    def hold(self, *, held: bool) -> None:
-        """Whether to stop reading the request's body."""
-        ...
-
-    def switched(self) -> None:
-        """The connection is a tunnel from now on."""
-        ...
-
-    def finished(self, *, keep: bool) -> None:
-        """The answer is complete; without `keep` the connection ends after it."""
-        ...
-
-    def cut(self) -> None:
-        """The answer cannot be completed: end the connection, so that the client sees it."""
-        ...
-
-
-class Exchange:
-    """Carries one request of `client` to a replica, and the answer back.
-
-    `request` is what a replica gets: the head, and with `whole` all of the body. `cookie` is a
-    Set-Cookie for the answer.
-    """
-
-    # What most have is in the class: a store less for each, in each request.
+    # What few requests change is in the class: a store less for each, in each request.
     tunnel = False
-    exact = False  # whoever asks has said which version it must be
+    _exact = False
     _turned = False
     _held: Sequence[bytes] = ()
     _connecting: asyncio.Task[None] | None = None
-    _replica: Replica | None = None
-    _link: ReplicaConnection | None = None
     _answer: AnswerReader | None = None
     _begun = False
     _framing = 0
-    _attempts = 0
     _tried: tuple[str, ...] = ()
     _asked_last = ""
-    _over = False
 
-    def __init__(
-        self,
-        client: Client,
-        head: RequestHead,
-        request: bytes,
-        lane: Lane,
-        limits: Limits,
-        *,
-        whole: bool,
-        cookie: str = "",
-    ) -> None:
-        self._client = client
-        self._head = head
-        self._request = request
-        self._lane = lane
-        self._limits = limits
-        self._cookie = cookie
-        self._started = self._active = _clock()
-        self._asked = whole  # the whole request has come
-
-    def start(self) -> None:
-        """Begin. The client hears of the end by `finished` or `cut`, maybe at once."""
-        tally = self._lane.tally
-        tally.requests += 1
-        tally.in_flight += 1
-        self._attempt()
+    def be_exact(self) -> None:
+        """Whoever asks has said which version it must be: no other may answer."""
+        self._exact = True
+        self._short = False
 
     # The way there.
 
-    def _attempt(self) -> None:
+    def _find(self) -> None:
+        """Send the request to a replica, on a new connection, or answer for them."""
         attempts, replica = self._attempts, None
-        if attempts < self._limits.attempts:
-            replica = self._lane.enter(self._active, self._tried)
+        if 0 < attempts < self._limits.attempts:
+            replica = self.lane.enter(self._active, self._tried)
         if replica is None:
             why = "no replica can be reached" if attempts else "it has no replica"
-            if self._turns_to_another(502 if attempts else 503, why):
-                return
-            self._fail(502 if attempts else 503, why)
+            if not self._turns_to_another(502 if attempts else 503, why):
+                self._fail(502 if attempts else 503, why)
             return
         self._attempts = attempts + 1
         self._replica = replica
-        self._asked_last = replica.id
-        if not attempts:  # what is idle may have ended as the first one had
-            head = self._head
-            link = replica.pool.take(surely=head.length != 0 or head.method not in IDEMPOTENT)
-            if link is not None:
-                self._link = link
-                link.user = self
-                link.transport.write(self._request)
-                return
+        self._open(replica.pool)
+
+    def _open(self, pool: Pool) -> None:
         self._client.hold(held=True)
-        self._connecting = asyncio.get_running_loop().create_task(self._connect(replica.pool))
+        self._connecting = asyncio.get_running_loop().create_task(self._connect(pool))
 
     def _turns_to_another(self, status: int, why: str) -> bool:
         """Have another version answer: nobody of the chosen one has taken the request."""
-        if (other := self._lane.fallback) is None or self.exact or self._turned:
+        if (other := self.lane.fallback) is None or self._exact or self._turned:
             return False
+        self._short = False
         self._witness(status, why)
-        self._lane.tally.end(_clock() - self._started, failed=True)
-        self._turned, self._lane, self._cookie = True, other, ""
-        self._attempts, self._tried, self._started = 1, (), _clock()  # 1: on a new connection
-        self.start()
+        self.lane.tally.end(clock() - self._started, failed=True)
+        self._turned, self.lane, self._cookie = True, other, ""
+        self._attempts, self._tried, self._started = 1, (), clock()  # 1: on a new connection
+        other.tally.requests += 1
+        self._find()
         return True
 
     async def _connect(self, pool: Pool) -> None:
@@ -140,22 +74,22 @@ class Exchange:
             async with asyncio.timeout(self._limits.connect_time):
                 link = await pool.connect()
         except (OSError, TimeoutError):
-            self._connecting = None
+            self._connecting, self._short = None, False
             if self._replica is not None:
                 self._tried = (*self._tried, self._replica.id)
             self._leave(good=False, refused=True)
-            self._attempt()
+            self._find()
             return
         self._connecting = None
         self._link = link
         link.user = self
-        link.write(b"".join((self._request, *self._held)))
+        link.write(b"".join((self.request, *self._held)))
         self._held = ()
         self._client.hold(held=False)
 
     def asked(self, payload: bytes, *, complete: bool) -> None:
         """More of the request's body has come."""
-        self._active = _clock()
+        self._active = clock()
         self._asked = complete
         if self._head.length < 0:
             payload = body.chunk(payload) if payload else b""
@@ -166,55 +100,15 @@ class Exchange:
         elif not self._over:
             self._held = (*self._held, payload)
 
-    def replica_full(self, *, full: bool) -> None:
-        """Whether the replica reads more slowly than the client sends."""
-        self._client.hold(held=full)
-
     # The way back.
 
-    def answered(self, data: bytes) -> None:
-        """The replica has sent bytes."""
-        self._active = now = _clock()
-        replica = self._replica
-        if replica is not None:
-            replica.heard = now
-        if self._answer is None:
-            if replica is not None and self._head.method != b"HEAD":
-                end = data.find(b"\r\n\r\n") + 4
-                head = data[:end]
-                known = replica.answers.get(head) or replica.read_answer(head)
-                if known is not None and len(data) - end == known[1]:
-                    self._pass_whole(replica, data, end, known[0])
-                    return
-            self._answer = AnswerReader(self._head.method, self._limits.head_bytes)
+    def _read(self, data: bytes) -> None:
+        answer = self._answer
+        if answer is None:
+            self._answer = answer = AnswerReader(self._head.method, self._limits.head_bytes)
         elif self.tunnel:
             self._client.write(data)
             return
-        self._read(self._answer, data)
-
-    def _pass_whole(self, replica: Replica, data: bytes, end: int, status: int) -> None:
-        """Send on a plain answer that has come as a whole: most do, so all is done in one go."""
-        client, asked, lane = self._client, self._asked, self._lane
-        keep = asked and self._head.keep_alive and not client.closing
-        if not keep or self._cookie:
-            head = forwarding.ended(data[:end], close=not keep, cookie=self._cookie)
-            data = head + data[end:]
-        client.write(data)
-        if status >= 500:
-            self._witness(status, "")
-        link = self._link
-        self._link = self._replica = None
-        self._over = True
-        if link is not None:
-            if asked:
-                replica.pool.give(link, self._active)
-            else:
-                link.close()
-        lane.leave(replica, good=True)
-        lane.tally.end(self._active - self._started, failed=status >= 500)
-        client.finished(keep=keep)
-
-    def _read(self, answer: AnswerReader, data: bytes) -> None:
         try:
             parts = answer.feed(data)
         except Refusal as refusal:
@@ -275,7 +169,7 @@ class Exchange:
                 link.close()
         self._leave(good=True)
         self._over = True
-        self._lane.tally.end(self._active - self._started, failed=status >= 500)
+        self.lane.tally.end(self._active - self._started, failed=status >= 500)
         self._client.finished(keep=keep)
 
     # WebSockets.
@@ -292,7 +186,7 @@ class Exchange:
 
     def forward(self, data: bytes) -> None:
         """Send bytes of a tunnel to the replica."""
-        self._active = _clock()
+        self._active = clock()
         if self._link is not None:
             self._link.write(data)
 
@@ -309,16 +203,18 @@ class Exchange:
         elif answer is not None and error is None and answer.closed():
             self._pass(answer, b"", b"")
         elif answer is None and link is not None and link.reused and self._head.repeatable:
+            self._short = False
             self._leave(good=None)  # not its fault: only the connection had ended
-            self._attempt()
+            self._find()
         else:
             self._leave(good=False)
             what = "in the middle of" if answer is not None else "before"
             self._fail(502, f"the replica closed its connection {what} the answer")
 
     def _witness(self, status: int, why: str) -> None:
-        head, backend = self._head, self._asked_last
-        self._lane.witness(head.method, head.target, status, backend, why)
+        head, replica = self._head, self._replica
+        backend = replica.id if replica is not None else self._asked_last
+        self.lane.witness(head.method, head.target, status, backend, why)
 
     def _fail(self, status: int, why: str) -> None:
         """Answer for the replica, or cut off what it has begun."""
@@ -330,7 +226,7 @@ class Exchange:
             self._client.cut()
             return
         keep = self._asked and self._head.keep_alive and not self._client.closing
-        text = f"{status}: version {self._lane.version}: {why}"
+        text = f"{status}: version {self.lane.version}: {why}"
         bodyless = self._head.method == b"HEAD"
         self._client.write(forwarding.plain(status, text, close=not keep, bodyless=bodyless))
         self._client.finished(keep=keep)
@@ -352,9 +248,9 @@ class Exchange:
         self._leave(good=None)
         self._over = True
         if self.tunnel:
-            self._lane.tally.end_tunnel()
+            self.lane.tally.end_tunnel()
         else:
-            self._lane.tally.abort()
+            self.lane.tally.abort()
 
     def _drop_link(self) -> None:
         if self._connecting is not None:
@@ -367,7 +263,8 @@ class Exchange:
     def _leave(self, *, good: bool | None, refused: bool = False) -> None:
         replica, self._replica = self._replica, None
         if replica is not None:
-            self._lane.leave(replica, good=good, refused=refused)
+            self._asked_last = replica.id
+            self.lane.leave(replica, good=good, refused=refused)
 
     def _end(self, *, failed: bool) -> None:
         if self._over:
@@ -375,9 +272,9 @@ class Exchange:
         self._leave(good=None)
         self._over = True
         if self.tunnel:
-            self._lane.tally.end_tunnel()
+            self.lane.tally.end_tunnel()
         else:
-            self._lane.tally.end(_clock() - self._started, failed=failed)
+            self.lane.tally.end(clock() - self._started, failed=failed)
 
     def hold_answer(self, *, held: bool) -> None:
         """Whether the client takes the answer more slowly than it comes."""

@@ -10,7 +10,7 @@ import math
 import socket
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from weaver.control.ingress import Counts, FailedRequest, Identities, Pinning, Table
@@ -23,6 +23,7 @@ from weaver.ingress.http.limits import Limits
 from weaver.ingress.http.refusal import Refusal
 from weaver.ingress.http.request import RequestHead
 from weaver.ingress.probing import Prober
+from weaver.ingress.replica import Lane
 from weaver.ingress.routing import Router
 from weaver.transport.acceptor import Acceptor
 from weaver.transport.handover import Pair
@@ -57,6 +58,7 @@ class Proxy:
         self._router = Router(table)
         self._fleet = Fleet(limits.upstream_idle)
         self._lanes = self._fleet.use(table)
+        self.turns: Iterator[Lane] = self._unpinned()
         self._prober = Prober(self._fleet, limits)
         self._clients: set[ClientConnection] = set()
         self._empty = asyncio.Event()
@@ -78,7 +80,13 @@ class Proxy:
         if not self._router.set_table(table):
             return False
         self._fleet.use(table)
+        self.turns = self._unpinned()
         return True
+
+    def _unpinned(self) -> Iterator[Lane]:
+        """The versions of requests, one by one; none while requests may be pinned."""
+        router = self._router
+        return iter(()) if router.pinned else map(self._lanes.__getitem__, router.turns)
 
     def learn(self, identities: Identities) -> None:
         """Reach replicas on other hosts with these, from the next connection on."""
@@ -253,17 +261,15 @@ class Proxy:
             share = router.by_weight()
         if share is None:
             raise Refusal(503, "no version serves this listener")
-        if head.is_plain and not router.pinned:
-            request = head.raw[:-2] + origin.lines(head.host)
-        else:
+        if router.pinned or not head.is_plain:
             origin.trusted = router.trusts(origin.client)
-            request = forwarding.request_bytes(head, origin, router.table.pinning.header)
+        request = forwarding.request_bytes(head, origin, router.table.pinning.header)
         if payload:
             request += payload
         lane = self._lanes[share.version]
         exchange = Exchange(client, head, request, lane, self.limits, whole=whole, cookie=cookie)
         if exact:
-            exchange.exact = True
+            exchange.be_exact()
         return exchange
 
 

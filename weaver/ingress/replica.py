@@ -13,6 +13,7 @@ from weaver.ingress.counting import Tallies
 from weaver.ingress.ejection import Ejection
 from weaver.ingress.http import plain
 from weaver.ingress.upstream import Pool
+from weaver.telemetry.histogram import BUCKETS
 
 _ANSWERS: Final = 32
 _LONGEST: Final = 4096
@@ -24,11 +25,11 @@ class Replica:
     """One replica: the connections to it, and how many requests are in flight there.
 
     `heard` is when it last sent a byte, or began to be asked; `probes` how many probes it has
-    answered since it last answered a request. `answers` are plain heads of answers that were read
-    lately, with status and length: many are equal but for the date.
+    answered since it last answered a request. `sizes` are plain heads of good answers that were
+    read lately, with the size of the whole answer, -1 if that is in chunks: many are equal.
     """
 
-    __slots__ = ("answers", "heard", "id", "in_flight", "pool", "probes")
+    __slots__ = ("heard", "id", "in_flight", "pool", "probes", "sizes")
 
     def __init__(self, backend: Backend, pool: Pool) -> None:
         self.id = backend.id
@@ -36,17 +37,17 @@ class Replica:
         self.in_flight = 0
         self.heard = 0.0
         self.probes = 0
-        self.answers: dict[bytes, tuple[int, int]] = {}
+        self.sizes: dict[bytes, int] = {}
 
-    def read_answer(self, head: bytes) -> tuple[int, int] | None:
-        """Status and length of an answer with this head, if it is plain and not too long."""
+    def size_with(self, head: bytes) -> int:
+        """The size of an answer with this head; 0 if it is not plain, good and short."""
         match = plain.response(head) if len(head) <= _LONGEST else None
-        if match is None:
-            return None
-        if len(self.answers) >= _ANSWERS:
-            self.answers.clear()
-        found = self.answers[head] = int(match[1]), int(match[2])
-        return found
+        if match is None or match[1] >= b"500":
+            return 0
+        if len(self.sizes) >= _ANSWERS:
+            self.sizes.clear()
+        size = self.sizes[head] = -1 if match[2] is None else len(head) + int(match[2])
+        return size
 
 
 class Lane:
@@ -63,8 +64,8 @@ class Lane:
     def __init__(self, version: str, tallies: Tallies, ejection: Ejection) -> None:
         self.version = version
         self.tally = tallies.of(version)
-        self.replicas: Sequence[Replica] = ()
-        self.beyond: Sequence[Replica] = ()
+        self.replicas: list[Replica] = []
+        self.beyond: list[Replica] = []
         self.fallback: Lane | None = None
         self._tallies = tallies
         self.ejection = ejection
@@ -82,9 +83,13 @@ class Lane:
         elif len(replicas) == 1:
             replica = replicas[0]
         elif replicas:
-            replica = replicas[turn % len(replicas)]
-            if replica.in_flight:  # else no other can have less
-                replica = least_loaded(replicas, turn) or replica
+            at = turn % len(replicas)
+            replica = replicas[at]
+            load = replica.in_flight
+            if load:  # else no other can have less
+                for other in replicas[at + 1 :] + replicas[:at]:
+                    if other.in_flight < load:
+                        replica, load = other, other.in_flight
         else:
             replica = least_loaded(self.beyond, turn)
             if replica is None:
@@ -121,6 +126,16 @@ class Lane:
                 self.ejection.succeeded(replica.id)
         elif good is not None:
             self.ejection.failed(replica.id, time.monotonic(), refused=refused)
+
+    def passed(self, replica: Replica, seconds: float) -> None:
+        """A request has left `replica` with a good answer, `seconds` after it came."""
+        replica.in_flight -= 1
+        replica.probes = 0
+        if self.ejection.records:
+            self.ejection.succeeded(replica.id)
+        histogram = self.tally.histogram
+        index = int(seconds * 1e6).bit_length()  # as `VersionTally.end`, without a call
+        histogram[index if index < BUCKETS else -1] += 1
 
     def witness(self, method: bytes, target: bytes, status: int, backend: str, why: str) -> None:
         """Keep a request that failed as evidence."""

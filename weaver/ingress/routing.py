@@ -6,8 +6,9 @@ one request away from its share, whatever connections they came on. It must not 
 
 import functools
 import hashlib
+import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Final
 
@@ -29,11 +30,14 @@ class Choice(msgspec.Struct, frozen=True):
 
 
 class Router:
-    """Chooses versions by one table after the other."""
+    """Chooses versions by one table after the other.
+
+    `turns` has the versions of requests that nothing pins, one by one; none if none has a weight.
+    """
 
     def __init__(self, table: Table) -> None:
-        self._turn = 0
         self.table = table
+        self.turns = _turns(table.shares)
         self.set_table(table)
 
     def set_table(self, table: Table) -> bool:
@@ -51,10 +55,9 @@ class Router:
         if weights != [(share.version, share.weight) for share in self.table.shares]:
             # The order is a matter of the old weights. With the same weights it goes on, or a
             # version of little weight might never have its turn.
-            self._turn = 0
+            self.turns = _turns(table.shares)
         self.table = table
         self._by_name = {share.version: share for share in table.shares}
-        self._cycle = _cycle(table.shares)
         pins = table.pinning
         self.pinned = bool(pins.cookie or pins.header or pins.key)
         return True
@@ -93,11 +96,7 @@ class Router:
 
     def by_weight(self) -> VersionShare | None:
         """The version of a request that nothing pins; None if none has a weight."""
-        cycle = self._cycle
-        if not cycle:
-            return None
-        self._turn = turn = (self._turn + 1) % len(cycle)
-        return cycle[turn - 1]
+        return self._by_name.get(next(self.turns, ""))
 
     def _by_key(self, value: str) -> VersionShare | None:
         """By rank of the value's hash: shifting weight moves only keys that have to move."""
@@ -111,11 +110,12 @@ class Router:
         return None
 
 
-def _cycle(shares: Sequence[VersionShare]) -> Sequence[VersionShare]:
-    """The order in which versions have requests, over and over."""
+def _turns(shares: Sequence[VersionShare]) -> Iterator[str]:
+    """The versions in the order in which they have requests, over and over."""
     weighty = [share for share in shares if share.weight]
     divisor = math.gcd(*(share.weight for share in weighty))
-    return [weighty[i] for i in _order(tuple(share.weight // divisor for share in weighty))]
+    order = _order(tuple(share.weight // divisor for share in weighty))
+    return itertools.cycle([weighty[i].version for i in order])
 
 
 @functools.lru_cache(maxsize=8)

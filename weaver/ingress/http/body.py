@@ -12,6 +12,7 @@ from weaver.ingress.http import rules
 from weaver.ingress.http.refusal import Refusal
 
 _SIZE: Final = re.compile(rb"[0-9A-Fa-f]{1,15}")
+_SIZE_LINE: Final = re.compile(rb"([0-9A-Fa-f]{1,15})\r\n")
 _LONGEST_LINE: Final = 17
 _LONGEST_TRAILERS: Final = 8192
 LAST_CHUNK: Final = b"0\r\n\r\n"
@@ -131,6 +132,18 @@ class ChunkedBody:
         if self._trailers > _LONGEST_TRAILERS:
             raise Refusal(400, "trailers too long")
         rules.check_fields(line)
+
+
+def is_whole(data: bytes, position: int) -> bool:
+    """Whether `data` from `position` on is one whole body in chunks, without trailers."""
+    if data.endswith(b"\r\n0\r\n\r\n"):
+        end = len(data) - len(LAST_CHUNK)
+        while position < end and (size := _SIZE_LINE.match(data, position)) is not None:
+            position = size.end() + int(size[1], 16) + 2
+            if data[position - 2 : position] != b"\r\n":
+                return False
+        return position == end
+    return False
 
 
 def chunk(payload: bytes) -> bytes:

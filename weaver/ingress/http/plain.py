@@ -1,9 +1,10 @@
 """Heads that pass as they are: most of them, read in one match of one pattern.
 
 The patterns admit less than the rules do: no header that frames, ends or forwards a message but the
-usual forms of Host, Content-Length and "Connection: keep-alive". What does not match is read by the
-general rules, which also say what is wrong with it; what matches has the same meaning there, which
-a test of hostile heads holds. This file must not know what is done with a head.
+usual forms of Host, Content-Length, "Connection: keep-alive" and, in answers, "Transfer-Encoding:
+chunked". What does not match is read by the general rules, which also say what is wrong with it;
+what matches has the same meaning there, which a test of hostile heads holds. This file must not
+know what is done with a head.
 """
 
 import re
@@ -39,9 +40,10 @@ line: Final = re.compile(
 
 response: Final = re.compile(
     rb"HTTP/1\.1 (?!204|304)([2-5][0-9][0-9]) [\t -~\x80-\xff]++\r\n"
-    + _ANSWERED + _LENGTH + _ANSWERED + rb"\r\n"
+    + _ANSWERED + rb"(?:" + _LENGTH + rb"|[Tt]ransfer-[Ee]ncoding: ?chunked\r\n)" + _ANSWERED
+    + rb"\r\n"
 ).match  # fmt: skip
 """The match of a plain response's head at the start of some bytes, or None.
 
-Groups: status and the content's length.
+Groups: status, and the content's length or None if it is in chunks.
 """

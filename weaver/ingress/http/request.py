@@ -26,7 +26,8 @@ class RequestHead:
 
     `length` is the body's size in bytes, -1 for a chunked one. `upgrade` is set for a WebSocket
     handshake only. `is_plain` ones may be forwarded as they are. `block` is what follows the first
-    line, with the end of that, of a plain head without a body; else empty.
+    line, with the end of that, of a plain head without a body; else empty. `forwarded` is
+    for whoever forwards such heads: what follows the first line of each.
     """
 
     # What most have is in the class: a store less for each, in each request.
@@ -34,6 +35,7 @@ class RequestHead:
     keep_alive = True
     expects = False
     upgrade = False
+    forwarded = b""
     _collected: tuple[Headers, list[bytes]] | None = None
 
     def __init__(

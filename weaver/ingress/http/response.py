@@ -31,7 +31,7 @@ class ResponseHead:
         self.status = status
         self.length = length
         self.is_plain = is_plain
-        self.declared: int | None = length
+        self.declared: int | None = None if length == CHUNKED else length
         self.reason = b""
         self.headers: Headers = []
         self.lower: list[bytes] = []
@@ -56,7 +56,8 @@ def parse_response(head: bytes, method: bytes) -> ResponseHead:
     """The response to a request of `method` whose head is `head`. Raises `Refusal` (502)."""
     match = plain.response(head)
     if match is not None and match.end() == len(head) and method != b"HEAD":
-        return ResponseHead(head, int(match[1]), int(match[2]), is_plain=True)
+        length = CHUNKED if match[2] is None else int(match[2])
+        return ResponseHead(head, int(match[1]), length, is_plain=True)
     return response_by_rules(head, method)
 
 
