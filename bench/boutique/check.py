@@ -9,7 +9,7 @@ import json
 import sys
 from pathlib import Path
 
-from summary import Table, noise, ratio, table_of
+from summary import Table, drivers_of, noise, ratio, table_of
 
 RESULTS = Path(__file__).parents[1] / "results"
 LEAST = 0.10
@@ -42,10 +42,13 @@ def main() -> None:
     parser.add_argument("--recorded", type=Path, default=RESULTS / "recorded.json")
     parser.add_argument("--latest", type=Path, default=RESULTS / "latest.json")
     options = parser.parse_args()
-    old, new = (
-        table_of(json.loads(path.read_text())) for path in (options.recorded, options.latest)
-    )
-    lines, worse = compare(old, new)
+    before, now = (json.loads(path.read_text()) for path in (options.recorded, options.latest))
+    if drivers_of(before)[0] != drivers_of(now)[0]:
+        sys.exit(
+            f"not comparable: the rate was kept by the driver {drivers_of(before)[0]} then, and by"
+            f" {drivers_of(now)[0]} now"
+        )
+    lines, worse = compare(table_of(before), table_of(now))
     print("\n".join(lines))
     sys.exit(worse)
 

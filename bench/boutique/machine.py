@@ -9,7 +9,7 @@ from pathlib import Path
 
 PACKAGES = (
     "weaver-runtime", "grpcio", "protobuf", "fastapi", "httpx", "pydantic", "starlette", "uvicorn",
-    "uvloop", "h11", "httptools", "jinja2", "msgspec",
+    "uvloop", "h11", "httptools", "jinja2", "msgspec", "locust",
 )  # fmt: skip
 
 

@@ -8,12 +8,13 @@ import argparse
 import json
 import os
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from chart import draw
 from machine import describe
-from measure import NOISE, Plan, measure
+from measure import DRIVERS, LEAN, NOISE, Plan, measure
 from systems import SYSTEMS
 from tables import about, markdown
 
@@ -26,10 +27,10 @@ def rounds_of(systems: list[str], rounds: int, plan: Plan) -> list[dict[str, Any
     for number in range(rounds):
         begin = number % len(systems)
         for name in systems[begin:] + systems[:begin]:
-            figures = measure(name, plan, cores)
+            figures = measure(name, plan, cores, number)
             runs.append({"system": name, "round": number, **figures})
             rate, full = figures["rate"], figures["full"]
-            noisy = "  noisy" if rate["noisy"] or full["noisy"] else ""
+            noisy = "  noisy" if any(phase.get("noisy") for phase in figures.values()) else ""
             print(
                 f"round {number + 1} {name:9} {full['cpu_ms']:8.3f} ms CPU"
                 f" {full['per_second']:8.0f} requests/s, at {plan.rate:g}/s"
@@ -49,16 +50,24 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, help="of each phase")
     parser.add_argument("--rate", type=float, default=40.0, help="requests per second")
     parser.add_argument("--shoppers", type=int, default=16)
+    parser.add_argument(
+        "--driver",
+        choices=DRIVERS,
+        help="who keeps the constant rate: lean, and with --full both, is the default",
+    )
     parser.add_argument("--output", type=Path, default=RESULTS / "latest.json")
     options = parser.parse_args()
+    drivers = (options.driver,) if options.driver else tuple(DRIVERS) if options.full else (LEAN,)
+    if "locust" in drivers and find_spec("locust") is None:
+        parser.error("locust is not installed: pip install --group bench, or --driver lean")
     rounds = options.rounds or (7 if options.full else 3)
     seconds = options.seconds or (20.0 if options.full else 5.0)
-    plan = Plan(options.rate, options.shoppers, min(3.0, seconds / 2), seconds)
+    plan = Plan(options.rate, options.shoppers, min(3.0, seconds / 2), seconds, drivers)
     recorded: dict[str, Any] = {
         "machine": describe(),
         "settings": {
             "rounds": rounds, "seconds": seconds, "rate": options.rate,
-            "shoppers": options.shoppers, "noise": NOISE,
+            "shoppers": options.shoppers, "noise": NOISE, "drivers": drivers,
         },
     }  # fmt: skip
     recorded["runs"] = rounds_of(options.systems.split(","), rounds, plan)

@@ -19,6 +19,11 @@ WEIGHTS = {
     "index": 1, "set_currency": 2, "browse": 10, "add_to_cart": 2, "view_cart": 3, "checkout": 1,
 }  # fmt: skip
 
+REQUESTS = {
+    "index": 1, "set_currency": 2, "browse": 1, "add_to_cart": 3, "view_cart": 1, "checkout": 4,
+}  # fmt: skip
+"""How many requests each task makes, redirects that are followed included."""
+
 # One good card for all: the original's random ones are refused now and then, by its own rule.
 ORDER = {
     "email": "someone@example.com",

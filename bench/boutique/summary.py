@@ -35,16 +35,33 @@ Table = dict[str, dict[str, Cell]]
 """By system and column."""
 
 
+def drivers_of(recorded: dict[str, Any]) -> tuple[str, ...]:
+    """What kept the constant rate; figures of "rate" are by the first."""
+    return tuple(recorded.get("settings", {}).get("drivers", ["lean"]))
+
+
+def phase_of(driver: str, drivers: tuple[str, ...]) -> str:
+    """The name of the phase in which this driver keeps the rate."""
+    return "rate" if driver == drivers[0] else f"rate by {driver}"
+
+
+def phases_of(recorded: dict[str, Any]) -> list[str]:
+    """The names of all phases of a run."""
+    drivers = drivers_of(recorded)
+    return [*(phase_of(driver, drivers) for driver in drivers), "full"]
+
+
 def table_of(recorded: dict[str, Any]) -> Table:
     """Medians of quiet runs; of all, where none was quiet."""
     systems = list(dict.fromkeys(run["system"] for run in recorded["runs"]))
     return {
-        system: {column: _cell(recorded, system, *where) for column, where in COLUMNS.items()}
+        system: {column: cell(recorded, system, *where) for column, where in COLUMNS.items()}
         for system in systems
     }
 
 
-def _cell(recorded: dict[str, Any], system: str, phase: str, figure: str) -> Cell:
+def cell(recorded: dict[str, Any], system: str, phase: str, figure: str) -> Cell:
+    """One figure of one phase of a system, over all its runs."""
     runs = [run for run in recorded["runs"] if run["system"] == system]
     quiet = [run for run in runs if not run[phase].get("noisy", False)]
     taken = quiet or runs
@@ -62,9 +79,8 @@ def _errors(phase: dict[str, float]) -> float:
 
 def error_share(recorded: dict[str, Any], system: str) -> float:
     """Errors among all requests of a system."""
-    phases = [
-        run[p] for run in recorded["runs"] if run["system"] == system for p in ("rate", "full")
-    ]
+    names = phases_of(recorded)
+    phases = [run[p] for run in recorded["runs"] if run["system"] == system for p in names]
     return sum(p["errors"] for p in phases) / max(sum(p["requests"] for p in phases), 1)
 
 
