@@ -110,13 +110,13 @@ async def test_an_older_manager_is_fenced_off_also_by_the_next_envelope(path: Pa
 
 async def test_what_a_manager_leaves_is_given_to_whoever_asks_and_fences_nobody(path: Path) -> None:
     async with attached(path, epoch=5) as first:
-        assert await recalled(path) == Memo("d1", 5, b"", attended=True)
+        assert await recalled(path) == Memo("d1", 5, b"", attended=True, hands_over=True)
         first.send(Keep(b"old"))
         first.send(Keep(b"what to run"))
         first.send(orders(1, {"a": "idle"}, on_manager_lost="continue"))
         await first.registered()
-        assert await recalled(path) == Memo("d1", 5, b"what to run", attended=True)
-    assert await recalled(path) == Memo("d1", 5, b"what to run")
+        assert await recalled(path) == Memo("d1", 5, b"what to run", attended=True, hands_over=True)
+    assert await recalled(path) == Memo("d1", 5, b"what to run", hands_over=True)
     stranger = await connect(path)
     stranger.send(Keep(b"of nobody"))
     await stranger.until_closed()

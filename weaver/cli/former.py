@@ -4,6 +4,7 @@ Decides what can be taken over. What becomes of several versions, their rollout 
 """
 
 import asyncio
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from weaver.deployers import registry
@@ -11,6 +12,7 @@ from weaver.deployers.manager_client import is_managed
 from weaver.errors import Unreachable, UsageError
 
 if TYPE_CHECKING:
+    from weaver.control.succession import Memo
     from weaver.deployers.manager_process import Former
     from weaver.deployers.registry import Record
 
@@ -34,8 +36,8 @@ def formers_here(app: str, *, close: bool = False) -> "tuple[Former, ...]":
     for record in running(app):
         _refuse(record)
         memo = asyncio.run(recall_here(record))
-        if memo:
-            found.append(Former(decode_estate(memo)))
+        if memo is not None and memo.memo:
+            found.append(Former(decode_estate(memo.memo), hands_over=memo.hands_over))
         elif not is_managed(record):
             lost.append(record)
         else:
@@ -48,6 +50,22 @@ def formers_here(app: str, *, close: bool = False) -> "tuple[Former, ...]":
         for record in lost:
             registry.ended(record, "lost")
     return tuple(found)
+
+
+def refuse_keeping(formers: "Iterable[Former]") -> None:
+    """Refuse to deploy beside a version that keeps its listeners to itself. Raises UsageError."""
+    for former in formers:
+        spec = former.estate.spec
+        names = sorted({name for group in spec.groups.values() for name in group.listeners})
+        if names and not former.hands_over:
+            app, version = spec.application.app, spec.application.version[:12]
+            raise UsageError(
+                f"{app} {version} cannot hand its listeners over to another version",
+                where=f"deployment {spec.application.deployment}, {', '.join(names)}",
+                why="it runs on an older weaver, which did not do so",
+                fix=f"stop it first, and users are not served meanwhile: weaver stop {app}; then: "
+                "weaver deploy",
+            )
 
 
 def _refuse(record: "Record") -> None:
@@ -65,8 +83,8 @@ def _refuse(record: "Record") -> None:
         )
 
 
-async def recall_here(record: "Record") -> bytes:
-    """What the last manager has left with the envelope of this machine, or b""."""
+async def recall_here(record: "Record") -> "Memo | None":
+    """What the last manager has left with the envelope of this machine; None if none runs."""
     from pathlib import Path
 
     from weaver.deployers.deployer import connect_unix
@@ -74,4 +92,4 @@ async def recall_here(record: "Record") -> bytes:
     from weaver.deployers.recall import recall
 
     link = await connect_unix(Path(record.socket).with_name(f"{HOST}.sock"))
-    return (await recall(link, HOST)).memo if link is not None else b""
+    return await recall(link, HOST) if link is not None else None

@@ -15,7 +15,7 @@ from weaver.cli import conclusion
 from weaver.cli.comparing import compare, judge
 from weaver.cli.deploy_plan import plain_plan, plan_lines
 from weaver.cli.detached import follow_logs, live_record, nothing_to_do, start_beside, wait_live
-from weaver.cli.former import formers_here
+from weaver.cli.former import formers_here, refuse_keeping
 from weaver.cli.making_way import make_way
 from weaver.cli.serving import serving
 from weaver.deployers.local_lock import deploying
@@ -66,6 +66,7 @@ def deploy_built(built: "Built", options: Options) -> int:
             return 0
         old = serving(built.manifest.app)
         judge(compare(old.version if old is not None else "", built), built, force=options.force)
+        refuse_keeping(formers_here(built.manifest.app))
         record = _start(built, options.folder)
         if old is None:
             code = wait_live(record, follow=False, as_json=options.as_json)
@@ -113,7 +114,8 @@ def _start(built: "Built", folder: Path | None) -> "Record":
     app = built.manifest.app
     command = [str(python), "-I", "-m", "weaver.application.main", "manager"]
     kept_versions.keep(app, built.path, built.build_id)
-    make_way(app)
+    rollout = config_of(built.manifest).rollout
+    make_way(app, rollout.max_versions)
     record = start_beside(command, Task(estate, former=formers_here(app, close=True)), folder)
-    kept_versions.prune(app, config_of(built.manifest).rollout.keep_versions)
+    kept_versions.prune(app, rollout.keep_versions)
     return record

@@ -30,13 +30,21 @@ def formers_on(
         if each.attended and not steal and not _is_ours(each):
             raise attended(each)
     return tuple(
-        Former(each.estate, sites_of(each.estate.pythons, each.estate.units, hosts)) for each in own
+        Former(
+            each.estate,
+            sites_of(each.estate.pythons, each.estate.units, hosts),
+            hands_over=each.hands_over,
+        )
+        for each in own
     )
 
 
-def only_one(app: str, former: "tuple[Former, ...]") -> "tuple[Former, ...]":
-    """The same, if it is one version or none. Raises UsageError: which one serves is not known."""
-    if len(former) < 2:
+def no_more(app: str, former: "tuple[Former, ...]", managed: int) -> "tuple[Former, ...]":
+    """The same, if it is one version or none, or all of it is `managed` here: so many versions.
+
+    Raises UsageError: which one serves is not known.
+    """
+    if len(former) <= max(managed, 1):
         return former
     builds = ", ".join(each.estate.spec.application.version[:12] for each in former)
     raise UsageError(

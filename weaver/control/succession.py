@@ -20,10 +20,12 @@ class Recall(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
 class Memo(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
     """The answer to `Recall`; `memo` is empty where no manager has left anything yet.
 
-    `attended`: a manager is attached now.
+    `attended`: a manager is attached now. `hands_over`: it knows `TakeOver`, so another version can
+    have the listeners.
     """
 
     deployment: str
     epoch: int
     memo: bytes = b""
     attended: bool = False
+    hands_over: bool = False

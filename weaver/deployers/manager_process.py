@@ -35,10 +35,14 @@ log = logging.getLogger("weaver.manager")
 
 
 class Former(msgspec.Struct, frozen=True):
-    """A version that runs already, as its envelopes recall it."""
+    """A version that runs already, as its envelopes recall it.
+
+    `hands_over`: another version can take its listeners over from them.
+    """
 
     estate: Estate
     sites: dict[str, Site] = {}
+    hands_over: bool = True
 
 
 class Task(msgspec.Struct, frozen=True):

@@ -239,7 +239,7 @@ class ManagerConnection(asyncio.Protocol):
         server = self._server
         fence = server.fence
         attended = server.manager is not None
-        self._send(Memo(fence.deployment, fence.epoch, server.memo, attended))
+        self._send(Memo(fence.deployment, fence.epoch, server.memo, attended, True))
         self._transport.close()
 
     def _hand_over(self, wanted: TakeOver) -> None:

@@ -21,11 +21,15 @@ PATIENCE: Final = 30.0
 
 
 class Found(msgspec.Struct, frozen=True):
-    """A deployment that runs on hosts; `attended` names those where a manager is attached."""
+    """A deployment that runs on hosts; `attended` names those where a manager is attached.
+
+    `hands_over`: another version can take its listeners over on all of them.
+    """
 
     estate: Estate
     hosts: tuple[str, ...]
     attended: tuple[str, ...] = ()
+    hands_over: bool = True
 
 
 def find(
@@ -47,6 +51,7 @@ async def _find(
     faults: dict[str, WeaverError] = {}
     shares: dict[str, dict[str, Estate]] = {}
     attended: dict[str, list[str]] = {}
+    keeping: set[str] = set()
     for name, answer in zip(names, answers, strict=True):
         if isinstance(answer, WeaverError):
             faults[name] = answer
@@ -56,10 +61,17 @@ async def _find(
             for memo in answer:
                 if memo.memo:  # else no manager has left anything yet: it was just started
                     shares.setdefault(memo.deployment, {})[name] = decode_estate(memo.memo)
+                if not memo.hands_over:
+                    keeping.add(memo.deployment)
                 if memo.attended:
                     attended.setdefault(memo.deployment, []).append(name)
     found = {
-        deployment: Found(put_together(own), tuple(own), tuple(attended.get(deployment, ())))
+        deployment: Found(
+            put_together(own),
+            tuple(own),
+            tuple(attended.get(deployment, ())),
+            hands_over=deployment not in keeping,
+        )
         for deployment, own in shares.items()
     }
     return found, faults
