@@ -20,7 +20,8 @@ ASKED = "WEAVER_CORE"
 # What runs for each call. Async generators, and classes of asyncio, cannot be among it.
 MODULES = (
     "frames",
-    "rpc/callee", "rpc/caller", "rpc/connection", "rpc/listener", "rpc/outbox", "rpc/reassembly",
+    "rpc/callee", "rpc/caller", "rpc/connection", "rpc/intake", "rpc/listener", "rpc/outbox",
+    "rpc/reassembly",
     "rpc/codec/arguments", "rpc/codec/values",
     "proclet/answer", "proclet/balancing", "proclet/channel", "proclet/deadlines",
     "proclet/dispatcher", "proclet/item_stream", "proclet/outgoing", "proclet/pool",

@@ -37,6 +37,10 @@ class Carrier(Protocol):
         """Write some buffers, which nobody changes any more."""
         ...
 
+    def fill(self) -> None:
+        """A large body comes: ask `room` where the bytes belong, and say so with `filled`."""
+        ...
+
     def close(self) -> None:
         """End the connection after what was written."""
         ...
@@ -84,6 +88,9 @@ class Channel(Listener):
         self._write = stream.write
         self._write_all = stream.write_all
         self._end = stream.close
+        self._fill = stream.fill
+        self._partials = connection.partials
+        self.room = connection.room
         self._watch = watch
         self._spinner = spinner
         self._dispatcher = dispatcher
@@ -140,6 +147,16 @@ class Channel(Listener):
             self._flush()
         if self._spinner is not None:
             self._tell_spinner(self._spinner, len(happened))
+        if self._partials:
+            self._fill()
+
+    def filled(self, count: int) -> None:
+        """Take so many bytes of the peer, which have been put into `room`."""
+        behind = self.connection.filled(count)
+        if behind is None:
+            self.heard = monotonic()
+        else:
+            self.receive(behind)
 
     def _tell_spinner(self, spinner: Spinner, happened: int) -> None:
         before, self._acted = self._acted, self.connection.acted
@@ -205,13 +222,10 @@ class Channel(Listener):
 
     def _write_large(self) -> None:
         connection = self.connection
-        alone = len(connection.ours) + len(connection.theirs) == 1
-        for _ in range(CHUNKS if alone else 1):
-            self._write_all(connection.data_to_send())
-            if self._paused:
-                return
-            if not connection.lanes:
-                break
+        alone = len(connection.ours) + len(connection.theirs) < 2
+        self._write_all(connection.data_to_send(CHUNKS if alone else 1))
+        if self._paused:
+            return
         if connection.queued:
             self._flush_soon()
 

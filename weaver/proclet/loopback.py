@@ -79,5 +79,8 @@ class _Memory:
     def write_all(self, buffers: Sequence[Buffer]) -> None:
         self.write(b"".join(buffers))
 
+    def fill(self) -> None:
+        """Nothing to do: bytes come whole."""
+
     def close(self) -> None:
         """Both ends are told by their owner."""

@@ -34,7 +34,7 @@ from weaver.rpc.events import Cancelled, Credit, Event, Outcome, Request
 from weaver.rpc.limits import Limits, check_size, in_words
 from weaver.rpc.listener import Listener
 from weaver.rpc.outbox import Body, Outbox, lane_key
-from weaver.rpc.reassembly import Reassembly
+from weaver.rpc.reassembly import Partial, Reassembly
 
 _words: Final = WORDS.pack
 
@@ -223,8 +223,17 @@ class Callee:
         self, flags: int, _method: int, call: int, payload: bytes, events: list[Event]
     ) -> None:
         """More of a large request."""
+        self.announced(flags, call, len(payload)).pour(payload)
+        self.poured(call, events)
+
+    def announced(self, flags: int, call: int, size: int) -> Partial:
+        """The request of which so many bytes come now."""
         decode_fields(flags, b"", 0)
-        whole = self._partials.add(lane_key(call, from_caller=True), payload)
+        return self._partials.announce(lane_key(call, from_caller=True), size)
+
+    def poured(self, call: int, events: list[Event]) -> None:
+        """All that was announced has come."""
+        whole = self._partials.finished(lane_key(call, from_caller=True))
         if whole is not None and whole.kept:
             events.append(_request(call, whole.method, whole.body(), whole.fields))
 

@@ -35,7 +35,7 @@ from weaver.rpc.events import End, Event, Failed, Item, Outcome, Reply, call_err
 from weaver.rpc.limits import Limits, check_size, in_words
 from weaver.rpc.listener import Listener
 from weaver.rpc.outbox import Body, Outbox, lane_key
-from weaver.rpc.reassembly import Reassembly
+from weaver.rpc.reassembly import Partial, Reassembly
 
 _with_deadline: Final = Struct("<IIII").pack
 
@@ -276,8 +276,17 @@ class Caller:
         self, flags: int, _method: int, call: int, payload: bytes, events: list[Event]
     ) -> None:
         """More of a large result."""
+        self.announced(flags, call, len(payload)).pour(payload)
+        self.poured(call, events)
+
+    def announced(self, flags: int, call: int, size: int) -> Partial:
+        """The result of which so many bytes come now."""
         decode_fields(flags, b"", 0)
-        whole = self._partials.add(lane_key(call, from_caller=False), payload)
+        return self._partials.announce(lane_key(call, from_caller=False), size)
+
+    def poured(self, call: int, events: list[Event]) -> None:
+        """All that was announced has come."""
+        whole = self._partials.finished(lane_key(call, from_caller=False))
         if whole is not None:
             self._deliver(whole.kind, whole.method, call, whole.body(), events)
 

@@ -15,7 +15,7 @@ state is CLOSED and nothing is queued.
 Which frames are accepted when is told in `weaver.rpc.state`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import Final
 
@@ -24,20 +24,24 @@ import msgspec
 from weaver import frames
 from weaver.errors import ProtocolError
 from weaver.frames import (
-    HEADER_SIZE, MAX_PAYLOAD, PONG, U32, USUAL_REPLY, USUAL_REQUEST, WORDS, FrameDecoder,
+    HEADER_SIZE,
+    MAX_PAYLOAD,
+    PONG,
+    U32,
+    USUAL_REPLY,
+    USUAL_REQUEST,
+    WORDS,
 )  # fmt: skip
 from weaver.rpc.callee import Callee
 from weaver.rpc.caller import Caller
 from weaver.rpc.events import Closed, Drained, Event, Opened, Outcome, PeerDraining, Pong
 from weaver.rpc.handshake import MAGIC, VERSION, Hello, check_hello, decode_hello, encode_hello
+from weaver.rpc.intake import Intake
 from weaver.rpc.limits import Limits
-from weaver.rpc.listener import Listener
+from weaver.rpc.listener import Handler, Listener
 from weaver.rpc.outbox import Body, Outbox
 from weaver.rpc.reassembly import Reassembly
 from weaver.rpc.state import State, Statistics
-
-Handler = Callable[[int, int, int, bytes, list[Event]], None]
-"""(flags, method, call, payload, events): acts on one frame and appends what happened."""
 
 _words: Final = WORDS.unpack_from
 _u32: Final = U32.unpack_from
@@ -57,25 +61,26 @@ class Connection:
     order in which they happened. Not thread-safe. The `send_*` methods are those of `caller` and
     `callee`, which may as well be called there; `ours` and `theirs` hold a key for
     each call in flight that was made here, and that the peer made, `lanes` one for each that has a
-    large body to send; they are to be read only.
+    large body to send, `partials` one for each that receives one; they are to be read only.
     """
 
     __slots__ = (
-        "_ack_due", "_decoder", "_hello", "_open", "_outbox", "_partials", "_received", "_sent",
-        "_state", "_table", "callee", "caller", "has_credit", "lanes", "ours", "peer",
-        "send_credit", "send_end", "send_error", "send_item", "send_reply", "send_request",
-        "theirs",
+        "_ack_due", "_decoder", "_hello", "_intake", "_open", "_outbox", "_partials", "_received",
+        "_sent", "_state", "_table", "callee", "caller", "filled", "has_credit", "lanes", "ours",
+        "partials", "peer", "room", "send_credit", "send_end", "send_error", "send_item",
+        "send_reply", "send_request", "theirs",
     )  # fmt: skip
 
     def __init__(self, hello: Hello, limits: Limits | None = None) -> None:
         limits = limits or Limits()
         self._hello = hello
         self._state = State.NEW
-        self._decoder = FrameDecoder()
         self._outbox = Outbox(limits)
         self._partials = Reassembly(limits.max_message, limits.max_reassembly)
         self.caller = Caller(limits, self._outbox, self._partials)
         self.callee = Callee(limits, self._outbox, self._partials)
+        self._intake = Intake(self.caller, self.callee, self._partials)
+        self._decoder = self._intake.decoder
         self._ack_due = False
         self._open = False
         self._received = 0
@@ -83,6 +88,7 @@ class Connection:
         self.ours: Mapping[int, object] = self.caller.calls
         self.theirs: Mapping[int, object] = self.callee.calls
         self.lanes: Mapping[int, object] = self._outbox.lanes
+        self.partials: Mapping[int, object] = self._partials.bodies
         self.peer: Hello | None = None
         # Bound here, not wrapped: a method that only forwards would cost 2 % of a small call.
         self.send_request = self.caller.send_request
@@ -92,6 +98,8 @@ class Connection:
         self.send_item = self.callee.send_item
         self.send_end = self.callee.send_end
         self.has_credit = self.callee.has_credit
+        self.room = self._intake.room
+        self.filled = self._intake.filled
         self._table = self._new_table()
         self._outbox.put_control(frames.HELLO, MAGIC, VERSION, encode_hello(hello))
 
@@ -145,7 +153,7 @@ class Connection:
             queued=self.queued,
             partial=len(self._partials),
             reserved=self._partials.reserved,
-            received=self._received,
+            received=self._received + self._intake.poured,
             sent=self._sent,
         )
 
@@ -156,7 +164,7 @@ class Connection:
         """
         self.caller.listener = self.callee.listener = listener
 
-    def receive(self, data: bytes | bytearray | memoryview) -> list[Event]:  # noqa: C901, PLR0912 # 1 loop
+    def receive(self, data: bytes | bytearray | memoryview) -> list[Event]:  # noqa: C901 # 1 loop
         """What these bytes of the peer make happen, however they are cut.
 
         Never raises for what the peer does: a fault closes the connection, and the last event is
@@ -195,9 +203,8 @@ class Connection:
                         break
                     table[kind](word >> 24, word & 0xFFFF, call, data[body:stop], events)
                 at = stop
-            if at < end:
-                for kind, flags, method, call, payload in decoder.frames(data[at:] if at else data):
-                    table[kind](flags, method, call, payload, events)
+            if at < end or not end:
+                self._intake.receive(data[at:] if at else data, table, events)
             if self._ack_due:
                 self._acknowledge_drain()
         except ProtocolError as error:
@@ -276,6 +283,7 @@ class Connection:
         self.caller.refuse_new(Outcome.UNSENT, why)
         self._outbox.clear()
         self._partials.clear()
+        self._intake.clear()
         # The old one refers to this object: a closed connection is freed at once.
         self._table[:] = [_ignore] * len(self._table)
         self.caller.listener = self.callee.listener = None

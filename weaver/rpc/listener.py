@@ -4,6 +4,13 @@ A class to inherit from, not a protocol: where the core is compiled, its methods
 directly.
 """
 
+from collections.abc import Callable
+
+from weaver.rpc.events import Event
+
+Handler = Callable[[int, int, int, bytes, list[Event]], None]
+"""(flags, method, call, payload, events): acts on one frame and appends what happened."""
+
 
 class Listener:
     """Both methods may use the connection that calls them, and must not raise."""

@@ -16,6 +16,7 @@ from weaver.errors import ProtocolError
 from weaver.frames import (
     HEADER,
     HEADER_SIZE,
+    MAX_PAYLOAD,
     REQUEST,
     REQUEST_PART,
     RESULT_PART,
@@ -45,19 +46,31 @@ class LargeMessage:
     def __len__(self) -> int:
         return self.size - self.sent
 
-    def next_frame(self, chunk: int) -> tuple[bytes, memoryview]:
-        """Header with fields, and the next piece of the body, at most `chunk` bytes of it."""
-        start = self.sent
-        piece = self._body[start : start + chunk]
-        self.sent = start + len(piece)
+    def opening(self) -> bytes:
+        """Header and fields of a body that is sent in parts: they follow by themselves.
+
+        So their receiver knows where they belong before the first byte of them comes.
+        """
         call, method, kind = self._head
-        if start:
-            part = REQUEST_PART if kind == REQUEST else RESULT_PART
-            return HEADER.pack(len(piece), call, 0, part, 0), piece
-        total = self.size if self.size > chunk else 0
-        flags, fields = encode_fields(self._fields._replace(total=total))
-        head = HEADER.pack(len(fields) + len(piece), call, method, kind, flags)
-        return head + fields, piece
+        flags, fields = encode_fields(self._fields._replace(total=self.size))
+        return HEADER.pack(len(fields), call, method, kind, flags) + fields
+
+    def part(self, most: int) -> tuple[bytes, memoryview]:
+        """The header of the next part, and its bytes, at most `most`."""
+        start = self.sent
+        piece = self._body[start : start + most]
+        self.sent = start + len(piece)
+        call, _, kind = self._head
+        part = REQUEST_PART if kind == REQUEST else RESULT_PART
+        return HEADER.pack(len(piece), call, 0, part, 0), piece
+
+    def whole(self) -> tuple[bytes, memoryview]:
+        """The frame of a body that is sent in one piece: what comes before the body, and that."""
+        self.sent = self.size
+        call, method, kind = self._head
+        flags, fields = encode_fields(self._fields)
+        head = HEADER.pack(len(fields) + self.size, call, method, kind, flags)
+        return head + fields, self._body
 
 
 class Lane:
@@ -170,17 +183,21 @@ class Outbox:
         return lane.begun
 
     def take(self, chunks: int) -> list[Body]:
-        """All small frames, then at most `chunks` pieces of large bodies; empty when idle."""
+        """All small frames, then at most `chunks` pieces of large bodies; empty when idle.
+
+        Pieces of one body that nothing else comes between are one frame.
+        """
         buffers: list[Body] = []
         if self.small:
             buffers.append(self.small)
             self.taken()
-        if self.lanes:
-            for _ in range(chunks):
-                self._admit()
-                if not self._active:
-                    break
-                self._take_chunk(buffers)
+        while self.lanes and chunks > 0:
+            self._admit()
+            if not self._active:
+                break
+            pieces = chunks if len(self._active) == 1 else 1
+            self._take_part(buffers, min(self._chunk * pieces, MAX_PAYLOAD))
+            chunks -= pieces
         return buffers
 
     def taken(self) -> None:
@@ -211,11 +228,16 @@ class Outbox:
             self._open += size
             self._active.append(self._waiting.popleft())
 
-    def _take_chunk(self, buffers: list[Body]) -> None:
+    def _take_part(self, buffers: list[Body], most: int) -> None:
         lane = self._active.popleft()
         messages = lane.messages
         current = lane.first
-        head, piece = current.next_frame(self._chunk)
+        if not current.sent and current.size <= self._chunk:
+            head, piece = current.whole()
+        else:
+            if not current.sent:
+                buffers.append(current.opening())
+            head, piece = current.part(most)
         buffers += (head, piece)
         self.lane_bytes -= len(piece)
         if current:

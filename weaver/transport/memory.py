@@ -22,6 +22,7 @@ class MemoryLink:
     """Carries the bytes of two connections to each other.
 
     With `split` the bytes arrive in pieces of any size, as from a socket; without, all at once.
+    While `fills` they are put where the connections have room for them, as from a socket, too.
     `hold_left` and `hold_right` stop what is on its way to that side.
     """
 
@@ -30,6 +31,7 @@ class MemoryLink:
         self.right = right
         self.hold_left = False
         self.hold_right = False
+        self.fills = False
         self._split = split
         self._to_left = bytearray()
         self._to_right = bytearray()
@@ -95,9 +97,16 @@ class MemoryLink:
             size = min(size, max(0, self._split(size)))
         if not size:
             return []
-        piece = bytes(memoryview(pipe)[:size])
+        room = receiver.room() if self.fills else None
+        piece: bytes | None
+        if room is None:
+            piece = bytes(memoryview(pipe)[:size])
+        else:
+            size = min(size, len(room))
+            room[:size] = memoryview(pipe)[:size]
+            piece = receiver.filled(size)
         del pipe[:size]
-        return receiver.receive(piece)
+        return [] if piece is None else receiver.receive(piece)
 
 
 def _ended(sender: Connection, pipe: bytearray, receiver: Connection) -> bool:
