@@ -109,6 +109,7 @@ class Process:
     def __init__(
         self, *deployers: Deployer, warm: str = "0s", more: str = "", pause: str = "50ms"
     ) -> None:
+        self.deployers = deployers
         self.sessions: list[Session] = []
         above = 0
         for deployer in reversed(deployers):

@@ -19,7 +19,8 @@ from weaver.control.operator import Execute
 from weaver.control.rollout import Action, RolloutReport
 from weaver.deployers.control_loop import ControlLoop
 from weaver.deployers.feed import Feed
-from weaver.deployers.rollout_plan import hook_words, plan_of
+from weaver.deployers.kept_warm import beneath, saved
+from weaver.deployers.rollout_plan import hook_words, most_versions, plan_of
 from weaver.deployers.rollout_report import report, share
 from weaver.deployers.session import Session
 from weaver.errors import UsageError, WeaverError
@@ -47,7 +48,9 @@ _encoder: Final = msgspec.msgpack.Encoder()
 class RolloutLoop:
     """The rollout to the first of `sessions` from one of the others; `begin`, then await `run`.
 
-    `good` is called with the version that serves everybody from now on.
+    `good` is called with the version that serves everybody from now on. If the new one is taken
+    back, the rollout to the one before goes on, where that has a version that is kept warm for it:
+    those are `beneath`, the newest first, and take no part until then.
     """
 
     def __init__(
@@ -58,15 +61,9 @@ class RolloutLoop:
         self._sessions = {session.deployment: session for session in sessions}
         self._good = good
         self._is_good = self._new.record.good > 0
-        rollout = rollout_of(sessions)
-        old = self._sessions.get(rollout.old)
-        plan = plan_of(self._new.spec, None, {})
-        if old is not None:
-            hosts = [host for host in self._new.spec.hosts if host in old.spec.hosts]
-            predecessors = {host: old.deployer.control_path(host) for host in hosts}
-            successors = {host: self._new.deployer.control_path(host) for host in hosts}
-            plan = plan_of(self._new.spec, old.spec, predecessors, successors)
-        self.state: State = initial(plan, rollout, epoch=self._new.loop.epoch)
+        self.state: State = _state_of(sessions)
+        self.beneath = beneath(sessions, self.state.rollout, most_versions(self._new.spec))
+        self._over = False
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._hooks: dict[str, asyncio.Task[None]] = {}
         self._waiting: list[events.Event] = []
@@ -86,6 +83,14 @@ class RolloutLoop:
             grown = old.loop.state.desired.replicas if old is not None else {}
             for group, count in numbers(self._new.spec.groups, grown).items():
                 self._new.loop.happen(ScaleRequested(group, count))
+        self._go_on()
+        for deployment, session in self._sessions.items():
+            if deployment not in {rollout.new, rollout.old, *self.beneath}:
+                session.loop.request_stop()  # of a rollout that was over
+
+    def _go_on(self) -> None:
+        """Begin where the rollout is, with what is known of its versions."""
+        rollout = self.state.rollout
         self._happen(events.Began())
         for deployment in (rollout.new, rollout.old):
             if not deployment:
@@ -93,9 +98,6 @@ class RolloutLoop:
             session = self._sessions.get(deployment)
             seen = Observed(phase="stopped") if session is None else observe(session.loop.state)
             self._happen(events.VersionObserved(deployment, seen))
-        for deployment, session in self._sessions.items():
-            if deployment not in {rollout.new, rollout.old}:
-                session.loop.request_stop()  # of a rollout that was over
 
     async def run(self) -> None:
         """Follow both versions until this is cancelled."""
@@ -124,8 +126,43 @@ class RolloutLoop:
         seen = Observed(phase="stopped", result="failed", fault=fault)
         self._happen(events.VersionObserved(session.deployment, seen))
 
+    def ended(self, session: Session) -> None:
+        """A version has ended, and whoever asked for it has been told."""
+        self._over = self._over or session is self._new
+        self._descend()
+
+    def _descend(self) -> None:
+        """Go on with the rollout beneath one whose version has been taken back and has ended."""
+        if not self.beneath or not self._over or self._halted:
+            return
+        if self.state.rollout.phase != "withdrawn":
+            return
+        self.halt()
+        self._halted, self._over, self._lines = False, False, ()
+        del self._sessions[self._new.deployment]
+        sessions = list(self._sessions.values())
+        self._new, self.beneath = sessions[0], self.beneath[1:]
+        self._is_good = self._new.record.good > 0
+        tables = self.state.tables  # numbers of tables never fall
+        self.state = _state_of(sessions)
+        self.state = msgspec.structs.replace(self.state, tables=max(tables, self.state.tables))
+        self._go_on()
+        self.changes.add([None])
+
+    def _end_beneath(self, deployments: Sequence[str]) -> None:
+        self.beneath = [name for name in self.beneath if name not in deployments]
+        for deployment in deployments:
+            self._sessions[deployment].result = "replaced"
+            self._sessions[deployment].loop.request_stop()
+
     def steer(self, action: Action) -> None:
-        """Intervene. Raises UsageError where that makes no sense now."""
+        """Intervene. Raises UsageError where that makes no sense now.
+
+        What is superseded and serves everybody makes room by the version that is warm for longest.
+        """
+        if action == "supersede" and self.state.rollout.phase == "warm" and self.beneath:
+            self._end_beneath(self.beneath[-1:])
+            return
         fault = refusal(self.state, action)
         if fault is not None:
             raise UsageError(fault.what, where=fault.where, why=fault.why, fix=fault.fix)
@@ -169,6 +206,7 @@ class RolloutLoop:
                 self._take(self._waiting.pop(0))
         finally:
             self._busy = False
+        self._descend()
 
     def _take(self, event: events.Event) -> None:
         try:
@@ -196,6 +234,8 @@ class RolloutLoop:
     def _judge(self) -> None:
         """Tell once that the new version serves everybody, and that it is taken back."""
         rollout = self.state.rollout
+        if self.beneath and rollout.phase in {"retiring", "done"}:
+            self._end_beneath(self.beneath)
         good = rollout.phase in SERVED or (self._is_good and rollout.phase not in TAKEN_BACK)
         if good != self._is_good:
             self._is_good = good
@@ -304,9 +344,20 @@ def entry_of(session: Session) -> str:
 
 def rollout_of(sessions: Sequence[Session]) -> Rollout:
     """What was saved of the rollout to the first of these, or a new one from the second."""
-    new = sessions[0]
-    saved = new.journal.rollout()
-    with contextlib.suppress(msgspec.MsgspecError):
-        return msgspec.msgpack.decode(saved, type=Rollout)
+    if (found := saved(sessions[0])) is not None:
+        return found
     old = sessions[1].deployment if len(sessions) > 1 else ""
-    return Rollout(old=old, new=new.deployment)
+    return Rollout(old=old, new=sessions[0].deployment)
+
+
+def _state_of(sessions: Sequence[Session]) -> State:
+    """The rollout to the first of these where it is, before anything is known of them."""
+    new, rollout = sessions[0], rollout_of(sessions)
+    old = next((each for each in sessions if each.deployment == rollout.old), None)
+    plan = plan_of(new.spec, None, {})
+    if old is not None:
+        hosts = [host for host in new.spec.hosts if host in old.spec.hosts]
+        predecessors = {host: old.deployer.control_path(host) for host in hosts}
+        successors = {host: new.deployer.control_path(host) for host in hosts}
+        plan = plan_of(new.spec, old.spec, predecessors, successors)
+    return initial(plan, rollout, epoch=new.loop.epoch)

@@ -46,6 +46,11 @@ def plan_of(
     )
 
 
+def most_versions(spec: Spec) -> int:
+    """How many versions may run at once, as this one has it."""
+    return _config(spec).rollout.max_versions
+
+
 def hook_words(spec: Spec, which: str) -> tuple[str, ...]:
     """The command of a hook, "before" or "after"."""
     table = _config(spec).rollout

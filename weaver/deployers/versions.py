@@ -78,6 +78,8 @@ class Versions:
             log.error("%s", error)  # noqa: TRY400 # its four parts say more than a traceback
             self._rolling.gone(session, fault_of(error))
             raise
+        finally:
+            self._rolling.ended(session)
 
     def share(self, loop: ControlLoop) -> float:
         """The share of users' requests that a version gets, from 0 to 1."""
@@ -99,6 +101,9 @@ class Versions:
             await asyncio.shield(self._stopping)
 
     async def _stop(self, *, at_once: bool) -> None:
+        for session in self._sessions:
+            if session.deployment in self._rolling.beneath:  # they would take connections
+                await session.loop.stop(at_once=at_once)
         # Whoever ends leaves its connections to those that still run: they have to accept them.
         for session in self._sessions[1:]:
             accepting = dict.fromkeys(session.spec.hosts, Traffic())
