@@ -24,7 +24,7 @@ from weaver.cli.joining import extended, newcomers, take_in, wait_joined
 from weaver.cli.local_deploy import folder_of
 from weaver.cli.making_way import make_way
 from weaver.cli.serving import serving
-from weaver.cli.ssh_formers import formers_on, only_one
+from weaver.cli.ssh_formers import formers_on, no_more
 from weaver.cli.ssh_units import enable
 from weaver.cli.taking_over import forget_gone
 from weaver.errors import UsageError, WeaverError
@@ -361,12 +361,13 @@ class _Deploy:
 
     def _begin(self, estate: "Estate", sites: "Mapping[str, Site]") -> "Record":
         """Start a manager that takes over what runs, and wait until the new version is up."""
+        from weaver.deployers.launch import config_of
         from weaver.deployers.manager_process import Task
 
         app = self.built.manifest.app
         if len(self.former) > 1:
-            make_way(app)
-            self.former = only_one(app, self._formers())
+            left = make_way(app, config_of(self.built.manifest).rollout.max_versions)
+            self.former = no_more(app, self._formers(), left)
         task = Task(
             estate,
             sites=dict(sites),
