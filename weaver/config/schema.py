@@ -192,7 +192,7 @@ class RolloutTable(Table, frozen=True):
     keep_warm: Duration = Duration(600)
     """How long the old version keeps running after the last step, for an instant rollback."""
     max_versions: Annotated[int, msgspec.Meta(ge=2)] = 2
-    """How many versions may run at once."""
+    """How many versions may run at once; with 3, one stays warm while the next is rolled out."""
     before: str | None = None
     """Command run before the first step, such as a migration; its failure stops the rollout."""
     after: str | None = None
