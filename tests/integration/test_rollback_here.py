@@ -86,4 +86,7 @@ def test_what_users_would_notice_is_refused_before_anything_is_changed(duo: Duo)
     done = duo.deploy()
     assert done.returncode == 2
     assert 'listener "http" moves' in done.stderr
+    forced = duo.command("deploy", "--force")
+    assert forced.returncode == 2
+    assert "cannot pass to the new version: it is at 127.0.0.1:1 there" in forced.stderr
     assert [record.version for record in duo.records()] == [first]

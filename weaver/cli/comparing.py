@@ -67,7 +67,7 @@ def judge(found: Comparison, built: "Built", *, force: bool) -> None:
             f"{short(found.old)} without users noticing",
             why=f"{len(refused)} thing{'s' if len(refused) > 1 else ''} that both share differ"
             f"{'' if len(refused) > 1 else 's'}; nothing was changed",
-            fix="see above; --force deploys it all the same",
+            fix="see above; --force deploys it all the same, but for listeners that moved",
         )
 
 

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 from weaver.deployers import registry
 from weaver.deployers.manager_client import is_managed
 from weaver.errors import Unreachable, UsageError
+from weaver.packaging.compatibility import addresses_of
 
 if TYPE_CHECKING:
     from weaver.control.succession import Memo
     from weaver.deployers.manager_process import Former
     from weaver.deployers.registry import Record
+    from weaver.packaging.manifest import Manifest
 
 
 def running(app: str) -> "list[Record]":
@@ -66,6 +68,28 @@ def refuse_keeping(formers: "Iterable[Former]") -> None:
                 fix=f"stop it first, and users are not served meanwhile: weaver stop {app}; then: "
                 "weaver deploy",
             )
+
+
+def refuse_moved(formers: "Iterable[Former]", manifest: "Manifest") -> None:
+    """Refuse a version that does not serve what runs at the same addresses. Raises UsageError.
+
+    Replicas take connections from all of their listeners or from none, and sockets pass on by name
+    and address: users of one that is gone would wait for ever while traffic shifts.
+    """
+    after = addresses_of(manifest)
+    for former in formers:
+        spec = former.estate.spec
+        before = {n: at for group in spec.groups.values() for n, at in group.listeners.items()}
+        for name, address in before.items():
+            if after.get(name) != address:
+                now = f"is at {after[name]} there" if name in after else "is not in it"
+                raise UsageError(
+                    f'listener "{name}" at {address} cannot pass to the new version: it {now}',
+                    where=f"[listeners] of {manifest.source}",
+                    why="whoever uses it would not be served while traffic shifts",
+                    fix="keep it as it is; or stop the version that runs first, and users are not "
+                    f"served meanwhile: weaver stop {manifest.app}; then: weaver deploy",
+                )
 
 
 def _refuse(record: "Record") -> None:

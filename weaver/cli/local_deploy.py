@@ -15,7 +15,7 @@ from weaver.cli import conclusion
 from weaver.cli.comparing import compare, judge
 from weaver.cli.deploy_plan import plain_plan, plan_lines
 from weaver.cli.detached import follow_logs, live_record, nothing_to_do, start_beside, wait_live
-from weaver.cli.former import formers_here, refuse_keeping
+from weaver.cli.former import formers_here, refuse_keeping, refuse_moved
 from weaver.cli.making_way import make_way
 from weaver.cli.serving import serving
 from weaver.deployers.local_lock import deploying
@@ -66,7 +66,9 @@ def deploy_built(built: "Built", options: Options) -> int:
             return 0
         old = serving(built.manifest.app)
         judge(compare(old.version if old is not None else "", built), built, force=options.force)
-        refuse_keeping(formers_here(built.manifest.app))
+        formers = formers_here(built.manifest.app)
+        refuse_keeping(formers)
+        refuse_moved(formers, built.manifest)
         record = _start(built, options.folder)
         if old is None:
             code = wait_live(record, follow=False, as_json=options.as_json)

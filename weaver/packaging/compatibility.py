@@ -37,7 +37,7 @@ def conflicts(old: Manifest, new: Manifest) -> tuple[Conflict, ...]:
 
 
 def _listeners(old: Manifest, new: Manifest) -> Iterator[Conflict]:
-    before, after = _addresses(old), _addresses(new)
+    before, after = addresses_of(old), addresses_of(new)
     where = f"[listeners] of {new.source}"
     for name, address in before.items():
         follower = next((n for n, a in after.items() if a == address and n not in before), "")
@@ -88,7 +88,8 @@ def _encrypted(name: str, old: Manifest, new: Manifest) -> Iterator[Conflict]:
         )
 
 
-def _addresses(manifest: Manifest) -> dict[str, str]:
+def addresses_of(manifest: Manifest) -> dict[str, str]:
+    """The listeners of a version, and their addresses as weaver.toml has them."""
     return {
         name: str(_listener(manifest, name).get("address", "127.0.0.1:0"))
         for name in manifest.listeners
