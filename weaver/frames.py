@@ -34,7 +34,10 @@ HEADER: Final = Struct("<IIHBB")
 HEADER_SIZE: Final = HEADER.size
 
 MAX_PAYLOAD: Final = 256 * 1024
-"""No frame is longer: larger bodies are cut, so that one never holds the line for long."""
+"""No frame is longer, but parts of large bodies: they hold nothing while their bytes come."""
+
+MAX_PART: Final = 1024 * 1024
+"""No part is longer: larger bodies are cut, so that none holds the line for long."""
 
 # From the side that made the call ...
 HELLO: Final = 1
@@ -183,7 +186,7 @@ class FrameDecoder:
     def frames(self, data: bytes) -> Iterator[Frame]:
         """The frames that `data` completes, in order; run it to its end before the next call.
 
-        Raises ProtocolError when a header is of no known kind or announces more than MAX_PAYLOAD
+        Raises ProtocolError when a header is of no known kind or announces too many
         bytes: before anything is allocated for it, and after the frames that came before it.
         """
         at = 0
@@ -198,7 +201,7 @@ class FrameDecoder:
             body = at + HEADER_SIZE
             stop = body + length
             if length > MAX_PAYLOAD or kind > PONG:
-                raise _impossible(length, kind)
+                _check(length, kind)
             if stop > end:
                 break
             yield kind, flags, method, call, data[body:stop]
@@ -218,7 +221,7 @@ class FrameDecoder:
                 return None, at
         length, call, method, kind, flags = HEADER.unpack_from(partial)
         if length > MAX_PAYLOAD or kind > PONG:
-            raise _impossible(length, kind)
+            _check(length, kind)
         stop = at + HEADER_SIZE + length - len(partial)
         partial += memoryview(data)[at:stop]
         if stop > len(data):
@@ -228,12 +231,13 @@ class FrameDecoder:
         return (kind, flags, method, call, payload), stop
 
 
-def _impossible(length: int, kind: int) -> ProtocolError:
-    what = (
-        f"the peer announced a frame of {length} bytes; the longest is {MAX_PAYLOAD}"
-        if length > MAX_PAYLOAD
-        else f"the peer sent a frame of unknown kind {kind}"
-    )
-    return ProtocolError(
-        what, why="the stream is corrupt, or the peer does not speak the protocol of weaver"
+def _check(length: int, kind: int) -> None:
+    longest = MAX_PART if kind in (REQUEST_PART, RESULT_PART) else MAX_PAYLOAD
+    if length <= longest and kind <= PONG:
+        return
+    raise ProtocolError(
+        f"the peer announced a frame of {length} bytes; the longest is {longest}"
+        if length > longest
+        else f"the peer sent a frame of unknown kind {kind}",
+        why="the stream is corrupt, or the peer does not speak the protocol of weaver",
     )

@@ -9,11 +9,14 @@ from weaver.frames import (
     HEADER_SIZE,
     IS_LARGE,
     KIND_NAMES,
+    MAX_PART,
     MAX_PAYLOAD,
     NO_FIELDS,
     PONG,
     REPLY,
     REQUEST,
+    REQUEST_PART,
+    RESULT_PART,
     Fields,
     Frame,
     FrameDecoder,
@@ -102,8 +105,12 @@ def test_only_one_incomplete_frame_is_held() -> None:
 
 @pytest.mark.parametrize("pieces", [1, 12])
 def test_an_absurd_length_is_refused_from_the_header_alone(pieces: int) -> None:
-    for length in (MAX_PAYLOAD + 1, 2**32 - 1):
-        header = HEADER.pack(length, 1, 0, REQUEST, 0)
+    for length, kind in (
+        (MAX_PAYLOAD + 1, REQUEST),
+        (MAX_PART + 1, REQUEST_PART),
+        (2**32 - 1, RESULT_PART),
+    ):
+        header = HEADER.pack(length, 1, 0, kind, 0)
         decoder = FrameDecoder()
         last = HEADER_SIZE - HEADER_SIZE // pieces
         assert [f for at in range(last) for f in decoder.frames(header[at : at + 1])] == []
@@ -119,7 +126,8 @@ def test_frames_before_an_impossible_one_are_still_decoded() -> None:
         next(decoded)
 
 
-def test_the_longest_frame_is_accepted() -> None:
-    body = bytes(MAX_PAYLOAD)
-    header = HEADER.pack(MAX_PAYLOAD, 1, 0, REQUEST, 0)
-    assert list(FrameDecoder().frames(header + body)) == [(REQUEST, 0, 0, 1, body)]
+@pytest.mark.parametrize(("kind", "longest"), [(REQUEST, MAX_PAYLOAD), (REQUEST_PART, MAX_PART)])
+def test_the_longest_frame_is_accepted(kind: int, longest: int) -> None:
+    body = bytes(longest)
+    header = HEADER.pack(longest, 1, 0, kind, 0)
+    assert list(FrameDecoder().frames(header + body)) == [(kind, 0, 0, 1, body)]

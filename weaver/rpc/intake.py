@@ -11,6 +11,7 @@ from weaver.rpc.callee import Callee
 from weaver.rpc.caller import Caller
 from weaver.rpc.events import Event
 from weaver.rpc.listener import Handler
+from weaver.rpc.outbox import lane_key
 from weaver.rpc.reassembly import Partial, Reassembly
 
 
@@ -50,10 +51,11 @@ class Intake:
         decoder = self.decoder
         for kind, flags, method, call, payload in decoder.frames(data):
             table[kind](flags, method, call, payload, events)
-        if len(decoder.partial) >= HEADER_SIZE and self._partials.bodies:
+        if len(decoder.partial) >= HEADER_SIZE:
             self._begin(decoder.partial)
 
     def _begin(self, begun: bytearray) -> None:
+        """If these bytes begin a part of a large body, put what there is of it into its place."""
         size, call, _method, kind, flags = HEADER.unpack_from(begun)
         if kind == REQUEST_PART:
             body = self._callee.announced(flags, call, size)
@@ -63,7 +65,8 @@ class Intake:
             return
         self._body, self._kind, self._call = body, kind, call
         self._left = size + HEADER_SIZE - len(begun)
-        body.pour(memoryview(begun)[HEADER_SIZE:])
+        if len(begun) > HEADER_SIZE:
+            body.pour(memoryview(begun)[HEADER_SIZE:])
 
     def _end(self, events: list[Event]) -> None:
         self._body = None
@@ -87,17 +90,38 @@ class Intake:
     def filled(self, count: int) -> bytes | None:
         """So many bytes have been put into `room`; what is to be received now, if anything.
 
-        It may be empty: receiving it says what the bytes in the room make happen.
+        It may be empty: receiving it ends the part.
         """
         room, self._room = self._room, None
-        if room is None or self._body is None:
+        body = self._body
+        if room is None or body is None:
             return None
         left = self._left
-        taken = min(count, left)
-        self.poured += taken
-        self._body.filled(taken)
-        self._left = left - taken
-        return bytes(room[left:count]) if count >= left else None
+        if count < left:
+            self._left = left - count
+            self.poured += count
+            body.filled(count)
+            return None
+        self._left = 0
+        self.poured += left
+        body.filled(left)
+        behind = bytes(room[left:count])
+        if len(behind) < HEADER_SIZE or not self._goes_on(behind):
+            return behind
+        self.poured += HEADER_SIZE
+        return None
+
+    def _goes_on(self, header: bytes) -> bool:
+        """Whether another part begins, and nothing has happened that anybody must be told."""
+        size, call, _method, kind, flags = HEADER.unpack(header)
+        if flags or kind not in (REQUEST_PART, RESULT_PART):
+            return False
+        body = self._partials.bodies.get(lane_key(call, from_caller=kind == REQUEST_PART))
+        if body is None or not body.takes(size):
+            return False
+        body.announce(size)  # `decoder.partial` stays what it is: the header of some part
+        self._body, self._kind, self._call, self._left = body, kind, call, size
+        return True
 
     def clear(self) -> None:
         """Forget all of it."""

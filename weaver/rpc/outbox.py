@@ -16,7 +16,7 @@ from weaver.errors import ProtocolError
 from weaver.frames import (
     HEADER,
     HEADER_SIZE,
-    MAX_PAYLOAD,
+    MAX_PART,
     REQUEST,
     REQUEST_PART,
     RESULT_PART,
@@ -196,7 +196,7 @@ class Outbox:
             if not self._active:
                 break
             pieces = chunks if len(self._active) == 1 else 1
-            self._take_part(buffers, min(self._chunk * pieces, MAX_PAYLOAD))
+            self._take_part(buffers, min(self._chunk * pieces, MAX_PART))
             chunks -= pieces
         return buffers
 

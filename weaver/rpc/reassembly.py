@@ -54,6 +54,10 @@ class Partial:
         if size < MIN_CHUNK and (self._announced < self.total or not size):
             raise ProtocolError(f"the peer sent a part of {size} bytes of a large body")
 
+    def takes(self, size: int) -> bool:
+        """Whether a part of so many bytes, which is no crumb, may come."""
+        return size >= MIN_CHUNK and self._announced + size <= self.total
+
     def room(self, most: int) -> memoryview | None:
         """Where the next bytes belong, at most `most`, and never the last one; None: nowhere.
 
