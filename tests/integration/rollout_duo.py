@@ -41,6 +41,7 @@ components = ["Stock"]
 [listeners.http]
 address = "127.0.0.1:0"
 ingress = "{ingress}"
+workers = 2
 [rollout]
 {rollout}
 """
@@ -233,6 +234,14 @@ class Duo:
         """Those of them that run."""
         self.note()
         return {pid for pid in self._pids if _runs(pid)}
+
+    def ingress_workers(self) -> int:
+        """How many processes of an ingress run."""
+        count = 0
+        for pid in self.processes():
+            with contextlib.suppress(psutil.Error):
+                count += "weaver.ingress.main" in psutil.Process(pid).cmdline()
+        return count
 
     def clear(self) -> None:
         """End everything that was seen to run."""

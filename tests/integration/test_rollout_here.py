@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from rollout_duo import Duo, Load, duo_in, until
@@ -60,6 +61,7 @@ def test_a_rollout_loses_no_request_and_mixes_no_versions(one: Duo) -> None:
 def test_behind_a_proxy_that_stays_versions_change_without_a_failure(duo: Duo) -> None:
     done = duo.write("one", ingress="proxy").deploy()
     assert done.returncode == 0, done.stdout + done.stderr
+    assert duo.ingress_workers() == 2
     with Load(duo.address) as load:
         load.sees("one")
         done = duo.write("two", ingress="proxy").deploy()
@@ -136,6 +138,7 @@ def test_an_aborted_rollout_gives_everything_back(one: Duo) -> None:
         with one.deploying() as deploy:
             one.reaches("shifting")
             load.sees("two")
+            assert one.ingress_workers() == 2
             aborted = one.command("abort", "duo")
             assert aborted.returncode == 0, aborted.stderr
             assert deploy.wait(100) == 1
@@ -145,13 +148,24 @@ def test_an_aborted_rollout_gives_everything_back(one: Duo) -> None:
         assert load.answers["two"] == before
     assert load.failures == []
     assert load.mixed == []
+    assert one.ingress_workers() == 0
 
 
 def test_a_version_that_serves_is_taken_back_while_the_old_one_is_warm(one: Duo) -> None:
+    wanted: dict[str, Any] = {"steps": ["50%", "100%"], "keep_warm": "1h", "max_versions": 3}
     with Load(one.address) as load:
         load.sees("one")
-        done = one.write("two", steps=["100%"], pause="100ms", keep_warm="1h").deploy()
+        done = one.write("two", pause="100ms", **wanted).deploy()
         assert done.returncode == 0, done.stderr
+        load.sees("two")
+        one.write("three", pause="1h", **wanted)
+        with one.deploying() as deploy:
+            one.reaches("shifting")
+            assert len(one.running()) == 3
+            load.sees("three")
+            one.steer("abort")
+            assert deploy.wait(100) == 1
+        one.reaches("warm")
         load.sees("two")
         one.steer("rollback")
         load.sees("one")
@@ -161,7 +175,7 @@ def test_a_version_that_serves_is_taken_back_while_the_old_one_is_warm(one: Duo)
         assert load.answers["two"] == before
     assert load.failures == []
     assert load.mixed == []
-    assert one.records()[0].result == "rolled back"
+    assert [r.result for r in one.records()] == ["aborted", "rolled back", ""]
 
 
 def test_a_third_version_takes_the_place_of_one_that_is_being_rolled_out(one: Duo) -> None:
