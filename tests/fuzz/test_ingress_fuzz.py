@@ -126,7 +126,7 @@ class Replica(Wire):
 
     def __init__(self) -> None:
         self.user: Any = None
-        self.reused = False
+        self.idle_since = 0.0
         super().__init__()
         self.transport = self
         self.asked = 0
@@ -134,8 +134,10 @@ class Replica(Wire):
         self._head: RequestHead | None = None
         self._body: Body | None = None
 
-    def take(self, *, surely: bool) -> "Replica":
+    def take(self) -> "Replica":
         return self
+
+    take_open = take
 
     def give(self, _connection: object, _now: float) -> None:
         assert self._head is None, "given back before it has read the whole request"

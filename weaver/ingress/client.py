@@ -109,10 +109,8 @@ class ClientConnection(asyncio.Protocol):
         exchange = self._exchange
         if exchange is None:
             spare = self._spare
-            if spare is not None:
-                self._spare = None
-                if self._again(spare, data):
-                    return
+            if spare is not None and self._again(spare, data):
+                return
             if self._ending:
                 return
             if self._buffer:
@@ -166,8 +164,8 @@ class ClientConnection(asyncio.Protocol):
 
     def _again(self, spare: Exchange, data: bytes) -> bool:
         """Begin a request with the headers of the one before, if it is one: most are."""
-        head = self._known
-        assert head is not None
+        self._spare = None
+        head = spare.head
         block = head.block
         if block and data.endswith(block) and len(data) <= self._limits.head_bytes:
             line = plain.line(data, 0, len(data) - len(block))

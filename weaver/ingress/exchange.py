@@ -91,7 +91,7 @@ class Exchange(Passage):
         """More of the request's body has come."""
         self._active = clock()
         self._asked = complete
-        if self._head.length < 0:
+        if self.head.length < 0:
             payload = body.chunk(payload) if payload else b""
             if complete:
                 payload += body.LAST_CHUNK
@@ -105,7 +105,7 @@ class Exchange(Passage):
     def _read(self, data: bytes) -> None:
         answer = self._answer
         if answer is None:
-            self._answer = answer = AnswerReader(self._head.method, self._limits.head_bytes)
+            self._answer = answer = AnswerReader(self.head.method, self._limits.head_bytes)
         elif self.tunnel:
             self._client.write(data)
             return
@@ -122,13 +122,13 @@ class Exchange(Passage):
                 self._pass(answer, self._begin(part.head), part.payload)
             elif part.head.status == 101:
                 self._switch(part.head, answer.rest)
-            elif not self._head.old:
+            elif not self.head.old:
                 self._client.write(forwarding.response_bytes(part.head, framing=0, close=False))
 
     def _begin(self, head: ResponseHead) -> bytes:
         self._framing = head.length
         if head.length in {response.CHUNKED, response.UNTIL_CLOSE}:
-            self._framing = response.UNTIL_CLOSE if self._head.old else response.CHUNKED
+            self._framing = response.UNTIL_CLOSE if self.head.old else response.CHUNKED
         self._begun = True
         return forwarding.response_bytes(
             head, framing=self._framing, close=not self._keeps(), cookie=self._cookie
@@ -136,7 +136,7 @@ class Exchange(Passage):
 
     def _keeps(self) -> bool:
         return (
-            self._head.keep_alive
+            self.head.keep_alive
             and self._asked
             and not self._client.closing
             and self._framing != response.UNTIL_CLOSE
@@ -175,7 +175,7 @@ class Exchange(Passage):
     # WebSockets.
 
     def _switch(self, head: ResponseHead, rest: bytes) -> None:
-        if not self._head.upgrade:
+        if not self.head.upgrade:
             self._leave(good=False)
             self._fail(502, "the replica switched protocols without being asked")
             return
@@ -202,7 +202,7 @@ class Exchange(Passage):
             self._client.cut()
         elif answer is not None and error is None and answer.closed():
             self._pass(answer, b"", b"")
-        elif answer is None and link is not None and link.reused and self._head.repeatable:
+        elif answer is None and link is not None and link.idle_since and self.head.repeatable:
             self._short = False
             self._leave(good=None)  # not its fault: only the connection had ended
             self._find()
@@ -212,7 +212,7 @@ class Exchange(Passage):
             self._fail(502, f"the replica closed its connection {what} the answer")
 
     def _witness(self, status: int, why: str) -> None:
-        head, replica = self._head, self._replica
+        head, replica = self.head, self._replica
         backend = replica.id if replica is not None else self._asked_last
         self.lane.witness(head.method, head.target, status, backend, why)
 
@@ -225,9 +225,9 @@ class Exchange(Passage):
         if self._begun or self.tunnel:
             self._client.cut()
             return
-        keep = self._asked and self._head.keep_alive and not self._client.closing
+        keep = self._asked and self.head.keep_alive and not self._client.closing
         text = f"{status}: version {self.lane.version}: {why}"
-        bodyless = self._head.method == b"HEAD"
+        bodyless = self.head.method == b"HEAD"
         self._client.write(forwarding.plain(status, text, close=not keep, bodyless=bodyless))
         self._client.finished(keep=keep)
 

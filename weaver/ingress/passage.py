@@ -9,9 +9,8 @@ import asyncio
 import time
 from typing import Final, Protocol
 
-from weaver.ingress.http import body
 from weaver.ingress.http.limits import Limits
-from weaver.ingress.http.request import IDEMPOTENT, RequestHead
+from weaver.ingress.http.request import RequestHead
 from weaver.ingress.replica import Lane, Replica
 from weaver.ingress.upstream import Pool, ReplicaConnection
 
@@ -71,7 +70,7 @@ class Passage:
         self.lane = lane
         self.request = request
         self._client = client
-        self._head = head
+        self.head = head
         self._limits = limits
         self._cookie = cookie
         self._asked = whole  # the whole request has come
@@ -85,7 +84,7 @@ class Passage:
 
     def start(self) -> None:
         """Begin. The client hears of the end by `passed`, `finished` or `cut`, maybe at once."""
-        lane, head = self.lane, self._head
+        lane, head = self.lane, self.head
         lane.tally.requests += 1
         self._over = False
         self._started = self._active = now = clock()
@@ -95,10 +94,13 @@ class Passage:
             return
         self._attempts = 1
         self._replica = replica
-        surely = head.length != 0 or (head.method != b"GET" and head.method not in IDEMPOTENT)
-        link = replica.pool.take(surely=surely)
+        pool = replica.pool
+        if (head.method == b"GET" and not head.length) or head.repeatable:
+            link = pool.take()
+        else:
+            link = pool.take_open()
         if link is None:
-            self._open(replica.pool)
+            self._open(pool)
             return
         self._link = link
         link.user = self
@@ -112,23 +114,19 @@ class Passage:
             return
         replica.heard = now
         client = self._client
-        if self._short and not client.closing:
-            end = data.find(b"\r\n\r\n") + 4
-            head = data[:end]
-            size = replica.sizes.get(head) or replica.size_with(head)
-            if size == len(data) or (size < 0 and body.is_whole(data, end)):
-                link, transport = self._link, client.transport
-                self._over = True
-                self._link = self._replica = None
-                if not transport.is_closing():
-                    transport.write(data)
-                if link is not None:
-                    replica.pool.give(link, now)
-                self.lane.passed(replica, now - self._started)
-                client.passed(now)
-                return
-        self._short = False
-        self._read(data)
+        is_last = len(data) == replica.last_size and data.startswith(replica.last)
+        if self._short and not client.closing and (is_last or replica.is_whole(data)):
+            link = self._link
+            self._over = True
+            self._link = self._replica = None
+            client.transport.write(data)  # if it is closing, that does nothing
+            if link is not None:
+                replica.pool.give(link, now)
+            self.lane.passed(replica, now - self._started)
+            client.passed(now)
+        else:
+            self._short = False
+            self._read(data)
 
     def _find(self) -> None:
         """Have the request answered although no replica takes it."""

@@ -6,6 +6,7 @@ how messages look, nor who decides the weights.
 
 import asyncio
 import contextlib
+import itertools
 import math
 import socket
 import ssl
@@ -85,8 +86,12 @@ class Proxy:
 
     def _unpinned(self) -> Iterator[Lane]:
         """The versions of requests, one by one; none while requests may be pinned."""
-        router = self._router
-        return iter(()) if router.pinned else map(self._lanes.__getitem__, router.turns)
+        router, shares = self._router, self._router.table.shares
+        if router.pinned:
+            return iter(())
+        if len(shares) == 1 and shares[0].weight:
+            return itertools.repeat(self._lanes[shares[0].version])
+        return map(self._lanes.__getitem__, router.turns)
 
     def learn(self, identities: Identities) -> None:
         """Reach replicas on other hosts with these, from the next connection on."""

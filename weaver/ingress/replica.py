@@ -11,7 +11,7 @@ from typing import Final, Protocol, TypeVar
 from weaver.control.ingress import Backend, FailedRequest
 from weaver.ingress.counting import Tallies
 from weaver.ingress.ejection import Ejection
-from weaver.ingress.http import plain
+from weaver.ingress.http import body, plain
 from weaver.ingress.upstream import Pool
 from weaver.telemetry.histogram import BUCKETS
 
@@ -26,10 +26,11 @@ class Replica:
 
     `heard` is when it last sent a byte, or began to be asked; `probes` how many probes it has
     answered since it last answered a request. `sizes` are plain heads of good answers that were
-    read lately, with the size of the whole answer, -1 if that is in chunks: many are equal.
+    read lately, with the size of the whole answer, -1 if that is in chunks: many are equal. `last`
+    is the one that passed last, of an answer of `last_size`.
     """
 
-    __slots__ = ("heard", "id", "in_flight", "pool", "probes", "sizes")
+    __slots__ = ("heard", "id", "in_flight", "last", "last_size", "pool", "probes", "sizes")
 
     def __init__(self, backend: Backend, pool: Pool) -> None:
         self.id = backend.id
@@ -38,8 +39,22 @@ class Replica:
         self.heard = 0.0
         self.probes = 0
         self.sizes: dict[bytes, int] = {}
+        self.last = b""
+        self.last_size = 0
 
-    def size_with(self, head: bytes) -> int:
+    def is_whole(self, data: bytes) -> bool:
+        """Whether `data` is an answer that may pass as it is: plain, good and complete."""
+        end = data.find(b"\r\n\r\n") + 4
+        head = data[:end]
+        size = self.sizes.get(head) or self._size_with(head)
+        if size < 0:
+            return body.is_whole(data, end)
+        if size != len(data):
+            return False
+        self.last, self.last_size = head, size
+        return True
+
+    def _size_with(self, head: bytes) -> int:
         """The size of an answer with this head; 0 if it is not plain, good and short."""
         match = plain.response(head) if len(head) <= _LONGEST else None
         if match is None or match[1] >= b"500":
@@ -73,33 +88,29 @@ class Lane:
 
     def enter(self, now: float, tried: Collection[str] = ()) -> Replica | None:
         """Count a request at the replica that should get it, none of those `tried`; or None."""
-        self._turn = turn = self._turn + 1
         replicas = self.replicas
-        if tried or self.ejection.records:
+        if tried or self.ejection.records or not replicas:
             replica = self._among(now, tried)
             if replica is None:
                 return None
             self.ejection.tries(replica.id, now)
-        elif len(replicas) == 1:
-            replica = replicas[0]
-        elif replicas:
-            at = turn % len(replicas)
-            replica = replicas[at]
             load = replica.in_flight
-            if load:  # else no other can have less
-                for other in replicas[at + 1 :] + replicas[:at]:
+        else:  # as `least_loaded`, without a call
+            replica = replicas.pop(0)
+            replicas.append(replica)  # the last one of those with as little, next time
+            load = replica.in_flight
+            if load:
+                for other in replicas:
                     if other.in_flight < load:
-                        replica, load = other, other.in_flight
-        else:
-            replica = least_loaded(self.beyond, turn)
-            if replica is None:
-                return None
-        if not replica.in_flight:
+                        replica = other
+                        load = replica.in_flight
+        if not load:
             replica.heard = now
-        replica.in_flight += 1
+        replica.in_flight = load + 1
         return replica
 
     def _among(self, now: float, tried: Collection[str]) -> Replica | None:
+        self._turn += 1
         if self.beyond and (found := self._anywhere(now, tried)) is not None:
             return found
         out = self.ejection.out([replica.id for replica in self.replicas], now)

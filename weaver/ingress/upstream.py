@@ -43,8 +43,7 @@ class ReplicaConnection(asyncio.Protocol):
         self.held = False
         self._poll: select.poll | None = None
         self.user: User | None = None
-        self.reused = False
-        self.idle_since = 0.0
+        self.idle_since = 0.0  # 0: it has not been yet
         self.open = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -148,16 +147,20 @@ class Pool:
             return await self._credentials.connect(self._version, address, create)
         return await connect(address, create)
 
-    def take(self, *, surely: bool) -> ReplicaConnection | None:
-        """The idle connection that was used last; with `surely`, one that is open this moment."""
+    def take(self) -> ReplicaConnection | None:
+        """The idle connection that was used last."""
         while self._idle:
             connection = self._idle.pop()
-            if connection.transport.is_closing() or (surely and connection.is_stale()):
-                connection.close()
-                continue
-            connection.reused = True
-            return connection
+            if not connection.transport.is_closing():
+                return connection
+            connection.close()
         return None
+
+    def take_open(self) -> ReplicaConnection | None:
+        """The same, but one that is open this moment."""
+        while (connection := self.take()) is not None and connection.is_stale():
+            connection.close()
+        return connection
 
     def give(self, connection: ReplicaConnection, now: float) -> None:
         """Keep a connection whose last answer is complete."""
