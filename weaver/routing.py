@@ -6,6 +6,7 @@ computed (`weaver.manager`), nor what a connection is.
 """
 
 import bisect
+import functools
 import hashlib
 from typing import Final
 
@@ -69,6 +70,7 @@ class Routing(msgspec.Struct, frozen=True):
         return next((r for r in self.groups.values() if component in r.components), None)
 
 
+@functools.lru_cache(maxsize=1024)  # a page asks several times about the same user
 def hash_key(encoded: bytes) -> int:
     """A routing key, as the codec encodes it, as a number below `KEY_SPACE`: alike everywhere."""
     return int.from_bytes(hashlib.blake2b(encoded, digest_size=8).digest(), "little")

@@ -76,7 +76,7 @@ class Connection(HttpToolsProtocol):
         """httptools: the head is complete. What is raised here refuses the request."""
         self._head = -1
         parser: Any = self.parser
-        named = sum(name == b"host" for name, _ in self.headers)
+        named = [name for name, _ in self.headers].count(b"host")
         if named > 1 or (not named and parser.get_http_version() == "1.1"):
             raise ValueError("a request of HTTP/1.1 names its host once")
         super().on_headers_complete()

@@ -5,7 +5,6 @@ This file decides about cookies. It must not know any page.
 
 import re
 from dataclasses import dataclass
-from http.cookies import Morsel
 from random import getrandbits
 from uuid import uuid4
 
@@ -70,8 +69,6 @@ def forget(scope: Scope) -> list[Header]:
 
 
 def _cookie(name: str, value: str, max_age: int) -> Header:
-    morsel: Morsel[str] = Morsel()
-    morsel.set(name, value, value)
-    morsel.update({"path": "/", "max-age": str(max_age), "samesite": "Lax"})
-    morsel["httponly"] = True
-    return b"set-cookie", morsel.OutputString().encode("latin-1")
+    """What browsers keep; neither name nor value may have what needs quotes."""
+    text = f"{name}={value}; HttpOnly; Max-Age={max_age}; Path=/; SameSite=Lax"
+    return b"set-cookie", text.encode("ascii")
