@@ -69,3 +69,24 @@ def test_every_decision_is_told() -> None:
     assert "shop-2 gets 5.0% of the requests" in texts
     assert "shop-1 runs on for a rollback" in texts
     assert all(texts)
+
+
+def test_the_old_version_serves_on_until_the_new_one_is_there_again_and_no_longer() -> None:
+    scene = Scene(plan(keep_warm=5.0)).to("warm")
+    scene.observe(NEW, ready=0)
+    assert scene.ordered(OLD).accepting
+    scene.wait(6)
+    assert scene.phase == "warm"
+    scene.observe(NEW)
+    assert scene.phase == "retiring"
+
+
+def test_an_envelope_of_either_version_finds_the_listeners_at_the_other() -> None:
+    scene = Scene(plan(successors={"h1": "/run/new/control"})).to("shifting")
+    assert scene.ordered(NEW).predecessor == "/run/old/control"
+    assert scene.ordered(OLD).predecessor == "/run/new/control"
+    scene.steer("abort")
+    scene.to("withdrawing")
+    assert scene.ordered(OLD) == Traffic(predecessor="/run/new/control")
+    scene.to("withdrawn")
+    assert scene.ordered(OLD) == Traffic()

@@ -49,7 +49,7 @@ def _warm(turn: Turn) -> None:
         phases.enter(turn, "retiring")
         return
     turn.report("waiting", f"{turn.state.rollout.old} still serves on {', '.join(late)}")
-    turn.set(until=turn.now + turn.state.plan.waits.closing)
+    turn.set(until=turn.now + turn.state.plan.waits.closing, watched=True)
 
 
 def _withdrawing(turn: Turn) -> None:

@@ -182,7 +182,8 @@ def _after(turn: Turn) -> bool:
 
 def _warm(turn: Turn) -> bool:
     state = turn.state
-    if facts.old_runs(state) and (state.plan.keep_warm or traffic.unrelieved(state)):
+    kept = state.plan.keep_warm and not state.watched
+    if facts.old_runs(state) and (kept or traffic.unrelieved(state)):
         return False
     enter(turn, "retiring")
     return True
