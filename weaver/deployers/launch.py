@@ -77,9 +77,16 @@ def spec_of(
         stop_after=policy[1],
         foreground=foreground,
         secret=secrets.token_bytes(32),
+        variables=_of_users(os.environ),
         signer=signer,
         waits=waits,
     )
+
+
+def _of_users(environ: Mapping[str, str]) -> dict[str, str]:
+    """The variables that say how users reach versions, which is for their manager to know."""
+    prefixes = ("WEAVER__ROLLOUT__", "WEAVER__LISTENERS__")
+    return {name: value for name, value in environ.items() if name.upper().startswith(prefixes)}
 
 
 def _policy(written: ManagerLost) -> tuple[str, float]:

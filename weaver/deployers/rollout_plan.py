@@ -58,7 +58,8 @@ def hook_words(spec: Spec, which: str) -> tuple[str, ...]:
 
 
 def _config(spec: Spec) -> Config:
-    return load(spec.application.config, source=spec.application.source)
+    application = spec.application
+    return load(application.config, source=application.source, environ=spec.variables)
 
 
 def _fronts(spec: Spec, config: Config) -> dict[str, Front]:

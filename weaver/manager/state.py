@@ -71,6 +71,8 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True):
     what envelopes do without a manager: "end" soon, "continue", or "stop" after `stop_after`
     seconds. `foreground`: the run fails when an envelope's process ends; else the envelope is
     started again. `outlives_entry`: the deployment goes on when the entry's main has returned.
+    `variables` of the environment have set keys of `[rollout]` and `[listeners]` when it was
+    deployed: they count as long as it runs, whichever manager it has.
     """
 
     application: Application
@@ -85,6 +87,7 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True):
     outlives_entry: bool = False
     secret: bytes = b""
     signer: Signer | None = None
+    variables: dict[str, str] = {}
     waits: Waits = Waits()
 
 

@@ -53,6 +53,19 @@ def test_the_rollout_is_told_how_many_processes_stand_before_users(
     assert (fronts["admin"].workers, fronts["admin"].most_workers) == (1, MOST_WORKERS)
 
 
+def test_the_rollout_is_told_what_variables_say_where_it_is_deployed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("WEAVER__ROLLOUT__PAUSE", "7s")
+    monkeypatch.setenv("WEAVER__LISTENERS__HTTP__WORKERS", "3")
+    web = ManifestComponent("shop.Web", "Web", listeners=("http",))
+    manifest = Manifest("0.1", "shop", "shop:Web", components=(web,), config="")
+    spec = spec_of(manifest, "build", foreground=False)
+    monkeypatch.delenv("WEAVER__ROLLOUT__PAUSE")  # for a manager that takes over later
+    plan = plan_of(spec, None, {})
+    assert (plan.pause, plan.fronts["http"].workers) == (7.0, 3)
+
+
 @pytest.mark.parametrize(
     ("written", "why"),
     [
