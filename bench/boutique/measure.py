@@ -72,12 +72,12 @@ def _phase(system: System, plan: Plan, cores: int, driver_name: str, *options: s
                 raise RuntimeError(f"the load of {system.name} did not begin: {said}")
             before, load = Usage.now(tree(system.roots)), Usage.now([driver.pid])
             last = driver.stdout.readline()
-            driver_used = spent(load.threads, Usage.now([driver.pid]).threads)
+            driver_used = spent(load.processes, Usage.now([driver.pid]).processes)
             after = Usage.now(tree(system.roots))
             found = json.loads(last)
         finally:
             driver.kill()
-    used = spent(before.threads, after.threads)
+    used = spent(before.processes, after.processes)
     seconds, requests = found["seconds"], max(found["requests"], 1)
     foreign = (after.busy - before.busy - used - driver_used) / seconds
     return {
