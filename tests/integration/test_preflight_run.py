@@ -125,7 +125,7 @@ def test_no_more_than_16_are_asked_at_once(tmp_path: Path) -> None:
 def test_a_peer_at_a_wrong_address_is_named(tmp_path: Path) -> None:
     site = Site(tmp_path, "a", "b")
     site.hosts[1] = msgspec.structs.replace(site.hosts[1], address="no-such-host.invalid")
-    found = run_preflight(site.hosts, site.connect, Needs(), patience=1.5)
+    found = run_preflight(site.hosts, site.connect, Needs(), patience=3)
     first, second = (each.findings[-1] for each in found.hosts)
     assert (first.host, first.check, first.level) == ("a", "peers", "fail")
     assert "b at no-such-host.invalid" in first.why
@@ -157,7 +157,7 @@ exec {sys.executable} "$@"
 """)
     python.chmod(0o755)
     site.hosts[1] = msgspec.structs.replace(site.hosts[1], python=str(python))
-    found = run_preflight(site.hosts, site.connect, Needs(), patience=1.5)
+    found = run_preflight(site.hosts, site.connect, Needs(), patience=3)
     first, second = (each.findings[-1] for each in found.hosts)
     assert [first.level, second.level] == ["fail", "warn"]
     assert (second.what, second.why) == ("its peers are not examined", "no threads")

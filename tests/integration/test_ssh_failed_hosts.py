@@ -12,10 +12,13 @@ from local_hosts import LocalHosts
 from ssh_fakes import INSTALLER, noise, write_pex
 
 from weaver.cli import ssh_deploy
+from weaver.cli.deploy_plan import places_of
 from weaver.cli.failed_hosts import failed_of
-from weaver.cli.ssh_deploy import Options, deploy
+from weaver.cli.ssh_deploy import deploy
+from weaver.cli.ssh_options import Options
 from weaver.deployers.manager_process import Task
 from weaver.deployers.registry import Record
+from weaver.errors import ConfigError, WeaverError
 from weaver.packaging import build as building
 from weaver.packaging.build import Built
 from weaver.packaging.manifest import Manifest, ManifestComponent
@@ -33,14 +36,21 @@ def always(answer: object) -> Callable[..., object]:
 
 
 class Started:
-    """Stands for the manager's process: what it was started with."""
+    """Stands for the manager's process: what it was started with.
+
+    On hosts of `failing`, no envelope starts.
+    """
 
     def __init__(self) -> None:
         self.tasks: list[Task] = []
+        self.failing: set[str] = set()
 
     def start(self, command: list[str], task: Task) -> Record:
         del command
         self.tasks.append(task)
+        for host in task.sites:
+            if host in self.failing:
+                raise WeaverError("the envelope could not be started", where=host, why="no room")
         return Record(app="shop", deployment="d", version="v", pid=0, socket="", started=0.0)
 
 
@@ -70,7 +80,7 @@ def run(
         app="shop",
         entry="shop:Web",
         components=(ManifestComponent("shop.Web", "Web"),),
-        config='[app]\nentry = "shop:Web"\n',
+        config='[app]\nentry = "shop:Web"\n[groups.web]\ncomponents = ["Web"]\nreplicas = 3\n',
         python=this_interpreter().minor,
     )
     content = [
@@ -130,3 +140,37 @@ def test_a_deploy_that_is_refused_remembers_what_spoke_against_it(
     assert run(batch=1) == 0
     assert failed_of("shop") == ()
     assert "not on" not in capsys.readouterr().err
+
+
+def placed(task: Task) -> dict[str, int]:
+    """How many replicas each host gets."""
+    return {host: len(own) for host, own in places_of(task.estate.spec).items()}
+
+
+def test_what_hosts_that_may_fail_would_have_run_goes_to_the_others(
+    run: Deploy, hosts: LocalHosts, started: Started, capsys: pytest.CaptureFixture[str]
+) -> None:
+    started.failing = {"b"}
+    assert run(max_fail=1) == 0
+    assert placed(started.tasks[0]) == {"a": 1, "b": 1, "c": 1}
+    assert placed(started.tasks[-1]) in ({"a": 2, "c": 1}, {"a": 1, "c": 2})
+    said = capsys.readouterr().err
+    assert "not on b: the envelope could not be started" in said
+    assert "what would have run there runs on a, c" in said
+    assert failed_of("shop") == ("b",)
+
+    hosts.down = {"a"}
+    with pytest.raises(WeaverError, match="could not be started"):
+        run(max_fail=1)  # with that, two have failed
+    assert run(max_fail=1, skip_unreachable=True) == 0  # which is none of those that may fail
+    assert placed(started.tasks[-1]) == {"c": 3}
+
+
+def test_hosts_that_may_fail_are_not_left_out_where_the_others_have_no_room(
+    run: Deploy, hosts: LocalHosts, started: Started
+) -> None:
+    hosts.listed = [msgspec.structs.replace(host, slots=1) for host in hosts.listed]
+    hosts.down = {"b"}
+    with pytest.raises(ConfigError, match="room for 2"):
+        run(max_fail=1)
+    assert started.tasks == []

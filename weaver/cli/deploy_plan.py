@@ -1,7 +1,10 @@
 """What a deploy would do, told without doing it: `weaver deploy --plan`."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
+
+import click
 
 from weaver.cli.comparing import Comparison
 from weaver.cli.render_difference import summary
@@ -10,6 +13,7 @@ from weaver.cli.versions import short
 
 if TYPE_CHECKING:
     from weaver.config.schema import RolloutTable
+    from weaver.deployers.ssh.upload import Plan
     from weaver.manager.state import Spec
     from weaver.packaging.build import Built
 
@@ -65,6 +69,42 @@ def plain_plan(found: Comparison, built: "Built", rollout: "RolloutTable") -> di
             "keep_warm": float(rollout.keep_warm),
         },
     }
+
+
+def show_plan(
+    found: Comparison,
+    built: "Built",
+    plans: "Mapping[str, Plan]",
+    places: "Mapping[str, list[str]] | None",
+    *,
+    joining: Collection[str],
+    as_json: bool,
+) -> None:
+    """Print it, with what each host would get; `places` is None where hosts only join."""
+    from weaver.deployers.launch import config_of
+
+    rollout = config_of(built.manifest).rollout
+    if as_json:
+        plain = {
+            host: {
+                "bytes": p.bytes_to_send,
+                "install": p.install,
+                "replicas": places[host] if places is not None else [],
+            }
+            for host, p in plans.items()
+        }
+        document = {**plain_plan(found, built, rollout), "hosts": plain}
+        click.echo(json.dumps(document, indent=2))
+        return
+    for line in plan_lines(found, built, rollout) if places is not None else ():
+        click.echo(line)
+    for host, p in plans.items():
+        install = "install" if p.install else "is installed already"
+        part = "joins" if host in joining else "takes part already"
+        if places is not None:
+            part = "replicas: " + (", ".join(places[host]) or "none")
+        click.echo(f"{host}: send {p.bytes_to_send} bytes, {install}; {part}")
+    click.echo("nothing was changed: this was --plan")
 
 
 def places_of(spec: "Spec") -> dict[str, list[str]]:

@@ -16,15 +16,17 @@ import msgspec
 
 from weaver.cli import conclusion
 from weaver.cli.comparing import compare, judge
-from weaver.cli.deploy_plan import places_of, plain_plan, plan_lines
+from weaver.cli.deploy_plan import places_of, show_plan
 from weaver.cli.detached import follow_logs, live_record, nothing_to_do, start_beside, wait_live
 from weaver.cli.failed_hosts import FAILED, only_failed, remember
+from weaver.cli.former import refuse_keeping, refuse_moved
 from weaver.cli.host_table import HostTable
 from weaver.cli.joining import extended, newcomers, take_in, wait_joined
 from weaver.cli.local_deploy import folder_of
 from weaver.cli.making_way import make_way
 from weaver.cli.serving import serving
 from weaver.cli.ssh_formers import formers_on, no_more
+from weaver.cli.ssh_options import Options
 from weaver.cli.ssh_units import enable
 from weaver.cli.taking_over import forget_gone
 from weaver.errors import UsageError, WeaverError
@@ -45,25 +47,6 @@ if TYPE_CHECKING:
 
 MANAGER: Final = [sys.executable, "-I", "-m", "weaver.application.main", "manager"]
 """Here, and not from the PEX: a PEX does not carry what SSH needs."""
-
-
-class Options(msgspec.Struct, frozen=True, kw_only=True):
-    """What the command line says of a deploy to hosts; `folder` is that of weaver.toml."""
-
-    folder: Path | None = None
-    accept_new: bool = False
-    plan_only: bool = False
-    skip_unreachable: bool = False
-    max_fail: int = 0
-    batch: int = 16
-    only_failed: bool = False
-    service: bool = False
-    steal: bool = False
-    message: str = ""
-    force: bool = False
-    detach: bool = False
-    follow: bool = False
-    as_json: bool = False
 
 
 def deploy(config: Path | None, hosts: "Sequence[Host]", options: Options) -> int:
@@ -144,6 +127,8 @@ class _Deploy:
         self.passphrases = passphrases
         self.record: Record | None = None
         self.failed: dict[str, str] = {}
+        self.skipped = 0
+        """Hosts that did not answer, which are none of those that may fail."""
 
     def run(self) -> int:
         """All of it; the exit code."""
@@ -154,10 +139,9 @@ class _Deploy:
             examined = self.work.examine(needs_of(self.built.path, service=self.options.service))
         if not self._passed(examined):
             return 1
-        if self.joining:
-            self.former = self._formers()
-        elif not self.options.only_failed:
+        if not self.joining and not self.options.only_failed:
             self._spec({})  # whether it can be placed, before anything is changed
+        if self.joining or not self.options.only_failed:
             self.former = self._formers()
         parcel = Parcel(self.built.manifest.app, self.built.path)
         comparison = compare(self._serving(), self.built)
@@ -165,25 +149,19 @@ class _Deploy:
             return self._show_plan(parcel, comparison)
         if not self.joining:
             judge(comparison, self.built, force=self.options.force)
-        if not self.options.steal:
-            self.work.refuse_held()  # of all hosts before the first is locked
-        revision = self.built.manifest.revision
-        message = self.options.message or f"deploy {self.built.build_id[:12]} {revision}".strip()
-        for host, holder in self.work.lock(message, steal=self.options.steal).items():
-            click.echo(f"{host}: the lock was taken from {holder.owner}@{holder.host}", err=True)
-        try:
-            with self.table:
-                sites = self.work.upload(parcel, most_failures=self.options.max_fail)
-        finally:
-            self.failed = {host: error.what for host, error in self.work.faults.items()}
+            refuse_keeping(self.former)
+            refuse_moved(self.former, self.built.manifest)
+        sites = self._bring(parcel)
         if self.joining:
             self.record = self._join(sites)
             self._tell_missing()
             return 0
         if self.options.only_failed:
             return self._brought(sites)
-        self.record = self._start(sites)
-        self._tell_missing()
+        try:
+            self.record = self._start(sites)
+        finally:
+            self._tell_missing()
         return 0
 
     def _passed(self, examined: "Preflight") -> bool:
@@ -195,12 +173,30 @@ class _Deploy:
             for host in examined.failed:
                 if unreachable(host):
                     self.work.drop(host.host, host.fault)
+        self.skipped = len(self.work.faults)
         self.failed = {host.host: host.fault.what for host in examined.failed}
         failed = [host for host in examined.failed if host.host in self.work.hosts]
-        if not failed and self.work.hosts:
+        if len(failed) <= self.options.max_fail and len(failed) < len(self.work.hosts):
+            for host in failed:
+                self.work.drop(host.host, host.fault)
             return True
         show(examined.hosts, [], as_json=self.options.as_json)
         return False
+
+    def _bring(self, parcel: "Parcel") -> "Mapping[str, Site]":
+        """Lock the hosts, and have the release on them; those that have it now."""
+        if not self.options.steal:
+            self.work.refuse_held()  # of all hosts before the first is locked
+        revision = self.built.manifest.revision
+        message = self.options.message or f"deploy {self.built.build_id[:12]} {revision}".strip()
+        for host, holder in self.work.lock(message, steal=self.options.steal).items():
+            click.echo(f"{host}: the lock was taken from {holder.owner}@{holder.host}", err=True)
+        most = self.skipped + self.options.max_fail
+        try:
+            with self.table:
+                return self.work.upload(parcel, most_failures=most)
+        finally:
+            self.failed = {host: error.what for host, error in self.work.faults.items()}
 
     def _brought(self, sites: "Mapping[str, Site]") -> int:
         """Tell that hosts which had failed have the release now, and how they take part."""
@@ -218,7 +214,10 @@ class _Deploy:
         """Which hosts have no part in what is live, and how they get one."""
         for host, what in self.failed.items():
             click.echo(f"not on {host}: {what}", err=True)
-        if self.failed:
+        if self.failed and self.record is not None:
+            if not self.joining:
+                hosts = ", ".join(self.work.hosts)
+                click.echo(f"what would have run there runs on {hosts}", err=True)
             fix = f"weaver deploy --ssh HOSTS --limit {FAILED}"
             click.echo(f"to try only these again, and have them join: {fix}", err=True)
 
@@ -294,32 +293,16 @@ class _Deploy:
         return known.version if known is not None and known.version in versions else versions[0]
 
     def _show_plan(self, parcel: "Parcel", comparison: "Comparison") -> int:
-        from weaver.deployers.launch import config_of
-
         plans = self.work.plan(parcel)
-        rollout = config_of(self.built.manifest).rollout
-        places = {} if self.joining else places_of(self._spec({}))
-        if self.options.as_json:
-            plain = {
-                host: {
-                    "bytes": p.bytes_to_send,
-                    "install": p.install,
-                    "replicas": places.get(host, []),
-                }
-                for host, p in plans.items()
-            }
-            document = {**plain_plan(comparison, self.built, rollout), "hosts": plain}
-            click.echo(json.dumps(document, indent=2))
-            return 0
-        for line in [] if self.joining else plan_lines(comparison, self.built, rollout):
-            click.echo(line)
-        for host, p in plans.items():
-            install = "install" if p.install else "is installed already"
-            part = "joins" if host in self.joining else "takes part already"
-            if not self.joining:
-                part = "replicas: " + (", ".join(places[host]) or "none")
-            click.echo(f"{host}: send {p.bytes_to_send} bytes, {install}; {part}")
-        click.echo("nothing was changed: this was --plan")
+        places = None if self.joining else places_of(self._spec({}))
+        show_plan(
+            comparison,
+            self.built,
+            plans,
+            places,
+            joining=self.joining,
+            as_json=self.options.as_json,
+        )
         return 0
 
     def _start(self, sites: "Mapping[str, Site]") -> "Record":
@@ -327,19 +310,39 @@ class _Deploy:
         from weaver.deployers.launch import config_of
 
         manifest, build_id = self.built.manifest, self.built.build_id
-        estate, sites = self._estate(sites)
         kept_versions.keep(manifest.app, self.built.path, build_id)
-        try:
-            record = self._begin(estate, sites)
-        except WeaverError as error:
-            with contextlib.suppress(WeaverError):
-                self.work.remove_units(sites)
-                self.work.finish(build_id, f"failed: {error.what}", good=False)
-            raise
+        while True:
+            estate, sites = self._estate(sites)
+            try:
+                record = self._begin(estate, sites)
+                break
+            except WeaverError as error:
+                with contextlib.suppress(WeaverError):
+                    self.work.remove_units(sites)
+                    self.work.finish(build_id, f"failed: {error.what}", good=False)
+                sites = self._without_failed(error, sites)
         # Beside another version, it is good once it serves everybody: its manager marks it then.
         self.work.finish(build_id, "live", good=not self.former)
         kept_versions.prune(manifest.app, config_of(manifest).rollout.keep_versions)
         return record
+
+    def _without_failed(
+        self, error: WeaverError, sites: "Mapping[str, Site]"
+    ) -> "Mapping[str, Site]":
+        """The hosts but for the one that has failed, if it may. Raises the error if not."""
+        from weaver.deployers.ssh.faults import place
+
+        found = [name for name, site in sites.items() if error.where in {name, place(site.host)}]
+        failures = len(self.work.faults) - self.skipped
+        if not found or failures >= self.options.max_fail or len(sites) == 1:
+            raise error
+        (host,) = found
+        click.echo(f"{host}: {error.what}: it is started without this host", err=True)
+        self.work.drop(host, error)
+        self.failed[host] = error.what
+        if self.former:
+            self.former = self._formers()  # of which the one that has failed may be one still
+        return {name: site for name, site in sites.items() if name != host}
 
     def _estate(self, sites: "Mapping[str, Site]") -> "tuple[Estate, Mapping[str, Site]]":
         """What the manager is told, and the hosts with the units that start envelopes there."""

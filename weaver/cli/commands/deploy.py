@@ -30,7 +30,11 @@ ABOUT_HOSTS: Final = (
 @click.option("--plan", "plan_only", is_flag=True, help="Say what would change; change nothing.")
 @click.option("--skip-unreachable", is_flag=True, help="Go on without hosts that do not answer.")
 @click.option(
-    "--max-fail", metavar="N", type=click.IntRange(0), default=0, help="Hosts that may fail."
+    "--max-fail",
+    metavar="N",
+    type=click.IntRange(0),
+    default=0,
+    help="Hosts that may fail; others take their share.",
 )
 @click.option(
     "--batch",
@@ -68,8 +72,9 @@ def command(
     hosts = hosts_of(ssh, named, config=config, here=here, quiet=told["as_json"])
     if hosts is not None:
         from weaver.cli import ssh_deploy
+        from weaver.cli.ssh_options import Options
 
-        over_ssh = ssh_deploy.Options(only_failed=only_failed, **told)
+        over_ssh = Options(only_failed=only_failed, **told)
         return ssh_deploy.deploy(config, hosts, over_ssh)
     from weaver.cli import local_deploy
 

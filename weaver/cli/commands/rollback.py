@@ -49,6 +49,7 @@ def command(
         options = local_deploy.Options(folder=folder_of(record), force=force, as_json=as_json)
         return local_deploy.deploy_built(built, options)
     from weaver.cli import ssh_deploy
+    from weaver.cli.ssh_options import Options
     from weaver.errors import UsageError
 
     hosts = hosts_of(ssh, quiet=as_json)
@@ -57,7 +58,7 @@ def command(
             f"{record.app} runs on {', '.join(record.hosts)}",
             fix="name the hosts file that it was deployed with: --ssh hosts.txt",
         )
-    over_ssh = ssh_deploy.Options(accept_new=accept_new, force=force, as_json=as_json)
+    over_ssh = Options(accept_new=accept_new, force=force, as_json=as_json)
     return ssh_deploy.deploy_built(built, hosts, over_ssh)
 
 

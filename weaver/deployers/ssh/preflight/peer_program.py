@@ -53,6 +53,7 @@ def attempt(own: str, name: str, address: str, port: int, token: str) -> str:
         with socket.create_connection((address, port), timeout=PATIENCE) as link:
             link.sendall((token + " " + own + "\n").encode())
             if receive(link) == token + " " + name:
+                link.sendall(b"heard\n")
                 return ""
             return "something else answers there"
     except socket.timeout:  # noqa: UP041 - another class before Python 3.10
@@ -80,7 +81,7 @@ class Meeting:
         return min(self.last + self.seconds, self.end) - time.monotonic()
 
     def serve(self, server: socket.socket) -> None:
-        """Tell everyone who knows the token our name."""
+        """Tell everyone who knows the token our name; who has given up meanwhile asks again."""
         while (left := self.left()) > 0:
             if not select.select([server], [], [], min(left, PATIENCE))[0]:
                 continue
@@ -91,8 +92,9 @@ class Meeting:
                     said, _, who = receive(link).partition(" ")
                     if said == self.token and who in self.heard:
                         link.sendall((self.token + " " + self.own + "\n").encode())
-                        self.last = time.monotonic()
-                        self.heard[who].set()
+                        if receive(link):
+                            self.last = time.monotonic()
+                            self.heard[who].set()
             except OSError:
                 continue
 

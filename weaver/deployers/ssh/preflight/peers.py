@@ -18,14 +18,16 @@ from weaver.deployers.ssh.preflight.judge import Examined
 MOST: Final = 100
 """Hosts that try each other; of more, the first so many."""
 
-SECONDS: Final = 4.0
+SECONDS: Final = 6.0
 """How long hosts wait for each other after the last one that they have met. They do not begin at
 the same moment, as a login takes longer on some; and one that gives up too early stops a deploy."""
 
-LONGEST: Final = 20.0
+LONGEST: Final = 30.0
 """How long they wait at most, in seconds."""
 
-_PORTS: Final = 3  # of a host: two are spare, in case the first is in use
+# Of each host. On one that is busy, connections to elsewhere hold a third of them and more, and a
+# host that has none of its own looks as if it could not be reached.
+_PORTS: Final = 8
 _RANGE: Final = range(33_000, 59_000)
 
 
