@@ -217,7 +217,7 @@ class Channel(Listener):
         if self._closed:
             if not self.connection.queued:
                 self._end()
-        elif self._room_wanted and self.connection.writable:
+        elif self._room_wanted:
             self.calls.make_room()
 
     def _write_large(self) -> None:

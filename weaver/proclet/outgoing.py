@@ -55,7 +55,7 @@ class Outgoing:
         self._caller = connection.caller
         self.waiting: dict[int, Answer[bytes]] = {}
         self._streams: dict[int, ItemStream] = {}
-        self.room_wanted: list[asyncio.Future[None]] = []
+        self.room_wanted: list[tuple[int, asyncio.Future[None]]] = []
         self._deadlines = Deadlines(self._loop, self._expire)
         self._whole = context.whole_milliseconds(timeout)
 
@@ -67,7 +67,7 @@ class Outgoing:
         """
         answer = self.begin(codec, body)
         if answer is None:
-            await self.room(codec)
+            await self.room(codec, len(body))
             answer = self.begin(codec, body, crowded=True)
             assert answer is not None
         try:
@@ -95,7 +95,7 @@ class Outgoing:
         if not _propagated and not _starting() and not _trace():
             call = self._caller.send_ordinary(codec.index, body, remaining)
         if not call:
-            if not crowded and not self._connection.writable:
+            if not crowded and not self._connection.has_room(len(body)):
                 return None
             call = self._send(codec, body, remaining, 0)
         answer = self.waiting[call] = Answer(self._loop, call, codec.label, when)
@@ -110,12 +110,12 @@ class Outgoing:
             self._connection.send_cancel(answer.call)
             self._flush()
 
-    async def room(self, codec: MethodCodec) -> None:
-        """Wait until the connection takes more. Raises DeadlineExceeded."""
+    async def room(self, codec: MethodCodec, size: int) -> None:
+        """Wait until the connection takes a body of `size` bytes. Raises DeadlineExceeded."""
         when = context.deadline.get()
         if codec.method.kind != "stream":
             when = min(when, self._loop.time() + self._timeout)
-        await self._wait_for_room(codec, when)
+        await self._wait_for_room(codec, size, when)
 
     async def begin_stream(self, codec: MethodCodec, body: bytes) -> ItemStream:
         """Send a streaming call; end it with `end_stream`.
@@ -123,8 +123,8 @@ class Outgoing:
         A stream has the deadline of its context, and no default one.
         """
         when = _deadline()
-        if not self._connection.writable:
-            await self.room(codec)
+        if not self._connection.has_room(len(body)):
+            await self.room(codec, len(body))
         call = self._send(codec, body, self._remaining(codec, when), WINDOW)
         self._flush()
         stream = self._streams[call] = ItemStream(call, codec.label, when, self._loop)
@@ -187,10 +187,10 @@ class Outgoing:
             tracing.sent()
         return call
 
-    async def _wait_for_room(self, codec: MethodCodec, when: float) -> None:
-        while not self._connection.writable:
+    async def _wait_for_room(self, codec: MethodCodec, size: int, when: float) -> None:
+        while not self._connection.has_room(size):
             future: asyncio.Future[None] = self._loop.create_future()
-            self.room_wanted.append(future)
+            self.room_wanted.append((size, future))
             timeout = None if when == context.NEVER else when - self._loop.time()
             waited = asyncio.wait((future,), timeout=timeout)
             done, _ = await patiently(waited, f"{codec.label}: room on a congested connection")
@@ -202,12 +202,16 @@ class Outgoing:
                 )
 
     def make_room(self) -> None:
-        """Let callers go on that wait because too much is queued."""
-        room = self.room_wanted[:]
+        """Let callers go on that wait because too much was queued for their bodies."""
+        waiting = self.room_wanted[:]
         self.room_wanted.clear()
-        for future in room:
-            if not future.done():
+        for size, future in waiting:
+            if future.done():
+                continue
+            if self._connection.has_room(size):
                 future.set_result(None)
+            else:
+                self.room_wanted.append((size, future))
 
     # --- what comes back ---
 

@@ -8,7 +8,7 @@ that remains, and whoever drives the connection lets them expire.
 What the driver owes, after every call of a method: write what `data_to_send` returns, again and
 again, while the transport takes more; act on the events, in order. It never stops reading because
 it cannot write (two such sides would wait for each other for ever): the limits shed calls instead.
-It lets callers and producers wait while `writable` is false, ends calls whose deadline has passed
+It lets callers wait while they do not have room (`has_room`), ends calls whose deadline has passed
 (`send_cancel` where they were made, `send_error` where they run), and closes the transport when the
 state is CLOSED and nothing is queued.
 
@@ -130,11 +130,11 @@ class Connection:
         """Calls of the peer that began so far, and own calls that ended."""
         return self.callee.taken + self.caller.made - len(self.caller.calls)
 
-    @property
-    def writable(self) -> bool:
-        """Whether callers and producers of items may go on, or had better wait for the writer."""
+    def has_room(self, size: int) -> bool:
+        """Whether a call with so large a body may be made now; a small one overtakes large ones."""
         outbox = self._outbox
-        return len(outbox.small) + outbox.lane_bytes < outbox.high_water
+        large = outbox.lane_bytes if size >= outbox.bulk else 0
+        return len(outbox.small) + large < outbox.high_water
 
     @property
     def queued(self) -> int:

@@ -208,13 +208,17 @@ def test_a_large_request_never_begun_was_not_executed_when_the_link_is_lost() ->
     assert outcomes == {begun: Outcome.LOST, waiting: Outcome.UNSENT}
 
 
-def test_the_high_water_mark_tells_callers_to_wait() -> None:
+def test_the_high_water_mark_tells_callers_to_wait_but_small_ones_overtake() -> None:
     link = opened(Limits(high_water=100_000))
-    assert link.left.writable
+    assert link.left.has_room(NO_COPY)
     link.left.send_request(1, pattern(100_000))
-    assert not link.left.writable
+    assert not link.left.has_room(NO_COPY)
+    assert link.left.has_room(NO_COPY - 1)
+    for _ in range(3):
+        link.left.send_request(1, pattern(40_000))
+    assert not link.left.has_room(0)
     link.settle()
-    assert link.left.writable
+    assert link.left.has_room(NO_COPY)
 
 
 def test_a_reused_receive_buffer_does_not_change_what_was_received() -> None:
