@@ -134,6 +134,9 @@ def wheels_in(pex: Path) -> set[str]:
 
 def run(command: list[str | Path], code: int = 0) -> str:
     environment = {k: v for k, v in os.environ.items() if not k.startswith("WEAVER")}
+    # A file that runs alone looks here for its Python; a shim of that name may stand for none.
+    own = Path(sys.base_prefix, "bin")
+    environment["PATH"] = f"{own}{os.pathsep}{environment['PATH']}"
     done = subprocess.run(
         [str(part) for part in command],
         env=environment,
