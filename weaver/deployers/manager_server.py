@@ -130,9 +130,13 @@ class ManagerServer:
             await asyncio.wait(self._tasks, timeout=seconds)
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        def served(task: asyncio.Task[None]) -> None:
+            self._tasks.discard(task)
+            writer.close()  # also of one that was cancelled before it began
+
         task = asyncio.get_running_loop().create_task(self._serve(reader, writer))
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(served)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -148,8 +152,6 @@ class ManagerServer:
                 await asyncio.wait((gone, answering))
         except (OSError, EOFError, TimeoutError, ProtocolError) as error:
             log.debug("a client of the manager was dropped: %s", error)
-        finally:
-            writer.close()
 
     async def _read(self, reader: asyncio.StreamReader) -> Request:
         (length,) = LENGTH.unpack(await reader.readexactly(LENGTH.size))
