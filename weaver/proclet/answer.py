@@ -6,6 +6,7 @@ a small call, and a turn (bench/calls.py). It must not know what is answered, no
 
 import asyncio
 import contextvars
+import time
 from collections.abc import Callable, Generator
 from typing import Any, Generic, TypeVar
 
@@ -15,34 +16,58 @@ T = TypeVar("T")
 class Answer(Generic[T]):
     """For one task of `loop`, which may await it once; a task takes it for a future.
 
-    It belongs to the call with the number `call`, to `label`, due at `when` of the loop's clock.
-    `wake` and `fail` end it; what ends it twice is ignored. With `at_once` the waiter runs inside:
-    then no task may be running. Cancelling the task ends it with CancelledError.
+    It belongs to the call with the number `call`, to `label`, which was made at `began` and is due
+    at `when`, times of the monotonic clock; `took` are the seconds until it ended. `wake` and
+    `fail` end it; what ends it twice is ignored. With `at_once` the waiter runs inside: then no
+    task may be running. Cancelling the task ends it with CancelledError, and calls `given_up`.
     """
 
     __slots__ = (
-        "_asyncio_future_blocking", "_context", "_error", "_loop", "_result", "_wake",
-        "call", "done", "label", "when",
+        "_asyncio_future_blocking",
+        "_context",
+        "_error",
+        "_given_up",
+        "_loop",
+        "_result",
+        "_wake",
+        "began",
+        "call",
+        "done",
+        "label",
+        "took",
+        "when",
     )  # fmt: skip
 
     _context: contextvars.Context
     _result: T
+    took: float
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, call: int, label: str, when: float) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        given_up: "Callable[[Answer[T]], None]",
+        call: int,
+        label: str,
+        began: float,
+        when: float,
+    ) -> None:
         self._asyncio_future_blocking = False
         self._loop = loop
         self._wake: Callable[[Any], object] | None = None
         self._error: BaseException | None = None
+        self._given_up = given_up
+        self.began = began
         self.call = call
         self.label = label
         self.when = when
         self.done = False
 
-    def wake(self, result: T, at_once: bool) -> None:
+    def wake(self, result: T, now: float, at_once: bool) -> None:
         """The result is here."""
         if self.done:
             return
         self.done = True
+        self.took = now - self.began
         self._result = result
         wake = self._wake
         if wake is None:
@@ -60,6 +85,7 @@ class Answer(Generic[T]):
         if self.done:
             return
         self.done = True
+        self.took = time.monotonic() - self.began
         self._error = error
         if self._wake is not None:
             self._loop.call_soon(self._wake, self, context=self._context)
@@ -88,6 +114,7 @@ class Answer(Generic[T]):
         """The waiting task is cancelled; whether it learns so from here."""
         if self.done:
             return False
+        self._given_up(self)
         self.fail(asyncio.CancelledError(*(() if msg is None else (msg,))))
         return True
 

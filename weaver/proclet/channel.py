@@ -82,8 +82,7 @@ class Channel(Listener):
         spinner: Spinner | None = None,
     ) -> None:
         self.connection = connection
-        self.heard = monotonic()
-        self._since = self._now = self._flushed = self.heard
+        self.heard = self._flushed = self._turn = self._since = monotonic()
         self._callee = connection.callee
         self._write = stream.write
         self._write_all = stream.write_all
@@ -133,9 +132,7 @@ class Channel(Listener):
 
     def receive(self, data: bytes | bytearray | memoryview) -> None:
         """Take bytes from the peer; a violation ends the connection and every call on it."""
-        self.heard = now = monotonic()
-        if not self._happened:
-            self._since = self._now = self._flushed = now
+        self.heard = self._flushed = monotonic()
         self._corked = True
         try:
             happened = self.connection.receive(data)
@@ -232,22 +229,30 @@ class Channel(Listener):
     # --- events ---
 
     def _handle(self, happened: Sequence[events.Event]) -> None:
+        if not self._happened:
+            self._since = self.heard
         self._happened.extend(happened)
         if self._corked:
             return
         if self._behind:
             self._flush()
         else:
-            self._work(self._since)
+            self._work()
+
+    def _put_off(self, event: events.Event) -> None:
+        """Leave something for a later turn, or behind what has been left for it."""
+        if not self._happened:
+            self._since = self.heard
+        self._happened.append(event)
 
     def _catch_up(self) -> None:
         self._behind = False
-        self._work(monotonic())
+        self._turn = self._flushed = monotonic()
+        self._work()
 
-    def _work(self, began: float) -> None:
+    def _work(self) -> None:
         """Act on what happened, a turn's worth at most, and write the answers."""
         self._corked = True
-        self._now = self._flushed = began
         happened = self._happened
         handlers = self._handlers
         try:
@@ -262,7 +267,7 @@ class Channel(Listener):
 
     def _late(self, now: float) -> bool:
         """Enough has been handled to write what there is; whether even the turn is over."""
-        if now - self._now > TURN:
+        if now - max(self._turn, self.heard) > TURN:
             self._behind = True
             self._loop.call_soon(self._catch_up)
             return True
@@ -281,17 +286,17 @@ class Channel(Listener):
         """The result of a call: wake its caller, unless the turn is over."""
         now = monotonic()
         if self._happened or (now - self._flushed > HELD and self._late(now)):
-            self._happened.append(events.Reply(call, body))
+            self._put_off(events.Reply(call, body))
             return
         answer = self._waiting.pop(call, None)
         if answer is not None:
             # Within a read no task runs; a connection in memory may be read by one.
-            answer.wake(body, current_task(self._loop) is None)
+            answer.wake(body, now, current_task(self._loop) is None)
 
     def _replied(self, reply: events.Reply) -> None:
         answer = self._waiting.pop(reply.call, None)
         if answer is not None:
-            answer.wake(reply.body, current_task(self._loop) is None)
+            answer.wake(reply.body, monotonic(), current_task(self._loop) is None)
 
     # --- calls of the peer ---
 
@@ -299,41 +304,38 @@ class Channel(Listener):
         """A call: run it, unless the turn is over."""
         now = monotonic()
         if self._happened or (now - self._flushed > HELD and self._late(now)):
-            self._happened.append(events.Request(call, method, body, deadline_ms))
+            self._put_off(events.Request(call, method, body, deadline_ms))
             return
+        dispatcher = self._dispatcher
+        when = self.heard + deadline_ms / 1000
         try:
-            self._start(call, method, body, deadline_ms, now)
+            if dispatcher is None or when <= now:
+                self._start(events.Request(call, method, body, deadline_ms), self.heard, now)
+                return
+            task = dispatcher.begin(method, body, self, call, when)
+            if task is not None:
+                self._running[call] = task
         except BaseException as error:  # noqa: BLE001 # an exit: it is the loop's, not the connection's
             self._loop.call_soon(raised, error)
 
     def _begin(self, request: events.Request) -> None:
-        self._start(
-            request.call, request.method, request.body, request.deadline_ms, self._now, request
-        )
+        self._start(request, self._since, max(self._turn, self.heard))
 
-    def _start(
-        self,
-        call: int,
-        method: int,
-        body: bytes,
-        deadline_ms: int,
-        now: float,
-        more: events.Request | None = None,
-    ) -> None:
-        dispatcher = self._dispatcher
+    def _start(self, request: events.Request, since: float, now: float) -> None:
+        """Run a call that came at `since`."""
+        dispatcher, call = self._dispatcher, request.call
         if dispatcher is None:
             self.refuse(call, Outcome.REFUSED, "this process hosts no components")
             return
         when = context.NEVER
-        if deadline_ms:
-            when = self._since + deadline_ms / 1000
+        if request.deadline_ms:
+            when = since + request.deadline_ms / 1000
             if when <= now:
                 self.connection.send_error(call, Outcome.EXPIRED)
                 return
-        if more is None:
-            task = dispatcher.begin(method, body, self, call, when)
-        else:
-            task = dispatcher.begin(method, body, self, call, when, more.metadata, trace=more.trace)
+        task = dispatcher.begin(
+            request.method, request.body, self, call, when, request.metadata, trace=request.trace
+        )
         if task is not None:
             self._running[call] = task
 

@@ -49,14 +49,14 @@ class Replies(Protocol):
 class _Hosted:
     """One method with all that a call of it needs, looked up once."""
 
-    __slots__ = ("component", "context", "decode", "encode", "function", "kind", "name")
+    __slots__ = ("arguments", "component", "context", "function", "kind", "name", "result")
 
     def __init__(self, codec: MethodCodec) -> None:
         self.component = codec.component
         self.name = codec.method.name
         self.kind = codec.method.kind
-        self.decode = codec.arguments.decode
-        self.encode = codec.result.encode
+        self.arguments = codec.arguments
+        self.result = codec.result
         self.function: Callable[..., Any] | None = None
         # Each call runs in a copy, which costs no more than an empty context.
         self.context = contextvars.Context()
@@ -139,12 +139,12 @@ class Dispatcher:
             if function is None:
                 replies.refuse(call, Outcome.REFUSED, f"{hosted.component} is not hosted here")
                 return
-            args, kwargs = hosted.decode(body)
+            args, kwargs = hosted.arguments.decode(body)
             if hosted.kind == "async":
-                replies.reply(call, hosted.encode(await function(*args, **kwargs)))
+                replies.reply(call, hosted.result.encode(await function(*args, **kwargs)))
             elif hosted.kind == "plain":
                 result = await self._workers.run(function, *args, **kwargs)
-                replies.reply(call, hosted.encode(result))
+                replies.reply(call, hosted.result.encode(result))
             else:
                 await _stream(hosted, function(*args, **kwargs), replies, call)
         except Exception as error:  # noqa: BLE001 # every error of the application is the caller's
@@ -166,5 +166,5 @@ async def _stream(hosted: _Hosted, generator: Any, replies: Replies, call: int) 
     """Send the items of a streaming method as the caller takes them; the generator is closed."""
     async with Closing(generator) as items:
         async for item in items:
-            await replies.item(call, hosted.encode(item))
+            await replies.item(call, hosted.result.encode(item))
     replies.end(call)

@@ -15,8 +15,6 @@ from typing import Any, TypeVar, cast
 
 T = TypeVar("T")
 
-_enter = asyncio.tasks._enter_task  # noqa: SLF001 # what tasks themselves do around each step
-_leave = asyncio.tasks._leave_task  # noqa: SLF001
 _tasks = cast("dict[Any, asyncio.Task[Any]]", asyncio.tasks._current_tasks)  # type: ignore[attr-defined] # noqa: SLF001
 _Task: Any = asyncio.Task
 
@@ -27,16 +25,17 @@ current_task: Callable[[asyncio.AbstractEventLoop], asyncio.Task[Any] | None] = 
 """The task that runs on this loop, from the event loop's own thread; both are written in C."""
 
 
-def start_eagerly(
-    loop: asyncio.AbstractEventLoop,
-    coroutine: Coroutine[Any, Any, None],
-    own: contextvars.Context,
-) -> asyncio.Task[None] | None:
-    """Run the first step in the context `own`: the task that goes on with it, or None at its end.
+if sys.version_info >= (3, 12):
 
-    What the coroutine raises in its first step is raised here.
-    """
-    if sys.version_info >= (3, 12):
+    def start_eagerly(
+        loop: asyncio.AbstractEventLoop,
+        coroutine: Coroutine[Any, Any, None],
+        own: contextvars.Context,
+    ) -> asyncio.Task[None] | None:
+        """Run the first step in the context `own`: the task that goes on with it, or None.
+
+        None: that step was the last. What the coroutine raises in it is raised here.
+        """
         if current_task(loop) is not None:  # one inside of another would confuse both
             return loop.create_task(coroutine, context=own)
         eager: asyncio.Task[None] = _Task(coroutine, loop=loop, context=own, eager_start=True)
@@ -44,21 +43,33 @@ def start_eagerly(
             return eager
         eager.result()
         return None
-    if loop in _tasks:
-        return loop.create_task(coroutine, context=own)
-    task: asyncio.Task[None] = _Task.__new__(_Task)
-    _enter(loop, task)
-    try:
-        yielded = own.run(coroutine.send, None)
-    except StopIteration:
-        return None
-    finally:
-        _leave(loop, task)
-    requests = task.cancelling()
-    task.__init__(_going_on(coroutine, yielded), loop=loop, context=own)  # type: ignore[misc] # later on purpose
-    for _ in range(requests):  # the handler cancelled itself while it ran
-        task.cancel()
-    return task
+
+else:
+
+    def start_eagerly(
+        loop: asyncio.AbstractEventLoop,
+        coroutine: Coroutine[Any, Any, None],
+        own: contextvars.Context,
+    ) -> asyncio.Task[None] | None:
+        """Run the first step in the context `own`: the task that goes on with it, or None.
+
+        None: that step was the last. What the coroutine raises in it is raised here.
+        """
+        if loop in _tasks:
+            return loop.create_task(coroutine, context=own)
+        task: asyncio.Task[None] = _Task.__new__(_Task)
+        _tasks[loop] = task  # what tasks themselves do around each step
+        try:
+            yielded = own.run(coroutine.send, None)
+        except StopIteration:
+            return None
+        finally:
+            del _tasks[loop]
+        requests = task.cancelling()
+        task.__init__(_going_on(coroutine, yielded), loop=loop, context=own)  # type: ignore[misc] # later on purpose
+        for _ in range(requests):  # the handler cancelled itself while it ran
+            task.cancel()
+        return task
 
 
 async def _going_on(coroutine: Coroutine[Any, Any, None], yielded: Any) -> None:

@@ -5,8 +5,8 @@ incoming calls are the business of `channel.py`.
 """
 
 import asyncio
-import time
 from collections.abc import Callable, Collection
+from time import monotonic
 from typing import Final
 
 from weaver.errors import CodecError, DeadlineExceeded, RemoteCallError
@@ -51,12 +51,12 @@ class Outgoing:
         self._flush = flush
         self._timeout = timeout
         self._loop = asyncio.get_running_loop()
-        self._time = self._loop.time
         self._caller = connection.caller
         self.waiting: dict[int, Answer[bytes]] = {}
         self._streams: dict[int, ItemStream] = {}
         self.room_wanted: list[tuple[int, asyncio.Future[None]]] = []
         self._deadlines = Deadlines(self._loop, self._expire)
+        self._cancelled = self._cancel
         self._whole = context.whole_milliseconds(timeout)
 
     async def call(self, codec: MethodCodec, body: bytes) -> bytes:
@@ -65,32 +65,30 @@ class Outgoing:
         Raises what the method raised (a RemoteCallError of it within `Answered`), DeadlineExceeded,
         Overloaded or ConnectionLost. Cancelling it cancels the call at the callee.
         """
-        answer = self.begin(codec, body)
-        if answer is None:
-            await self.room(codec, len(body))
-            answer = self.begin(codec, body, crowded=True)
-            assert answer is not None
-        try:
-            return await answer
-        except asyncio.CancelledError:
-            self.cancel(answer)
-            raise
+        return await (self.begin(codec, body) or await self.begin_later(codec, body))
+
+    async def begin_later(self, codec: MethodCodec, body: bytes) -> Answer[bytes]:
+        """As `begin`, as soon as the connection takes more. Raises DeadlineExceeded."""
+        await self.room(codec, len(body))
+        answer = self.begin(codec, body, crowded=True)
+        assert answer is not None
+        return answer
 
     def begin(
         self, codec: MethodCodec, body: bytes, *, crowded: bool = False
     ) -> Answer[bytes] | None:
         """Send a call; what will be its encoded result, for whoever is in a hurry.
 
-        None: wait for `room` before, and say that it was `crowded`. `cancel` a call whose caller is
-        cancelled.
+        None: `begin_later`, which waits for `room` before, and says that it was `crowded`.
         """
         when = _deadline()
-        latest = self._time() + self._timeout
+        now = monotonic()
+        latest = now + self._timeout
         if when > latest:
             when = latest
             remaining = self._whole
         else:
-            remaining = self._remaining(codec, when)
+            remaining = self._remaining(codec, when, now)
         call = 0
         if not _propagated and not _starting() and not _trace():
             call = self._caller.send_ordinary(codec.index, body, remaining)
@@ -98,13 +96,15 @@ class Outgoing:
             if not crowded and not self._connection.has_room(len(body)):
                 return None
             call = self._send(codec, body, remaining, 0)
-        answer = self.waiting[call] = Answer(self._loop, call, codec.label, when)
+        answer = self.waiting[call] = Answer(
+            self._loop, self._cancelled, call, codec.label, now, when
+        )
         if when < self._deadlines.next:
             self._deadlines.add(when)
         self._flush()
         return answer
 
-    def cancel(self, answer: Answer[bytes]) -> None:
+    def _cancel(self, answer: Answer[bytes]) -> None:
         """Give up a call whose result nobody waits for."""
         if self.waiting.pop(answer.call, None) is not None:
             self._connection.send_cancel(answer.call)
@@ -125,7 +125,7 @@ class Outgoing:
         when = _deadline()
         if not self._connection.has_room(len(body)):
             await self.room(codec, len(body))
-        call = self._send(codec, body, self._remaining(codec, when), WINDOW)
+        call = self._send(codec, body, self._remaining(codec, when, monotonic()), WINDOW)
         self._flush()
         stream = self._streams[call] = ItemStream(call, codec.label, when, self._loop)
         if when != context.NEVER:
@@ -147,7 +147,7 @@ class Outgoing:
     def give_up(self, methods: Collection[str], why: str) -> None:
         """End the calls of these methods, by label, as lost; others may still be answered."""
         for answer in [a for a in self.waiting.values() if a.label in methods and not a.done]:
-            self.cancel(answer)
+            self._cancel(answer)
             answer.fail(call_error(Outcome.LOST, why.encode(), where=answer.label))
 
     def close(self) -> None:
@@ -157,11 +157,10 @@ class Outgoing:
 
     # --- sending ---
 
-    def _remaining(self, codec: MethodCodec, when: float) -> int:
+    def _remaining(self, codec: MethodCodec, when: float, now: float) -> int:
         if when == context.NEVER:
             return 0
-        # The loop's clock is that of its turn: by as much as it is old, it would give time away.
-        seconds = when - time.monotonic()
+        seconds = when - now
         if seconds <= 0:
             raise DeadlineExceeded(
                 f"{codec.label} was not called: the deadline had passed",

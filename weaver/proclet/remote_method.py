@@ -15,6 +15,7 @@ from typing import Any
 from weaver.component.model import Method
 from weaver.errors import DeadlineExceeded, RemoteCallError
 from weaver.proclet import context, paths
+from weaver.proclet.answer import Answer
 from weaver.proclet.network import Network
 from weaver.proclet.outgoing import Answered
 from weaver.proclet.peer import Peer
@@ -64,27 +65,21 @@ class RemoteMethod:
             load, channel = peer.load, peer.channel
             load.in_flight += 1
             pool.budget.calls += 1
-            began = perf_counter()
+            answer: Answer[bytes] | None = None
             try:
                 calls = peer.calls if channel is None else channel.calls
-                answer = calls.begin(codec, body)
-                if answer is None:  # the rare case, with a coroutine of its own
-                    result = await calls.call(codec, body)
-                else:
-                    try:
-                        result = await answer
-                    except asyncio.CancelledError:
-                        calls.cancel(answer)
-                        raise
+                answer = calls.begin(codec, body) or await calls.begin_later(codec, body)
+                result = await answer
             except RemoteCallError as error:
                 pause = self.judge(error, pool, peer, attempts := attempts or self.attempts(pool))
                 if pause is None:
                     raise
             except Answered as answered:
-                pool.succeeded(peer, perf_counter() - began)
+                if answer is not None:
+                    pool.succeeded(peer, answer.took)
                 raise answered.error from answered.error.__cause__
             else:
-                if load.answered(perf_counter() - began):
+                if load.answered(answer.took):
                     pool.compare(peer)
                 return self.decode(result)
             finally:
