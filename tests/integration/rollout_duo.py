@@ -39,7 +39,7 @@ replicas = {replicas}
 [groups.stock]
 components = ["Stock"]
 [listeners.http]
-address = "127.0.0.1:0"
+address = "{listen}"
 ingress = "{ingress}"
 workers = 2
 [rollout]
@@ -47,6 +47,7 @@ workers = 2
 """
 
 CODE: Final = """
+import asyncio
 import os
 import sys
 
@@ -76,6 +77,8 @@ class Web:
         if scope["type"] != "http":
             return
         self.served += 1
+        if scope["path"] == "/slow":
+            await asyncio.sleep(1.2)
         other = await self.stock.version()
         status = 500 if FAILS and self.served % FAILS == 0 else 200
         body = f"{{VERSION}} {{other}}".encode()
@@ -104,6 +107,7 @@ class Duo:
             **(environ or {}),
         }
         self.address = ""
+        self.listen = "127.0.0.1:0"
         self.options: tuple[str, ...] = ()
         self._pids: set[int] = set()
 
@@ -126,7 +130,7 @@ class Duo:
         }
         lines = "\n".join(f"{name} = {json.dumps(value)}" for name, value in wanted.items())
         (self.project / "weaver.toml").write_text(
-            TOML.format(replicas=replicas, ingress=ingress, rollout=lines)
+            TOML.format(replicas=replicas, listen=self.listen, ingress=ingress, rollout=lines)
         )
         code = CODE.format(version=version, fails=fails, start=start)
         (self.project / "duo.py").write_text(code)
@@ -255,14 +259,19 @@ class Duo:
 class Load:
     """Clients that ask all the time and forgive nothing; use it as a context manager.
 
-    Half of them keep their connections, the others make a new one for each request.
+    Half of them keep their connections, the others make a new one for each request. An answer at
+    "/slow" takes a while.
     """
 
-    def __init__(self, address: str, clients: int = 4) -> None:
+    def __init__(
+        self, address: str, clients: int = 4, path: str = "/", pause: float = 0.002
+    ) -> None:
         self.answers: collections.Counter[str] = collections.Counter()
         self.failures: list[str] = []
         self.mixed: list[str] = []
         self._address = address
+        self._path = path
+        self._pause = pause
         self._over = threading.Event()
         self._lock = threading.Lock()
         self._threads = [
@@ -295,7 +304,7 @@ class Load:
         connection = http.client.HTTPConnection(host, int(port), timeout=PATIENCE)
         while not self._over.is_set():
             try:
-                connection.request("GET", "/")
+                connection.request("GET", self._path)
                 response = connection.getresponse()
                 self._note(response.status, response.read().decode())
             except (OSError, http.client.HTTPException) as error:
@@ -304,7 +313,7 @@ class Load:
                 connection.close()
             if not keep:
                 connection.close()
-            self._over.wait(0.002)
+            self._over.wait(self._pause)
         connection.close()
 
     def _note(self, status: int, text: str) -> None:

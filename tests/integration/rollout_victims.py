@@ -1,0 +1,82 @@
+"""Processes of a rollout that are killed in the middle of it, phase by phase."""
+
+import contextlib
+import os
+import signal
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import psutil
+from rollout_duo import Duo, until
+
+from weaver.deployers.manager_client import ask_status
+from weaver.deployers.registry import Record
+from weaver.errors import Unreachable
+
+SOON: Final = 30.0
+"""Seconds for a process to be there."""
+
+Kills = Mapping[str, Sequence[str]]
+"""Phases, those of `shifting` with the number of their step, and who is killed in each."""
+
+
+def kill_by(duo: Duo, kills: Kills) -> int:
+    """Kill processes as the rollout of a version goes on; how many. They are in its order.
+
+    SIGKILL each. In place of a manager, another one takes over; for the others somebody looks.
+    """
+    count = 0
+    for phase, roles in kills.items():
+        until(lambda phase=phase: _is_in(duo, phase))  # type: ignore[misc]
+        for role in roles:
+            _kill(duo, role)
+            count += 1
+    return count
+
+
+def _is_in(duo: Duo, phase: str) -> bool:
+    name, _, step = phase.partition(" ")
+    with contextlib.suppress(Unreachable, IndexError):
+        report = duo.rollout()
+        return report.phase == name and report.step == int(step or report.step)
+    return False
+
+
+def _kill(duo: Duo, role: str) -> None:
+    if role == "manager":
+        duo.kill_manager()
+        attached = duo.command("attach", "duo")
+        assert attached.returncode == 0, attached.stderr
+        return
+    found: list[int] = []
+    until(lambda: bool(found) or found.extend(_pids(duo, role)) or bool(found), SOON)
+    os.kill(found[0], signal.SIGKILL)
+
+
+def _pids(duo: Duo, role: str) -> list[int]:
+    """The processes of a role, as far as they run."""
+    if role == "ingress worker":
+        return _processes(duo, "weaver.ingress.main")
+    with contextlib.suppress(Unreachable, ValueError):
+        new, old = duo.running()
+        record = new if role.startswith("new") else old
+        if role.endswith("envelope"):
+            return _processes(duo, " envelope ", record.deployment)
+        return _replicas(record)
+    return []
+
+
+def _replicas(record: Record) -> list[int]:
+    groups = ask_status(record).report.groups
+    return [r.pid for group in groups if group.name == "front" for r in group.replicas if r.pid]
+
+
+def _processes(duo: Duo, *words: str) -> list[int]:
+    """The processes of the application whose command line has all of these."""
+    found: list[int] = []
+    for pid in sorted(duo.processes()):
+        with contextlib.suppress(psutil.Error):
+            line = " ".join(psutil.Process(pid).cmdline())
+            if all(word in line for word in words):
+                found.append(pid)
+    return found
