@@ -219,8 +219,7 @@ class Channel(Listener):
 
     def _write_large(self) -> None:
         connection = self.connection
-        alone = len(connection.ours) + len(connection.theirs) < 2
-        self._write_all(connection.data_to_send(CHUNKS if alone else 1))
+        self._write_all(connection.data_to_send(CHUNKS if connection.one_large else 1))
         if self._paused:
             return
         if connection.queued:

@@ -59,9 +59,9 @@ class Connection:
 
     __slots__ = (
         "_ack_due", "_decoder", "_hello", "_intake", "_open", "_outbox", "_partials", "_received",
-        "_sent", "_state", "_table", "callee", "caller", "filled", "has_credit", "lanes", "ours",
-        "partials", "peer", "room", "send_credit", "send_end", "send_error", "send_item",
-        "send_reply", "send_request", "theirs",
+        "_sent", "_state", "_table", "callee", "caller", "filled", "has_credit", "has_room",
+        "lanes", "ours", "partials", "peer", "room", "send_credit", "send_end", "send_error",
+        "send_item", "send_reply", "send_request", "theirs",
     )  # fmt: skip
 
     def __init__(self, hello: Hello, limits: Limits | None = None) -> None:
@@ -91,6 +91,7 @@ class Connection:
         self.send_item = self.callee.send_item
         self.send_end = self.callee.send_end
         self.has_credit = self.callee.has_credit
+        self.has_room = self._outbox.has_room
         self.room = self._intake.room
         self.filled = self._intake.filled
         self._table = self._new_table()
@@ -123,11 +124,10 @@ class Connection:
         """Calls of the peer that began so far, and own calls that ended."""
         return self.callee.taken + self.caller.made - len(self.caller.calls)
 
-    def has_room(self, size: int) -> bool:
-        """Whether a call with so large a body may be made now; a small one overtakes large ones."""
-        outbox = self._outbox
-        large = outbox.lane_bytes if size >= outbox.bulk else 0
-        return len(outbox.small) + large < outbox.high_water
+    @property
+    def one_large(self) -> bool:
+        """Whether one call that has a large body to send is all that goes on."""
+        return self._outbox.only_one(len(self.caller.calls) + len(self.callee.calls))
 
     @property
     def queued(self) -> int:

@@ -40,16 +40,22 @@ class Intake:
 
     def receive(self, data: bytes, table: Sequence[Handler], events: list[Event]) -> None:
         """Take bytes that do not begin with a whole frame, or follow a part that is whole."""
-        if self._body is not None:
-            count = min(self._left, len(data))
-            self._body.pour(memoryview(data)[:count])
-            self._left -= count
-            if self._left:
-                return
-            data = data[count:]
-            self._end(events)
         decoder = self.decoder
-        for kind, flags, method, call, payload in decoder.frames(data):
+        at = 0
+        while True:
+            if self._body is not None:
+                count = min(self._left, len(data) - at)
+                self._body.pour(memoryview(data)[at : at + count])
+                self._left -= count
+                if self._left:
+                    return
+                at += count
+                self._end(events)
+            if decoder.partial or not self._goes_on(data, at):
+                break
+            decoder.partial = bytearray(HEADER_SIZE)  # in the place of this one
+            at += HEADER_SIZE
+        for kind, flags, method, call, payload in decoder.frames(data[at:] if at else data):
             table[kind](flags, method, call, payload, events)
         if len(decoder.partial) >= HEADER_SIZE:
             self._begin(decoder.partial)
@@ -106,20 +112,22 @@ class Intake:
         self.poured += left
         body.filled(left)
         behind = bytes(room[left:count])
-        if len(behind) < HEADER_SIZE or not self._goes_on(behind):
+        if not self._goes_on(behind, 0):
             return behind
         self.poured += HEADER_SIZE
         return None
 
-    def _goes_on(self, header: bytes) -> bool:
-        """Whether another part begins, and nothing has happened that anybody must be told."""
-        size, call, _method, kind, flags = HEADER.unpack(header)
+    def _goes_on(self, data: bytes, at: int) -> bool:
+        """Whether a part that is in order begins there: it does now, and nobody need be told."""
+        if len(data) - at < HEADER_SIZE:
+            return False
+        size, call, _method, kind, flags = HEADER.unpack_from(data, at)
         if flags or kind not in (REQUEST_PART, RESULT_PART):
             return False
         body = self._partials.bodies.get(lane_key(call, from_caller=kind == REQUEST_PART))
         if body is None or not body.takes(size):
             return False
-        body.announce(size)  # `decoder.partial` stays what it is: the header of some part
+        body.announce(size)
         self._body, self._kind, self._call, self._left = body, kind, call, size
         return True
 

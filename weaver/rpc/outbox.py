@@ -126,6 +126,19 @@ class Outbox:
         """Bytes of frames and bodies that `take` has not handed over yet."""
         return len(self.small) + self.lane_bytes
 
+    def has_room(self, size: int) -> bool:
+        """Whether a call with so large a body may be made, or had better wait for the writer.
+
+        A small one overtakes large ones, and so does not wait for them.
+        """
+        large = self.lane_bytes if size >= self.bulk else 0
+        return len(self.small) + large < self.high_water
+
+    def only_one(self, calls: int) -> bool:
+        """Whether one of so many calls in flight has a large body here, and there is no other."""
+        lanes = self.lanes
+        return len(lanes) == 1 and calls == sum(lane.from_caller for lane in lanes.values())
+
     def put(
         self, kind: int, call: int, method: int, fields: Fields, body: Body, *, from_caller: bool
     ) -> None:

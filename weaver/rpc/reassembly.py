@@ -6,11 +6,11 @@ is counted but not kept: its parts are dropped as they come. This file must not 
 with a body.
 """
 
-from io import BytesIO
 from typing import Final
 
 from weaver.errors import ProtocolError
 from weaver.frames import Fields
+from weaver.rpc.block import Block
 from weaver.rpc.limits import MIB, MIN_CHUNK
 
 BLOCK: Final = 4 * MIB
@@ -35,7 +35,7 @@ class Partial:
         self.received = 0
         self.kept = kept
         self._announced = 0
-        self._blocks: list[BytesIO] = []
+        self._blocks: list[Block] = []
         self._free = memoryview(b"")
 
     @property
@@ -69,7 +69,7 @@ class Partial:
     def _block(self) -> memoryview:
         """The rest of the block that is being filled."""
         if not self._free:
-            block = BytesIO(bytes(min(self.total - self.received, BLOCK)))
+            block = Block(bytes(min(self.total - self.received, BLOCK)))
             self._blocks.append(block)
             self._free = block.getbuffer()
         return self._free
