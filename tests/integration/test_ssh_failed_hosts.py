@@ -50,7 +50,8 @@ class Started:
         self.tasks.append(task)
         for host in task.sites:
             if host in self.failing:
-                raise WeaverError("the envelope could not be started", where=host, why="no room")
+                place = f"{host} (hosts.txt:2): /run/e.sock"
+                raise WeaverError("the envelope could not be started", where=place, why="no room")
         return Record(app="shop", deployment="d", version="v", pid=0, socket="", started=0.0)
 
 

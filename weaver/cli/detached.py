@@ -168,7 +168,7 @@ def _failure(record: registry.Record, fault: object) -> WeaverError:
     known = fault if isinstance(fault, Fault) else None
     while time.monotonic() < deadline:
         found = [r for r in registry.records(record.app) if r.deployment == record.deployment]
-        if found and found[0].ended:
+        if found and (found[0].ended or found[0].unended):
             known = found[0].fault or known
             break
         time.sleep(0.02)

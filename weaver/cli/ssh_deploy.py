@@ -330,9 +330,8 @@ class _Deploy:
         self, error: WeaverError, sites: "Mapping[str, Site]"
     ) -> "Mapping[str, Site]":
         """The hosts but for the one that has failed, if it may. Raises the error if not."""
-        from weaver.deployers.ssh.faults import place
-
-        found = [name for name, site in sites.items() if error.where in {name, place(site.host)}]
+        # A host's name stands before where it is listed, or what it is on the host that has failed.
+        found = [name for name in sites if f"{error.where} ".startswith((f"{name} ", f"{name}: "))]
         failures = len(self.work.faults) - self.skipped
         if not found or failures >= self.options.max_fail or len(sites) == 1:
             raise error
