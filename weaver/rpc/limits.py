@@ -32,7 +32,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
     max_message: int = 64 * MIB
     max_calls: int = 1024
-    chunk: int = 64 * KIB
+    chunk: int = 128 * KIB
     stream_window: int = MIB
     high_water: int = MIB
     max_queued: int = 128 * MIB

@@ -77,13 +77,13 @@ def test_there_is_no_room_without_a_large_body() -> None:
     link = opened()
     assert link.right.room() is None
     assert link.right.filled(0) is None
-    call = link.left.send_request(1, pattern(70 * KIB))
+    call = link.left.send_request(1, pattern(140 * KIB))
     [opening, *rest] = link.left.data_to_send()
     assert link.right.receive(opening) == []
     assert link.right.room() is None
     assert fill(link.right, b"".join(rest)) == []
     assert fill(link.right, b"".join(link.left.data_to_send())) == [
-        Request(call, 1, pattern(70 * KIB))
+        Request(call, 1, pattern(140 * KIB))
     ]
     assert link.right.room() is None
 
