@@ -32,6 +32,7 @@ TOML: Final = """
 [app]
 name = "duo"
 entry = "duo:Web"
+start_timeout = "{start_timeout}"
 stop_timeout = "2s"
 [groups.front]
 components = ["Web"]
@@ -119,6 +120,7 @@ class Duo:
         start: str = "",
         replicas: int = 2,
         ingress: str = "shared",
+        start_timeout: str = "1m",
         **rollout: Any,
     ) -> Self:
         """The sources of a version; of its answers, every one in `fails` is a failure."""
@@ -130,7 +132,13 @@ class Duo:
         }
         lines = "\n".join(f"{name} = {json.dumps(value)}" for name, value in wanted.items())
         (self.project / "weaver.toml").write_text(
-            TOML.format(replicas=replicas, listen=self.listen, ingress=ingress, rollout=lines)
+            TOML.format(
+                replicas=replicas,
+                listen=self.listen,
+                ingress=ingress,
+                start_timeout=start_timeout,
+                rollout=lines,
+            )
         )
         code = CODE.format(version=version, fails=fails, start=start)
         (self.project / "duo.py").write_text(code)

@@ -99,13 +99,17 @@ def test_a_version_that_fails_half_of_its_requests_is_taken_back(one: Duo) -> No
     assert {request.status for request in report.evidence} == {500}
 
 
-def test_a_version_that_cannot_start_is_not_noticed_by_users(one: Duo) -> None:
+def test_a_version_that_cannot_start_or_does_not_in_time_is_not_noticed_by_users(one: Duo) -> None:
     with Load(one.address) as load:
         load.sees("one")
         done = one.write("two", start='raise ValueError("no schema today")').deploy()
+        hangs = one.write("hangs", start="await asyncio.sleep(600)", start_timeout="1s").deploy()
         load.sees("one")
     assert done.returncode == 1
     assert "no schema today" in done.stderr
+    assert hangs.returncode == 1
+    assert "was not live within 2 s" in hangs.stderr
+    assert "front has 0 of 2 replicas" in hangs.stderr
     assert load.failures == []
     assert set(load.answers) == {"one"}
     assert len(one.running()) == 1
@@ -131,24 +135,26 @@ def test_a_rollout_goes_on_under_another_manager(one: Duo) -> None:
     assert load.mixed == []
 
 
-def test_an_aborted_rollout_gives_everything_back(one: Duo) -> None:
+def test_an_aborted_rollout_gives_everything_back_and_so_does_a_rollback_in_the_middle(
+    one: Duo,
+) -> None:
     with Load(one.address) as load:
         load.sees("one")
-        one.write("two", pause="60s")
-        with one.deploying() as deploy:
-            one.reaches("shifting")
-            load.sees("two")
-            assert one.ingress_workers() == 2
-            aborted = one.command("abort", "duo")
-            assert aborted.returncode == 0, aborted.stderr
-            assert deploy.wait(100) == 1
-        until(lambda: len(one.running()) == 1)
-        before = load.answers["two"]
-        load.sees("one")
-        assert load.answers["two"] == before
+        for command, result in (("abort", "aborted"), ("rollback", "rolled back")):
+            one.write(command, pause="60s")
+            with one.deploying() as deploy:
+                one.reaches("shifting")
+                load.sees(command)
+                back = one.command(command, "duo") if command == "abort" else one.command(command)
+                assert back.returncode == 0, back.stderr
+                assert deploy.wait(100) == 1
+            until(lambda: len(one.running()) == 1)
+            before = load.answers[command]
+            load.sees("one")
+            assert load.answers[command] == before
+            assert one.records()[0].result == result
     assert load.failures == []
     assert load.mixed == []
-    assert one.ingress_workers() == 0
 
 
 def test_a_version_that_serves_is_taken_back_while_the_old_one_is_warm(one: Duo) -> None:

@@ -40,6 +40,8 @@ class AppTable(Table, frozen=True):
     """Largest value that a call may carry."""
     tls: Literal["auto", "always"] = "auto"
     """Mutual TLS between processes: where a connection leaves the host, or everywhere."""
+    start_timeout: Duration = Duration(60)
+    """How long a process may take to start its components; a whole version has twice as long."""
     stop_timeout: Duration = Duration(10)
     """How long each phase of an orderly stop may take."""
     hung_after: Duration = Duration(3)
@@ -54,6 +56,8 @@ class AppTable(Table, frozen=True):
     def __post_init__(self) -> None:
         if self.hung_after < LEAST_SILENCE:
             raise ValueError(f"`hung_after` must be at least {LEAST_SILENCE:g}s")
+        if self.start_timeout <= 0:
+            raise ValueError("`start_timeout` must be more than 0")
 
 
 class PackageTable(Table, frozen=True):

@@ -51,12 +51,11 @@ def spec_of(
     config = config_of(manifest, hosts)
     groups = place(config, manifest.components, entry_name(manifest))
     deployment = secrets.token_hex(4)
-    waits, policy = Waits(), ("end" if foreground else "continue", 0.0)
+    policy = ("end" if foreground else "continue", 0.0)
     if hosts is None:
         groups = anywhere(groups)
     else:
         _check(groups, hosts)
-        waits = Waits(moved=float(config.ssh.host_grace))
         policy = policy if foreground else _policy(config.ssh.on_manager_lost)
     equipped, signer = _equipped(hosts, deployment, always=config.app.tls == "always")
     return Spec(
@@ -79,8 +78,14 @@ def spec_of(
         secret=secrets.token_bytes(32),
         variables=_of_users(os.environ),
         signer=signer,
-        waits=waits,
+        waits=_waits(config, here=hosts is None),
     )
+
+
+def _waits(config: Config, *, here: bool) -> Waits:
+    seconds = float(config.app.start_timeout)
+    moved = Waits().moved if here else float(config.ssh.host_grace)
+    return Waits(start=seconds, deploy=2 * seconds, moved=moved)
 
 
 def _of_users(environ: Mapping[str, str]) -> dict[str, str]:

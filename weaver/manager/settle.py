@@ -60,7 +60,8 @@ def overdue(turn: Turn) -> None:
             Fault(
                 f"the deployment was not live within {waits.deploy:g} s",
                 why=unready(turn.state),
-                fix="`weaver logs` shows what its replicas did",
+                fix="`weaver logs` shows what its replicas did; if they need longer, raise [app] "
+                "start_timeout",
             )
         )
     elif turn.state.phase == "stopping" and turn.state.keeping:

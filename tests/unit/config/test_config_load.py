@@ -133,6 +133,7 @@ BAD: list[tuple[str, str, str, str]] = [
     ('[app]\ntimeout = "soon"', 'got "soon"', ":2", ""),
     ("[app]\nname = 5", "[app] name: expected a name", ":2", ""),
     ('[app]\nhung_after = "100ms"', "`hung_after` must be at least 0.5s", ":1", "values of [app]"),
+    ("[app]\nstart_timeout = 0", "`start_timeout` must be more than 0", ":1", "values of [app]"),
     ('[app]\nentry = "web.py"', '[app] entry: expected a target such as "shop.web:Web"', ":2", ""),
     ("[app]\nenv = { A = 1 }", "[app] env.A: expected a string, got 1", ":2", 'in quotes: "1"'),
     ("[app]\nthreads = 0", "[app] threads: expected an integer >= 1, got 0", ":2", "threads = 10"),
