@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from http import HTTPStatus
 from pathlib import Path
 from time import perf_counter
 from typing import TypeAlias
@@ -92,8 +93,9 @@ class Site:
         return self._files.answer(request.scope)
 
     async def _send(self, request: Request, response: Response, send: Send) -> None:
-        length = (b"content-length", b"%d" % len(response.body))
-        headers = [length, *response.headers, *_FOR_ALL]
+        headers = [*response.headers, *_FOR_ALL]
+        if response.status != HTTPStatus.NOT_MODIFIED:  # which has no body, but stands for one
+            headers.append((b"content-length", b"%d" % len(response.body)))
         if request.visit.is_new and _keeps_session(request, response):
             headers.append(keep_session(request.visit))
         start = {"type": "http.response.start", "status": response.status, "headers": headers}

@@ -34,5 +34,7 @@ class Files:
 def _file(path: Path) -> Response:
     body = path.read_bytes()
     kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+    if kind.startswith("text/"):
+        kind += "; charset=utf-8"
     tag = f'"{sha256(body).hexdigest()[:16]}"'
     return Response(body, headers=[(b"content-type", kind.encode()), (b"etag", tag.encode())])
