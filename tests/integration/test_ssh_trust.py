@@ -380,7 +380,7 @@ class agent:
         command = ["ssh-agent", "-D", "-a", str(self._socket)]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         environ = self._operator.environ | {"SSH_AUTH_SOCK": str(self._socket)}
-        eventually(self._socket.exists)
+        eventually(self._answers)
         keys = [self._operator.folder / f"other{n}" for n in range(self._more)]
         for key in keys:
             make_key(key)
@@ -391,6 +391,10 @@ class agent:
         config = self._operator.config
         config.write_text(config.read_text().replace("IdentityAgent none", ""))
         return environ
+
+    def _answers(self) -> bool:
+        with socket.socket(socket.AF_UNIX) as probe:
+            return probe.connect_ex(str(self._socket)) == 0  # later than its file is there
 
     def __exit__(self, *_: object) -> None:
         self._process.terminate()
