@@ -1,6 +1,6 @@
 """Listeners behind an ingress that stays, ours or HAProxy, and versions that are the first."""
 
-from rollout_scene import NEW, OLD, Scene, backends, plan
+from rollout_scene import NEW, OLD, Scene, backends, plan, view
 
 from weaver.control.traffic import IngressOrder, IngressReport, Traffic
 from weaver.manager.rollout import effects, events
@@ -92,3 +92,30 @@ def test_a_first_version_whose_ingress_never_serves_is_taken_away() -> None:
     scene.to("withdrawn")
     assert scene.state.rollout.outcome == "failed"
     assert scene.state.rollout.fault is not None
+
+
+# --- a host that joins, with the new version alone ---
+
+
+def test_a_host_that_joins_a_rollout_changes_no_weight_and_serves_users_from_its_end_on() -> None:
+    scene = Scene().to("shifting", 1)
+    weights = scene.weights()
+    scene.observe(NEW, hosts={"h2": view(NEW)})
+    assert scene.ordered(NEW, "h2") == Traffic(
+        accepting=False, predecessor=scene.state.plan.predecessors["h2"]
+    )
+    assert scene.weights() == weights
+    scene.steer("promote")
+    assert scene.phase == "closing"
+    assert scene.ordered(NEW, "h2").accepting
+    scene.to("done")
+    assert scene.ordered(NEW, "h2") == Traffic()
+
+
+def test_a_host_that_joins_gets_the_ingress_that_stands_before_the_version() -> None:
+    scene = Scene(plan(fronts=PROXY)).to("done")
+    scene.observe(NEW, hosts={"h2": view(NEW, 1)})
+    order = ingress(scene, host="h2")
+    assert (order.mode, order.workers, order.certificate) == ("proxy", 2, "/c.pem")
+    assert scene.weights("h2") == {NEW: 10_000}
+    assert order.table.shares[0].backends[:1] == backends(NEW, 1)
