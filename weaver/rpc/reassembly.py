@@ -16,6 +16,8 @@ from weaver.rpc.limits import MIB, MIN_CHUNK
 BLOCK: Final = 4 * MIB
 """Memory is taken for at most so much of a body at once, when the first byte of it comes."""
 
+_NOTHING: Final = memoryview(b"")
+
 
 class Partial:
     """A body of `total` bytes with the frame that began it. `kept` tells whether it is kept.
@@ -24,7 +26,8 @@ class Partial:
     """
 
     __slots__ = (
-        "_announced", "_blocks", "_free", "fields", "kept", "kind", "method", "received", "total",
+        "_announced", "_at", "_block", "_blocks", "fields", "kept", "kind", "method", "received",
+        "total",
     )  # fmt: skip
 
     def __init__(self, kind: int, method: int, fields: Fields, *, kept: bool) -> None:
@@ -36,7 +39,8 @@ class Partial:
         self.kept = kept
         self._announced = 0
         self._blocks: list[Block] = []
-        self._free = memoryview(b"")
+        self._block = _NOTHING  # that is being filled, so far
+        self._at = 0
 
     @property
     def whole(self) -> bool:
@@ -63,30 +67,35 @@ class Partial:
 
         To be held no longer than until the next call of a method.
         """
-        most = min(most, self.total - self.received - 1)
-        return self._block()[:most] if self.kept and most > 0 else None
+        missing = self.total - self.received - 1
+        if not self.kept or not missing:
+            return None
+        if self._at == len(self._block):
+            self._next_block()
+        return self._block[self._at : self._at + min(most, missing)]
 
-    def _block(self) -> memoryview:
-        """The rest of the block that is being filled."""
-        if not self._free:
-            block = Block(bytes(min(self.total - self.received, BLOCK)))
-            self._blocks.append(block)
-            self._free = block.getbuffer()
-        return self._free
+    def _next_block(self) -> None:
+        block = Block(bytes(min(self.total - self.received, BLOCK)))
+        self._blocks.append(block)
+        self._block = block.getbuffer()
+        self._at = 0
 
     def filled(self, count: int) -> None:
         """So many bytes have been put into `room`, or dropped."""
         self.received += count
-        self._free = self._free[count:]
+        self._at += count
 
     def pour(self, data: bytes | memoryview) -> None:
         """Take these bytes of the part that was announced."""
+        if not self.kept:
+            self.received += len(data)
+            return
         rest = memoryview(data)
         while rest:
-            block = self._block() if self.kept else rest
-            piece = rest[: len(block)]
-            if self.kept:
-                block[: len(piece)] = piece
+            if self._at == len(self._block):
+                self._next_block()
+            piece = rest[: len(self._block) - self._at]
+            self._block[self._at : self._at + len(piece)] = piece
             self.filled(len(piece))
             rest = rest[len(piece) :]
 
@@ -95,7 +104,7 @@ class Partial:
 
         A BytesIO hands its content out without a copy, if nobody else can write to it any more.
         """
-        self._free = memoryview(b"")
+        self._block = _NOTHING
         blocks = self._blocks
         return blocks[0].getvalue() if len(blocks) == 1 else b"".join(b.getbuffer() for b in blocks)
 
@@ -103,7 +112,7 @@ class Partial:
         """Keep neither what has come nor what will."""
         self.kept = False
         self._blocks.clear()
-        self._free = memoryview(b"")
+        self._block = _NOTHING
 
 
 class Reassembly:
