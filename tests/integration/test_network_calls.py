@@ -55,6 +55,19 @@ async def test_large_values_travel_both_ways_beside_small_calls(make: Replicas) 
         *(caller.method("echo")("small") for _ in range(50)),
     )
     assert results == [blob] * 8 + ["small"] * 50
+    for _ in range(50):  # reads are ordinary ones again
+        assert await caller.method("echo")("after") == "after"
+
+
+@ending
+async def test_small_calls_overtake_large_values_that_wait(make: Replicas) -> None:
+    caller, _ = await pair(make)
+    blob = bytes(8 * 2**20)
+    large = [asyncio.create_task(caller.method("blob")(blob)) for _ in range(4)]
+    await asyncio.sleep(0)
+    assert await caller.method("echo")("small") == "small"
+    assert not any(task.done() for task in large)
+    assert await asyncio.gather(*large) == [blob] * 4
 
 
 @ending

@@ -18,7 +18,9 @@ SMALL_CHUNKS = Limits(chunk=100)
 
 
 def opened(limits: Limits | None = None, *, split: int = 0) -> MemoryLink:
-    cut = (lambda size: min(size, split)) if split else None
+    def cut(size: int) -> int:
+        return min(size, split) if split else size
+
     link = MemoryLink(Connection(HELLO, limits), Connection(HELLO, limits), split=cut)
     link.settle()
     link.fills = True
