@@ -194,6 +194,9 @@ class Network:
             for endpoint in route.endpoints
             if endpoint.replica != self.replica
         }
+        if self.terms.spinner is not None:
+            here = sum(endpoint.host == self._host for endpoint in endpoints.values())
+            self.terms.spinner.share(1 + here)
         for replica in self._peers.keys() - endpoints.keys():
             peer = self._peers.pop(replica)
             peer.leave()

@@ -168,3 +168,13 @@ def test_nobody_spins_on_the_only_core_or_against_the_setting(
     cores(2)
     assert worth_it("auto")
     assert not worth_it("off")
+
+
+async def test_nobody_spins_where_more_processes_than_cores_may_have_to_run() -> None:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    spinner, now = Spinner(), asyncio.get_running_loop().time()
+    for processes, spins in (((cores or 1) + 1, False), (1, True)):
+        spinner.share(processes)
+        spinner.credit.credit = 1
+        spinner.heard(now, 1)
+        assert bool(spinner.credit.until) == spins
