@@ -21,11 +21,10 @@ ASKED = "WEAVER_CORE"
 MODULES = (
     "frames",
     "rpc/callee", "rpc/caller", "rpc/connection", "rpc/intake", "rpc/listener", "rpc/outbox",
-    "rpc/reassembly",
-    "rpc/codec/arguments", "rpc/codec/values",
+    "rpc/reassembly", "rpc/codec/arguments", "rpc/codec/values",
     "proclet/answer", "proclet/balancing", "proclet/channel", "proclet/deadlines",
-    "proclet/dispatcher", "proclet/item_stream", "proclet/outgoing", "proclet/pool",
-    "proclet/remote_method", "proclet/retrying", "proclet/spinning",
+    "proclet/dispatcher", "proclet/eager", "proclet/item_stream", "proclet/outgoing",
+    "proclet/pool", "proclet/remote_method", "proclet/retrying", "proclet/spinning",
 )  # fmt: skip
 
 # The name of the group puts the library that all of them share into the package, too.

@@ -9,11 +9,10 @@ per call and a turn of the loop (bench/calls.py); a proper task for each step wo
 import asyncio
 import contextvars
 import sys
-import types
-from collections.abc import Callable, Coroutine, Generator
-from typing import Any, TypeVar, cast
+from collections.abc import Callable, Coroutine
+from typing import Any, cast
 
-T = TypeVar("T")
+from weaver.proclet.going_on import going_on
 
 _tasks = cast("dict[Any, asyncio.Task[Any]]", asyncio.tasks._current_tasks)  # type: ignore[attr-defined] # noqa: SLF001
 _Task: Any = asyncio.Task
@@ -66,30 +65,7 @@ else:
         finally:
             del _tasks[loop]
         requests = task.cancelling()
-        task.__init__(_going_on(coroutine, yielded), loop=loop, context=own)  # type: ignore[misc] # later on purpose
+        task.__init__(going_on(coroutine, yielded), loop=loop, context=own)  # type: ignore[misc] # later on purpose
         for _ in range(requests):  # the handler cancelled itself while it ran
             task.cancel()
         return task
-
-
-async def _going_on(coroutine: Coroutine[Any, Any, None], yielded: Any) -> None:
-    await rest(coroutine, yielded)
-
-
-@types.coroutine
-def rest(coroutine: Coroutine[Any, Any, T], yielded: Any) -> Generator[Any, Any, T]:
-    """What `yield from` does, from where the coroutine is: its first step has `yielded` this."""
-    try:
-        while True:
-            try:
-                sent = yield yielded
-            except GeneratorExit:
-                coroutine.close()
-                raise
-            except BaseException as error:  # noqa: BLE001 # the coroutine decides what to do with it
-                yielded = coroutine.throw(error)
-            else:
-                yielded = coroutine.send(sent)
-    except StopIteration as end:
-        returned: T = end.value
-        return returned

@@ -17,7 +17,7 @@ from typing import Any, Final, Protocol
 from weaver.component.model import Method
 from weaver.errors import DeadlineExceeded
 from weaver.proclet import context
-from weaver.proclet.eager import rest
+from weaver.proclet.going_on import rest
 from weaver.proclet.threads import waiting
 from weaver.rpc.methods import MethodCodec
 

@@ -38,6 +38,8 @@ class RemoteMethod:
         self._options = options
         self._component = codec.component
         self.encode = codec.arguments.encode
+        self._arguments = codec.arguments
+        self._result = codec.result
         self.decode = codec.result.decode
         self.key = _key_of(codec.method, codec.label)
 
@@ -53,7 +55,7 @@ class RemoteMethod:
 
     async def call(self, *args: Any, **kwargs: Any) -> Any:
         """Perform a call of an async method."""
-        codec, body = self.codec, self.encode(args, kwargs)
+        codec, body = self.codec, self._arguments.encode(args, kwargs)
         key = self.key(args, kwargs) if self.key is not None else None
         found = self._network.pools.get(self._component)
         if found is not None and key is None and found.only is not None:
@@ -81,7 +83,7 @@ class RemoteMethod:
             else:
                 if load.answered(answer.took):
                     pool.compare(peer)
-                return self.decode(result)
+                return self._result.decode(result)
             finally:
                 load.in_flight -= 1
                 load.probing = False

@@ -166,9 +166,9 @@ class Connection:
         events: list[Event] = []
         if self._state is _CLOSED:
             return events
-        if not isinstance(data, bytes):
-            data = bytes(data)  # the owner of a buffer may use it again
-        end = len(data)
+        # The owner of another buffer may use it again. A name of one type: the core cuts it faster.
+        read: bytes = data if isinstance(data, bytes) else bytes(data)
+        end = len(read)
         self._received += end
         decoder = self._decoder
         table = self._table
@@ -179,25 +179,25 @@ class Connection:
             # Whole frames are cut here: the generator would cost 0.3 us a read and 0.1 us a frame.
             last = -1 if decoder.partial else end - HEADER_SIZE
             while at <= last:
-                length, call, word = _words(data, at)
+                length, call, word = _words(read, at)
                 body = at + HEADER_SIZE
                 stop = body + length
                 if stop > end or length > MAX_PAYLOAD:
                     break
                 if word == USUAL_REPLY and self._open:
-                    self.caller.on_usual_reply(call, data[body:stop], events)
+                    self.caller.on_usual_reply(call, read[body:stop], events)
                 elif word >> 16 == USUAL_REQUEST and self._open and length >= U32.size:
                     self.callee.on_usual_request(
-                        word & 0xFFFF, call, _u32(data, body)[0], data[body + 4 : stop], events
+                        word & 0xFFFF, call, _u32(read, body)[0], read[body + 4 : stop], events
                     )
                 else:
                     kind = word >> 16 & 0xFF
                     if kind > PONG:
                         break
-                    table[kind](word >> 24, word & 0xFFFF, call, data[body:stop], events)
+                    table[kind](word >> 24, word & 0xFFFF, call, read[body:stop], events)
                 at = stop
             if at < end or not end:
-                self._intake.receive(data[at:] if at else data, table, events)
+                self._intake.receive(read[at:] if at else read, table, events)
             if self._ack_due:
                 self._acknowledge_drain()
         except ProtocolError as error:
