@@ -192,7 +192,7 @@ class Server:
         self.lane = Lane("v", tallies, Ejection())
         pool = cast("Any", Replica())
         self.lane.replicas = [KnownReplica(Backend("replica", "nowhere"), pool)]
-        self.turns = self._turns()
+        self.turns: Iterator[Lane] | None = self._turns()
         self.begun = self.again = 0
         self.refusals = 0
 
@@ -256,8 +256,8 @@ def test_hostile_requests_are_refused_or_answered_once() -> None:
     async def body() -> tuple[int, int, int]:
         early = late = again = 0
         for number in range(STREAMS):
-            first = rng.choice((b"", b"", *SEEDS[:2]))
-            data = mutated(rng, (*SEEDS, *[first or SEEDS[0]] * len(SEEDS)))
+            first = rng.choice((*[b""] * 15, *SEEDS[:3]))
+            data = mutated(rng, (*SEEDS, *[first] * len(SEEDS)) if first else SEEDS)
             again += await hostile(rng, first, data, number)
             if number == 500:
                 tracemalloc.start()
@@ -268,7 +268,7 @@ def test_hostile_requests_are_refused_or_answered_once() -> None:
         return early, late, again
 
     early, late, again = asyncio.run(body())
-    assert again > STREAMS // 100, "hardly any went the short way"
+    assert again > STREAMS // 200, "hardly any went the short way"
     assert late - early < 300_000
 
 

@@ -11,8 +11,9 @@ from weaver.ingress import pinning
 from weaver.ingress.ejection import Ejection
 from weaver.ingress.http import body
 from weaver.ingress.http.answer import AnswerReader
-from weaver.ingress.http.body import ChunkedBody
+from weaver.ingress.http.body import Body, ChunkedBody, FramedBody
 from weaver.ingress.http.forwarding import Origin, request_bytes
+from weaver.ingress.http.refusal import Refusal
 from weaver.ingress.http.request import parse_request
 from weaver.ingress.replica import Replica, least_loaded
 from weaver.ingress.routing import Router
@@ -109,6 +110,46 @@ def test_a_chunked_body_is_the_same_however_it_is_cut(
         assert not rest
     assert (got, reader.complete) == (b"".join(payloads), True)
     assert reader.feed(b"next") == (b"", b"next")
+
+
+def read(reader: Body, wire: bytes, cuts: list[int]) -> tuple[bytes, bytes, bool]:
+    """What a body gives, what follows it, and whether it was refused."""
+    got = left = b""
+    for piece in pieces(wire, cuts):
+        try:
+            given_now, rest = reader.feed(piece) if not reader.complete else (b"", piece)
+        except Refusal:
+            return got, b"", True
+        got, left = got + given_now, left + rest
+    return got, left, False
+
+
+@given(
+    st.lists(st.binary(min_size=1, max_size=40), max_size=4),
+    st.sampled_from((b"", b"A: b\r\n", b"A: b\r\nC: d\r\n")),
+    st.lists(st.integers(0, 999)),
+    st.tuples(st.integers(0, 999), st.sampled_from((b"", b"\r", b"\n", b";", b"0", b"f", b"\r\n"))),
+    st.integers(0, 2),
+)
+def test_chunks_are_passed_on_only_as_they_were_read(
+    payloads: list[bytes],
+    trailers: bytes,
+    cuts: list[int],
+    change: tuple[int, bytes],
+    removed: int,
+) -> None:
+    wire = b"".join(map(body.chunk, payloads)) + b"0\r\n" + trailers + b"\r\n"
+    at, piece = change[0] % len(wire), change[1]
+    whole, reader, framed, again = wire, ChunkedBody(), FramedBody(), ChunkedBody()
+    wire = wire[:at] + piece + wire[at + removed :]
+    payload, *end = read(reader, wire, cuts)
+    chunks, *also = read(framed, wire, cuts)
+    assert (end, reader.complete) == (also, framed.complete)
+    assert read(again, chunks, []) == (payload, b"", False)
+    assert again.complete == reader.complete
+    if body.is_whole(b"head\r\n" + wire, 6):
+        assert (chunks, framed.complete, end) == (wire, True, [b"", False])
+    assert body.is_whole(b"head\r\n" + whole, 6) == (not trailers)
 
 
 @given(st.binary(max_size=100), st.booleans(), st.lists(st.integers(0, 999)))

@@ -15,7 +15,7 @@ from weaver.ingress.http import body, forwarding, plain
 from weaver.ingress.http.forwarding import Origin
 from weaver.ingress.http.limits import Limits
 from weaver.ingress.http.refusal import Refusal
-from weaver.ingress.http.request import RequestHead, read_request
+from weaver.ingress.http.request import RequestHead, read_again, read_request
 from weaver.ingress.replica import Lane
 from weaver.transport import handover
 
@@ -26,14 +26,14 @@ class Server(Protocol):
     """What clients are connected to.
 
     `draining` while it ends, and hears of connections that are at rest; `parting` when those that
-    are left get one answer more at most. `turns` has the versions of requests, one by one, while
-    none is pinned; the next is asked for when there is a request for it.
+    are left get one answer more at most. `turns` has the versions of requests, one after the
+    other; None while requests may be pinned, or none has a weight.
     """
 
     limits: Limits
     draining: bool
     parting: bool
-    turns: Iterator[Lane]
+    turns: Iterator[Lane] | None
 
     def admit(self, client: "ClientConnection") -> bool:
         """Whether there is room for one more connection."""
@@ -163,22 +163,30 @@ class ClientConnection(asyncio.Protocol):
     # Requests.
 
     def _again(self, spare: Exchange, data: bytes) -> bool:
-        """Begin a request with the headers of the one before, if it is one: most are."""
+        """Begin a plain request that has come as a whole, if it is one: most are."""
         self._spare = None
-        head = spare.head
+        turns = self._server.turns
+        if turns is None:
+            return False
+        head, line, limit = spare.head, None, self._limits.head_bytes
         block = head.block
-        if block and data.endswith(block) and len(data) <= self._limits.head_bytes:
+        if block and data.endswith(block) and len(data) <= limit:
             line = plain.line(data, 0, len(data) - len(block))
-            if line is not None and (lane := next(self._server.turns, None)) is not None:
-                head.raw = data
-                first, head.method, head.target = line.group(0, 1, 2)
-                if not head.forwarded:
-                    head.forwarded = block[:-2] + self.origin.lines(head.host)
-                spare.lane, spare.request = lane, first + head.forwarded
-                self._exchange = spare
-                spare.start()
-                return True
-        return False
+        if line is not None:
+            head.raw = data
+            first, head.method, head.target = line.group(0, 1, 2)
+            if not head.forwarded:
+                head.forwarded = block[:-2] + self.origin.lines(head.host)
+            request = first + head.forwarded
+        elif head.is_plain and read_again(head, data, limit):
+            request = head.raw[:-2] + self.origin.lines(head.host) + data[len(head.raw) :]
+        else:
+            return False
+        spare.lane = next(turns)
+        spare.request = request
+        self._exchange = spare
+        spare.start()
+        return True
 
     def _next(self) -> None:
         """Begin the requests that have come, one after the other's answer."""

@@ -105,7 +105,8 @@ class Exchange(Passage):
     def _read(self, data: bytes) -> None:
         answer = self._answer
         if answer is None:
-            self._answer = answer = AnswerReader(self.head.method, self._limits.head_bytes)
+            head, limit = self.head, self._limits.head_bytes
+            self._answer = answer = AnswerReader(head.method, limit, framed=not head.old)
         elif self.tunnel:
             self._client.write(data)
             return
@@ -144,16 +145,15 @@ class Exchange(Passage):
 
     def _pass(self, answer: AnswerReader, first: bytes, payload: bytes) -> None:
         """Send a part of the answer on; `first` is its head, or empty."""
-        complete = answer.complete
-        if self._framing == response.CHUNKED:
+        complete, head = answer.complete, answer.head
+        assert head is not None
+        if self._framing == response.CHUNKED != head.length:
             payload = body.chunk(payload) if payload else b""
             if complete:
                 payload += body.LAST_CHUNK
         if first or payload:
             self._client.write(first + payload)
         if complete:
-            head = answer.head
-            assert head is not None
             reusable = head.keep_alive and self._asked and not answer.rest
             self._done(head.status, keep=self._keeps(), reusable=reusable)
 

@@ -75,7 +75,7 @@ class Passage:
         self._cookie = cookie
         self._asked = whole  # the whole request has come
         # Whether the answer may pass as it is, and this be used again.
-        self._short = whole and head.keep_alive and not cookie and head.method != b"HEAD"
+        self._short = head.keep_alive and not cookie and head.method != b"HEAD"
         self._link: ReplicaConnection | None = None
         self._replica: Replica | None = None
         self._attempts = 0
@@ -115,7 +115,8 @@ class Passage:
         replica.heard = now
         client = self._client
         is_last = len(data) == replica.last_size and data.startswith(replica.last)
-        if self._short and not client.closing and (is_last or replica.is_whole(data)):
+        short = self._short and self._asked and not client.closing
+        if short and (is_last or replica.is_whole(data)):
             link = self._link
             self._over = True
             self._link = self._replica = None

@@ -59,7 +59,7 @@ class Proxy:
         self._router = Router(table)
         self._fleet = Fleet(limits.upstream_idle)
         self._lanes = self._fleet.use(table)
-        self.turns: Iterator[Lane] = self._unpinned()
+        self.turns: Iterator[Lane] | None = self._unpinned()
         self._prober = Prober(self._fleet, limits)
         self._clients: set[ClientConnection] = set()
         self._empty = asyncio.Event()
@@ -84,13 +84,14 @@ class Proxy:
         self.turns = self._unpinned()
         return True
 
-    def _unpinned(self) -> Iterator[Lane]:
-        """The versions of requests, one by one; none while requests may be pinned."""
-        router, shares = self._router, self._router.table.shares
-        if router.pinned:
-            return iter(())
-        if len(shares) == 1 and shares[0].weight:
-            return itertools.repeat(self._lanes[shares[0].version])
+    def _unpinned(self) -> Iterator[Lane] | None:
+        """What a client needs of the router where only weights decide."""
+        router = self._router
+        weighty = [share.version for share in router.table.shares if share.weight]
+        if router.pinned or not weighty:
+            return None
+        if len(weighty) == 1:
+            return itertools.repeat(self._lanes[weighty[0]])
         return map(self._lanes.__getitem__, router.turns)
 
     def learn(self, identities: Identities) -> None:

@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from weaver.ingress.http import response
-from weaver.ingress.http.body import Body, ChunkedBody, FixedBody, OpenBody
+from weaver.ingress.http.body import Body, ChunkedBody, FixedBody, FramedBody, OpenBody
 from weaver.ingress.http.refusal import Refusal
 from weaver.ingress.http.response import ResponseHead, parse_response
 
@@ -27,12 +27,14 @@ class Part(msgspec.Struct):
 class AnswerReader:
     """Reads the answer to one request of `method`; heads have at most `limit` bytes.
 
+    With `framed`, what is given of a body in chunks are the chunks, not what is in them.
     `started` once a byte has come; `head` the final head (or that of 101); `rest` is what follows
     a complete answer, or 101.
     """
 
-    def __init__(self, method: bytes, limit: int) -> None:
+    def __init__(self, method: bytes, limit: int, *, framed: bool = False) -> None:
         self._method = method
+        self._framed = framed
         self._limit = limit
         self._buffer = b""
         self._interim = 0
@@ -75,7 +77,7 @@ class AnswerReader:
                 self.head, self.rest = head, rest
                 return [*parts, Part(head)]
             if head.status >= 200:
-                self.head, self._body = head, _body_of(head)
+                self.head, self._body = head, self._body_of(head)
                 payload, self.rest = self._body.feed(rest) if rest else (b"", b"")
                 return [*parts, Part(head, payload)]
             self._interim += 1
@@ -87,8 +89,7 @@ class AnswerReader:
             raise Refusal(502, "the head of the response is too long")
         return parts
 
-
-def _body_of(head: ResponseHead) -> Body:
-    if head.length == response.CHUNKED:
-        return ChunkedBody()
-    return OpenBody() if head.length == response.UNTIL_CLOSE else FixedBody(head.length)
+    def _body_of(self, head: ResponseHead) -> Body:
+        if head.length == response.CHUNKED:
+            return FramedBody() if self._framed else ChunkedBody()
+        return OpenBody() if head.length == response.UNTIL_CLOSE else FixedBody(head.length)

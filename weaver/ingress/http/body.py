@@ -75,13 +75,19 @@ class ChunkedBody:
     def feed(self, data: bytes) -> tuple[bytes, bytes]:
         """The payload in `data`, and what follows the body. Raises `Refusal`."""
         payload: list[bytes] = []
+        position = self._read_trailers(data, self._read_chunks(data, payload))
+        return b"".join(payload), data[position:]
+
+    def _read_chunks(self, data: bytes, payload: list[bytes] | None) -> int:
+        """Read up to the trailers, or all; where they begin. Add what is in them to `payload`."""
         position, end = 0, len(data)
-        while position < end and not self.complete:
+        while position < end and self._trailers is None:
             if self._left > 2:
-                piece = data[position : position + self._left - 2]
-                payload.append(piece)
-                position += len(piece)
-                self._left -= len(piece)
+                stop = min(position + self._left - 2, end)
+                if payload is not None:
+                    payload.append(data[position:stop])
+                self._left -= stop - position
+                position = stop
             elif self._left:
                 if data[position] != b"\n\r"[self._left - 1]:
                     raise Refusal(400, "a chunk does not end in CR LF")
@@ -89,7 +95,12 @@ class ChunkedBody:
                 self._left -= 1
             else:
                 position = self._read_line(data, position)
-        return b"".join(payload), data[position:]
+        return position
+
+    def _read_trailers(self, data: bytes, position: int) -> int:
+        while position < len(data) and not self.complete:
+            position = self._read_line(data, position)
+        return position
 
     def _read_line(self, data: bytes, position: int) -> int:
         """Take bytes up to a line's end; the position after them."""
@@ -132,6 +143,25 @@ class ChunkedBody:
         if self._trailers > _LONGEST_TRAILERS:
             raise Refusal(400, "trailers too long")
         rules.check_fields(line)
+
+
+class FramedBody(ChunkedBody):
+    """A body in chunks that is passed on in them: `feed` gives what was read, without trailers."""
+
+    __slots__ = ()
+
+    def feed(self, data: bytes) -> tuple[bytes, bytes]:
+        """The chunks in `data`, and what follows the body. Raises `Refusal`."""
+        before = self._line if self._trailers is None else b""
+        position = self._read_chunks(data, None)
+        chunks = before + data[:position]
+        if self._line:  # it may break a rule yet
+            chunks = chunks[: -len(self._line)]
+        if self._trailers is not None:
+            position = self._read_trailers(data, position)
+            if self.complete:
+                chunks += b"\r\n"
+        return chunks, data[position:]
 
 
 def is_whole(data: bytes, position: int) -> bool:

@@ -33,10 +33,11 @@ request: Final = re.compile(
 Groups: method, target, host, and the content's length or None.
 """
 
-line: Final = re.compile(
-    rb"(GET|HEAD|DELETE|OPTIONS|POST|PUT|PATCH) (/[!-\"$-~]*+) HTTP/1\.1"
-).fullmatch
-"""The match of the first line of a plain request, without its end. Groups: method, target."""
+line: Final = re.compile(rb"(GET|DELETE|OPTIONS|POST|PUT|PATCH) (/[!-\"$-~]*+) HTTP/1\.1").fullmatch
+"""The match of the first line of a plain request but HEAD, without its end.
+
+Groups: method, target.
+"""
 
 response: Final = re.compile(
     rb"HTTP/1\.1 (?!204|304)([2-5][0-9][0-9]) [\t -~\x80-\xff]++\r\n"

@@ -138,6 +138,26 @@ def read_request(data: bytes, limit: int, known: RequestHead | None) -> RequestH
     return parse_request(data[:end]) if end > 3 else None
 
 
+def read_again(known: RequestHead, data: bytes, limit: int) -> bool:
+    """Have `known`, which is plain and over, say what `data` says: a plain request and its body.
+
+    False, with `known` unchanged, if it is not just that, or a HEAD, or its head is too long.
+    """
+    match = plain.request(data)
+    if match is None:
+        return False
+    method, target, host, length = match.groups()
+    end, size = match.end(), 0 if length is None else int(length)
+    if end > limit or end + size != len(data) or method == b"HEAD":
+        return False
+    known.raw = data[:end]
+    known.method, known.target, known.host, known.length = method, target, host, size
+    known.block = b"" if length else data[len(method) + len(target) + _REST_OF_LINE :]
+    known.forwarded = b""
+    known._collected = None  # noqa: SLF001 # its own file
+    return True
+
+
 def parse_request(head: bytes) -> RequestHead:
     """The request whose head, including its empty line, is `head`. Raises `Refusal`."""
     match = plain.request(head)
