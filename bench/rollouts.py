@@ -1,9 +1,11 @@
 """Rollouts of the boutique under mixed load: requests, failures, answers of two versions at once.
 
 Kept, idle, new and slow connections, GET and POST, WebSockets, all strict: a request without its
-answer is a failure, whatever the reason. `--rollouts 100` is the long form. `--kill` ends the
-manager, an ingress worker or a replica by SIGKILL now and then; then requests in flight in the
-killed process may be lost, and are shown apart from nothing: judge the number.
+answer is a failure, whatever the reason. `--rollouts 100` is the long form. `--kill` ends one
+process by SIGKILL in each phase of each rollout, in turn the manager, an ingress worker, a replica
+and the envelope of either version, and takes every other round of rollouts back: 12 rollouts kill
+each role in each phase. Then requests in flight in the killed process may be lost; how many, is
+told by phase and role.
 """
 
 import argparse
@@ -11,19 +13,17 @@ import asyncio
 import os
 import random
 import shutil
-import signal
 import statistics
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-import psutil
-
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE / "boutique" / "rollouts"))
 
 from clients import Crowd  # noqa: E402 - beside this script
+from killing import ROLES, Killer  # noqa: E402
 
 TOML = """
 [app]
@@ -71,8 +71,8 @@ class Shop:
             "XDG_RUNTIME_DIR": str(folder / "run"),
         }
 
-    async def weaver(self, *words: str) -> None:
-        """A command of weaver, which has to succeed."""
+    async def weaver(self, *words: str, may_fail: bool = False) -> int:
+        """A command of weaver, which has to succeed, or may fail; its exit code."""
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
@@ -84,34 +84,31 @@ class Shop:
             stderr=asyncio.subprocess.STDOUT,
         )
         said, _ = await process.communicate()
-        if process.returncode:
+        if process.returncode and not may_fail:
             raise SystemExit(f"weaver {' '.join(words)} failed:\n{said.decode()}")
+        return process.returncode or 0
 
-    async def deploy(self, number: int) -> None:
+    async def deploy(self, number: int, *, may_fail: bool = False) -> int:
         (self.project / "boutique" / "number.py").write_text(f"NUMBER = {number}\n")
-        await self.weaver("deploy")
+        return await self.weaver("deploy", may_fail=may_fail)
 
-    def processes(self, word: str) -> list[psutil.Process]:
-        found: list[psutil.Process] = []
-        for process in psutil.process_iter():
-            try:
-                mine = process.environ().get("XDG_RUNTIME_DIR") == self.env["XDG_RUNTIME_DIR"]
-                if mine and word in " ".join(process.cmdline()):
-                    found.append(process)
-            except psutil.Error:
-                continue
-        return found
+    async def attach(self) -> None:
+        """Have another manager take over."""
+        await self.weaver("attach", "rollouts")
 
 
-async def kill_now_and_then(shop: Shop) -> None:
-    while True:
-        await asyncio.sleep(random.uniform(1.0, 4.0))
-        word = random.choice(["weaver.ingress.main", "zygote"])
-        victims = shop.processes(word)
-        if victims:
-            victim = random.choice(victims)
-            print(f"  kill -9 {victim.pid} ({word})", flush=True)
-            victim.send_signal(signal.SIGKILL)
+async def roll_out_and_kill(shop: Shop, killer: Killer, number: int) -> None:
+    """One rollout, in each phase of which a process is killed."""
+    back = bool((number - 1) // len(ROLES) % 2)
+    killing = asyncio.create_task(killer.follow(number, back=back))
+    try:
+        code = await shop.deploy(number, may_fail=True)
+        while len(killer.running()) > 1:  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.05)
+    finally:
+        killing.cancel()
+    taken = "was taken back" if code else "serves"
+    print(f"  {number} {taken}" + (", as asked" if code and back else ""), flush=True)
 
 
 async def run(options: argparse.Namespace, folder: Path) -> bool:
@@ -120,18 +117,24 @@ async def run(options: argparse.Namespace, folder: Path) -> bool:
     began = time.monotonic()
     try:
         async with Crowd("127.0.0.1", shop.port, patient=options.kill) as crowd:
-            killing = asyncio.create_task(kill_now_and_then(shop)) if options.kill else None
             tally = crowd.tally
+            killer = Killer(
+                folder / "state/weaver/deployments/rollouts",
+                shop.attach,
+                lambda: len(tally.failures),
+            )
             for number in range(1, options.rollouts + 1):
-                await shop.deploy(number)
+                if options.kill:
+                    await roll_out_and_kill(shop, killer, number)
+                else:
+                    await shop.deploy(number)
                 failed, total = len(tally.failures), tally.answers.total()
                 seconds = time.monotonic() - began
                 print(f"{number:4} rollouts {seconds:7.1f} s {total:8} answers {failed} failed")
                 sys.stdout.flush()
-            if killing is not None:
-                killing.cancel()
     finally:
         await shop.weaver("stop", "rollouts")
+    print(*killer.lines(), sep="\n")
     for kind, count in sorted(tally.answers.items()):
         print(f"{kind:30} {count:8}")
     cuts = statistics.quantiles(tally.times, n=1000)
