@@ -16,7 +16,8 @@ SOURCES := weaver tests examples bench
 export PIP_ROOT_USER_ACTION := ignore
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
-.PHONY: help demo test lint types layers unit core unit-core bench bench-full bench-check clean
+.PHONY: help demo test lint types layers unit core build/core unit-core \
+  bench bench-core bench-full bench-check clean
 
 help:
 	@echo "make demo     freeze the boutique, run it as processes; Ctrl-C ends it (PORT=$(PORT))"
@@ -26,7 +27,8 @@ help:
 	@echo "make layers   import-linter: who may import whom"
 	@echo "make unit     all tests (ARGS=... for pytest)"
 	@echo "make core     a wheel with the compiled core, in dist; make unit-core runs the tests on it"
-	@echo "make bench    the benchmarks, in short: ratios measured within one run"
+	@echo "make bench    the benchmarks, in short: ratios measured within one run; bench-core: small"
+	@echo "              calls with the compiled core, of which bench is the end where there is cc"
 	@echo "make bench-full   the same, longer; make bench-check: have the ratios moved?"
 	@echo "make clean    remove .venv and everything that tools have written"
 
@@ -68,9 +70,12 @@ core: $(BIN)/python
 	@WEAVER_CORE=1 $(PIP) wheel --no-deps --wheel-dir dist .
 	@ls dist/weaver_runtime-*-cp3*.whl
 
-# All tests on it: the wheel comes before the sources in the path of imports.
-unit-core: core $(VENV)/.test
+# The wheel unpacked, to come before the sources in the path of imports.
+build/core: core
 	@rm -rf build/core && $(BIN)/python -m zipfile -e dist/weaver_runtime-*-cp3*.whl build/core
+
+# All tests on it.
+unit-core: build/core $(VENV)/.test
 	@WEAVER_CORE=1 PYTHONPATH="$(abspath build/core)" \
 	  $(BIN)/pytest --quiet -n logical --maxprocesses 8 $(ARGS)
 
@@ -80,6 +85,14 @@ bench: $(VENV)/.bench
 	@for command in "local_call.py" "codec.py" "connection.py" "calls.py --rounds 3" "import_time.py" \
 	  "replicas.py --rounds 5" "ingress.py --rounds 2" "startup.py weaver uvicorn" "ssh.py"; do \
 	  echo "== bench/$$command"; $(BIN)/python bench/$$command || exit; done
+	@if command -v $(CC) >/dev/null; then $(MAKE) --no-print-directory bench-core; \
+	else echo "== the compiled core is not measured: there is no C compiler"; fi
+
+# Small calls once more, with the compiled core.
+bench-core: build/core $(VENV)/.bench
+	@for command in "connection.py" "calls.py --rounds 3 --ours"; do \
+	  echo "== bench/$$command, compiled"; \
+	  PYTHONPATH="$(abspath build/core)" $(BIN)/python bench/$$command || exit; done
 
 bench-full: $(VENV)/.bench
 	@$(BIN)/python bench/boutique/run.py --full

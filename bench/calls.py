@@ -1,8 +1,9 @@
 """What a call between two processes costs: latency, rate at 64 in flight, CPU, large values.
 
-Run: `python bench/calls.py [--rounds N] [names ...]`. Every contestant has a server process of its
-own on a Unix socket (TCP on the loopback where it knows nothing else); rounds alternate within one
-run. CPU is that of both processes. Contestants that are not installed are left out.
+Run: `python bench/calls.py [--rounds N] [--ours] [names ...]`. Every contestant has a server
+process of its own on a Unix socket (TCP on the loopback where it knows nothing else); rounds
+alternate within one run. CPU is that of both processes. Contestants that are not installed are
+left out.
 """
 
 import argparse
@@ -19,8 +20,11 @@ from typing import Any
 
 import calls_contestants as contestants
 
+from weaver.cli.commands.version import core
+
 TEXT = "0123456789abcdef"
 IN_FLIGHT = 64
+OURS = ("weaver", "weaver, spinning")
 
 
 def cpu_of(pid: int) -> float:
@@ -140,7 +144,8 @@ def c_like_ping_pong(folder: str) -> float:
 
 
 def report(entrants: list[Contestant]) -> None:
-    print(f"Python {sys.version.split()[0]}, medians of alternating rounds; ratios to the echo")
+    python = sys.version.split()[0]
+    print(f"Python {python}, weaver {core()}, medians of alternating rounds; ratios to the echo")
     print(f"{'':26}{'us':>8} {'ratio':>6} {'calls/s':>9} {'ratio':>6} {'CPU us':>8} {'MiB ms':>8}")
     base = entrants[0]
     echo, rate = statistics.median(base.sequential), statistics.median(base.rates)
@@ -152,6 +157,10 @@ def report(entrants: list[Contestant]) -> None:
             f"{e.name:26}{one * 1e6:8.1f} {one / echo:6.2f} {many:9.0f} {many / rate:6.2f}"
             f" {cpu:8.1f} {blob}"
         )
+    cpus = {e.name: statistics.median(e.cpu) for e in entrants}
+    for name in OURS if cpus.keys() >= {"grpc.aio", *OURS} else ():
+        times = cpus["grpc.aio"] / cpus[name]
+        print(f"grpc.aio takes {times:.0f} times the CPU of {name} (budget 60)")
 
 
 async def run(names: list[str], rounds: int, folder: str) -> None:
@@ -165,7 +174,7 @@ async def run(names: list[str], rounds: int, folder: str) -> None:
         tune()
         for number in range(rounds):
             for entrant in entrants:
-                slow = entrant.name not in {"echo", "weaver", "weaver, spinning"}
+                slow = entrant.name not in {"echo", *OURS}
                 await entrant.round(640 if slow else 12_800, 2 if number < 10 else 0)
         report(entrants)
         for entrant in entrants:
@@ -187,9 +196,11 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("names", nargs="*")
     parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--ours", action="store_true", help="weaver, the echo and grpc.aio only")
     options = parser.parse_args()
     names = [n for n in contestants.CLIENTS if contestants.installed(n)]
-    names = [n for n in names if n in options.names or n == "echo" or not options.names]
+    wanted = {*options.names, *((*OURS, "grpc.aio") if options.ours else ())}
+    names = [n for n in names if n in wanted or n == "echo" or not wanted]
     with tempfile.TemporaryDirectory() as folder:
         print(f"1 MiB, blocking sockets, no protocol: {c_like_ping_pong(folder) * 1e3:.2f} ms")
         start: Callable[[Any], None] = contestants.run_loop

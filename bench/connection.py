@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from weaver.cli.commands.version import core
 from weaver.frames import HEADER
 from weaver.proclet.tuning import keep_memory
 from weaver.rpc.connection import Connection
@@ -162,7 +163,8 @@ def main() -> None:
         for name, contestant, calls in contestants:
             samples[name].append(cpu_us(contestant, calls))
     base = statistics.median(samples["msgspec encode + decode alone"])
-    print(f"Python {sys.version.split()[0]}, medians of {ROUNDS} alternating rounds, both ends")
+    python = sys.version.split()[0]
+    print(f"Python {python}, weaver {core()}, medians of {ROUNDS} alternating rounds, both ends")
     for name, values in samples.items():
         median = statistics.median(values)
         print(
