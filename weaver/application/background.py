@@ -6,6 +6,7 @@ thread of its own, with every component declared so far, until the process ends.
 
 import asyncio
 import atexit
+import contextlib
 import threading
 from concurrent.futures import Future
 from typing import Any
@@ -16,6 +17,7 @@ from weaver.errors import UsageError
 from weaver.proclet.current import Running, running
 from weaver.proclet.definition import define
 from weaver.proclet.importing import declared_roots
+from weaver.proclet.patience import LAST_WORDS
 
 _lock = threading.Lock()
 
@@ -37,7 +39,14 @@ def run_in_background() -> Running:
         ready: Future[Running] = Future()
 
         def work() -> None:
-            asyncio.run(_serve(definition, config, ready))
+            # Not asyncio.run: it ends with a thread that joins those of plain methods, and where
+            # the process ends, Python 3.12 and later start no thread any more.
+            loop = asyncio.new_event_loop()
+            try:
+                loop.run_until_complete(_serve(definition, config, ready))
+            finally:
+                loop.run_until_complete(_end_tasks())
+                loop.close()
 
         thread = threading.Thread(target=work, name="weaver-application", daemon=True)
         thread.start()
@@ -47,7 +56,7 @@ def run_in_background() -> Running:
 async def _serve(definition: Any, config: Any, ready: "Future[Running]") -> None:
     application = InProcess(definition, config, entry=None)
     loop = asyncio.get_running_loop()
-    ended = threading.Event()
+    thread = threading.current_thread()
     try:
         await application.start()
     except BaseException as error:  # noqa: BLE001 # handed to the thread that waits
@@ -55,15 +64,23 @@ async def _serve(definition: Any, config: Any, ready: "Future[Running]") -> None
         return
 
     def end() -> None:
-        loop.call_soon_threadsafe(application.request_stop)
-        ended.wait(config.app.stop_timeout)
+        with contextlib.suppress(RuntimeError):  # it has ended by itself
+            loop.call_soon_threadsafe(application.request_stop)
+        thread.join(config.app.stop_timeout)
 
     atexit.register(end)
     started = running()
     assert started is not None
     ready.set_result(started)
-    try:
-        await application.run_main()
-        await application.stop()
-    finally:
-        ended.set()
+    await application.run_main()
+    await application.stop()
+
+
+async def _end_tasks() -> None:
+    """Cancel what components have left running, so that it can clean up."""
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in left:
+        task.cancel()
+    if left:
+        await asyncio.wait(left, timeout=LAST_WORDS)
+    await asyncio.get_running_loop().shutdown_asyncgens()
