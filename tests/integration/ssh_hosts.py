@@ -31,12 +31,6 @@ PATIENCE = 10.0  # seconds for anything here to happen
 NAMES = ("alpha", "beta", "gamma")
 MARK = "WEAVER_TEST_HOST"  # in the environment of whatever runs on a host
 DEFAULT_PATH = "/usr/local/bin:/usr/bin:/bin"  # what sshd gives to those who do not log in
-PYTHON = "python{}.{}".format(*sys.version_info)
-HOST_PATH = (  # every host has the Python that a PEX is built with here
-    DEFAULT_PATH
-    if shutil.which(PYTHON, path=DEFAULT_PATH)
-    else f"{DEFAULT_PATH}:{sys.base_prefix}/bin"
-)
 
 
 @dataclass(frozen=True)
@@ -49,7 +43,7 @@ class Kind:
     home: str = "home"
     umask: str = "022"
     shell: str = "/bin/bash"
-    path: str = HOST_PATH
+    path: str = f"{DEFAULT_PATH}:{sys.base_prefix}/bin"  # with the Python that builds here
     environment: dict[str, str] = field(default_factory=dict[str, str])
 
 

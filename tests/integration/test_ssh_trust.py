@@ -384,17 +384,15 @@ class agent:
         keys = [self._operator.folder / f"other{n}" for n in range(self._more)]
         for key in keys:
             make_key(key)
-        for key in (*keys, self._operator.key):
-            subprocess.run(
-                ["ssh-add", "-q", str(key)], check=True, timeout=10, env=os.environ | environ
-            )
+        command = ["ssh-add", "-q", *map(str, keys), str(self._operator.key)]
+        subprocess.run(command, check=True, timeout=10, env=os.environ | environ)
         config = self._operator.config
         config.write_text(config.read_text().replace("IdentityAgent none", ""))
         return environ
 
     def _answers(self) -> bool:
-        with socket.socket(socket.AF_UNIX) as probe:
-            return probe.connect_ex(str(self._socket)) == 0  # later than its file is there
+        with socket.socket(socket.AF_UNIX) as probe:  # its file is there earlier
+            return probe.connect_ex(str(self._socket)) == 0
 
     def __exit__(self, *_: object) -> None:
         self._process.terminate()
