@@ -61,7 +61,7 @@ def main() -> None:
     if "locust" in drivers and find_spec("locust") is None:
         parser.error("locust is not installed: pip install --group bench, or --driver lean")
     rounds = options.rounds or (7 if options.full else 3)
-    seconds = options.seconds or (20.0 if options.full else 5.0)
+    seconds = options.seconds or (20.0 if options.full else 4.0)
     plan = Plan(options.rate, options.shoppers, min(3.0, seconds / 2), seconds, drivers)
     recorded: dict[str, Any] = {
         "machine": describe(),
