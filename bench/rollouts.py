@@ -102,13 +102,12 @@ async def roll_out_and_kill(shop: Shop, killer: Killer, number: int) -> None:
     back = bool((number - 1) // len(ROLES) % 2)
     killing = asyncio.create_task(killer.follow(number, back=back))
     try:
-        code = await shop.deploy(number, may_fail=True)
+        await shop.deploy(number, may_fail=True)
         while len(killer.running()) > 1:  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.05)
     finally:
         killing.cancel()
-    taken = "was taken back" if code else "serves"
-    print(f"  {number} {taken}" + (", as asked" if code and back else ""), flush=True)
+    print(f"  {number} {killer.result()}", flush=True)
 
 
 async def run(options: argparse.Namespace, folder: Path) -> bool:

@@ -62,11 +62,21 @@ class Killer:
 
     def running(self) -> list[Record]:
         """Those that have not ended, the newest first."""
+        found = [record for record in self._records() if not record.ended]
+        return sorted(found, key=lambda record: -record.started)
+
+    def _records(self) -> list[Record]:
         found: list[Record] = []
         for path in self._folder.glob("*.json"):
             with contextlib.suppress(OSError, msgspec.MsgspecError):
                 found.append(msgspec.json.decode(path.read_bytes(), type=Record))
-        return sorted((r for r in found if not r.ended), key=lambda record: -record.started)
+        return found
+
+    def result(self) -> str:
+        """What became of the newest version."""
+        newest = max(self._records(), key=lambda record: record.started)
+        why = f": {newest.fault.what}" if newest.fault is not None else ""
+        return newest.result + why if newest.ended else "serves"
 
     def lines(self) -> list[str]:
         """What was lost at each kill, until the next."""
