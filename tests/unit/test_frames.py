@@ -17,6 +17,9 @@ from weaver.frames import (
     REQUEST,
     REQUEST_PART,
     RESULT_PART,
+    USUAL_REPLY,
+    USUAL_REQUEST,
+    WORDS,
     Fields,
     Frame,
     FrameDecoder,
@@ -35,6 +38,12 @@ FRAMES: list[Frame] = [
     (REQUEST, 0, 7, 3, b"0123456789abcdef"),
     (REQUEST, 0, 7, 4, bytes(300)),
 ]
+
+
+def test_usual_headers_are_headers() -> None:
+    assert WORDS.pack(5, 9, USUAL_REPLY) == HEADER.pack(5, 9, 0, REPLY, 0)
+    request = HEADER.pack(5, 9, 0xFFFE, REQUEST, HAS_DEADLINE)
+    assert WORDS.pack(5, 9, USUAL_REQUEST << 16 | 0xFFFE) == request
 
 
 def test_the_header_is_laid_out_as_drawn() -> None:
