@@ -22,6 +22,10 @@ of the turn, and so tells at once that the kernel takes no more."""
 ENCRYPTED: Final = 64 * 1024
 """The same under TLS: with 0, uvloop's layer of TLS pauses and never resumes."""
 
+UNSENT: Final = 128 * 1024
+"""Bytes that the kernel takes, about, before it can send them. On a link of 400 Mbit/s small calls
+beside 4 x 1 MiB took 126 ms when it took as much as it liked, and take 40."""
+
 STAGING: Final = 4 * 1024
 """Bytes that are read at most where it is not known yet where they belong; they are copied."""
 
@@ -118,6 +122,7 @@ class Stream(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
         encrypted = self._transport.get_extra_info("sslcontext") is not None
         self._transport.set_write_buffer_limits(high=ENCRYPTED if encrypted else HIGH_WATER)
+        hold_little(self._transport.get_extra_info("socket"))
         self._driver = self._opened(self)
         # The transport calls the driver itself, at once: a method in between costs 0.1 us a read.
         self.data_received = self._driver.receive  # type: ignore[method-assign]
@@ -181,6 +186,15 @@ def send_at_once(sock: socket.socket) -> None:
     """Switch Nagle's delay off on a TCP socket; asyncio does so for some sockets only."""
     if sock.family in (socket.AF_INET, socket.AF_INET6):
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def hold_little(sock: Any) -> None:
+    """Let the kernel take little on a TCP socket that it cannot send yet: it would come first.
+
+    As much as the network carries is on its way all the same. No effect where it is not known.
+    """
+    if sock.family in (socket.AF_INET, socket.AF_INET6) and hasattr(socket, "TCP_NOTSENT_LOWAT"):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT)
 
 
 def notice_loss(sock: socket.socket) -> None:
