@@ -17,7 +17,8 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 ASKED = "WEAVER_CORE"
 
-# What runs for each call. Async generators, and classes of asyncio, cannot be among it.
+# What runs for each call, and for each request of the ingress. Async generators, and classes of
+# asyncio, cannot be among it.
 MODULES = (
     "frames",
     "rpc/callee", "rpc/caller", "rpc/connection", "rpc/intake", "rpc/listener", "rpc/outbox",
@@ -25,6 +26,9 @@ MODULES = (
     "proclet/answer", "proclet/balancing", "proclet/channel", "proclet/deadlines",
     "proclet/dispatcher", "proclet/eager", "proclet/item_stream", "proclet/outgoing",
     "proclet/pool", "proclet/remote_method", "proclet/retrying", "proclet/spinning",
+    "ingress/counting", "ingress/ejection", "ingress/exchange", "ingress/passage",
+    "ingress/replica", "ingress/http/answer", "ingress/http/body", "ingress/http/forwarding",
+    "ingress/http/request", "ingress/http/response", "ingress/http/rules",
 )  # fmt: skip
 
 # The name of the group puts the library that all of them share into the package, too.
