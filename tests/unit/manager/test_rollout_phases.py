@@ -1,6 +1,6 @@
 """A rollout in which nothing fails, phase by phase."""
 
-from rollout_scene import NEW, OLD, Scene, plan
+from rollout_scene import NEW, OLD, Scene, plan, view
 
 from weaver.control.messages import Fault
 from weaver.control.traffic import Traffic
@@ -90,3 +90,21 @@ def test_an_envelope_of_either_version_finds_the_listeners_at_the_other() -> Non
     assert scene.ordered(OLD) == Traffic(predecessor="/run/new/control")
     scene.to("withdrawn")
     assert scene.ordered(OLD) == Traffic()
+
+
+def test_the_old_version_runs_on_while_a_host_is_out_of_reach_that_sends_it_requests() -> None:
+    scene = Scene(plan(keep_warm=5.0), hosts=("h1", "h2")).to("shifting")
+    away = {OLD: view(OLD, attached=False), NEW: view(NEW, attached=False)}
+    for deployment, there in away.items():
+        scene.observe(deployment, hosts={"h2": there})
+    while scene.phase == "shifting":
+        scene.wait(30)
+    scene.report(0, hosts=["h1"])
+    assert scene.phase == "warm"
+    scene.wait(200)
+    assert scene.phase == "warm"
+    for deployment in away:
+        scene.observe(deployment)
+    assert scene.phase == "warm"
+    scene.report(0, draining=1, hosts=["h2"])
+    assert scene.phase == "retiring"

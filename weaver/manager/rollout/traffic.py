@@ -86,8 +86,33 @@ def _other(state: State, host: str) -> str:
 
 
 def unrelieved(state: State) -> list[str]:
-    """Hosts where the old version is needed, as the new one does not serve there what it shall."""
-    return [host for host in facts.meeting(state) if not _is_relieved(state, host)]
+    """Hosts where the old version is needed, as the new one does not serve there what it shall.
+
+    So are those where an ingress may send it requests yet: while a host is out of reach, it goes by
+    the last orders that it got.
+    """
+    return [
+        host
+        for host in facts.meeting(state)
+        if not _is_relieved(state, host) or _is_behind(state, host)
+    ]
+
+
+def _is_behind(state: State, host: str) -> bool:
+    """Whether the ingress of a host is not heard to have followed its last orders."""
+    new = state.rollout.new
+    reached = facts.view(state, new, host).attached
+    ordered = state.said[new].get(host, Traffic()).ingress
+    for listener in facts.view(state, state.rollout.old, host).wanted:
+        report, order = state.ingress.get((new, host, listener)), ordered.get(listener)
+        if report is None:
+            continue
+        if order is not None:
+            if report.serving and not reached and report.counts.number < order.table.number:
+                return True
+        elif report.serving or (report.draining and not reached):
+            return True
+    return False
 
 
 def _is_relieved(state: State, host: str) -> bool:
