@@ -53,7 +53,7 @@ def listeners(duo: Duo) -> list[str]:
     return []
 
 
-def test_a_rollout_over_three_hosts_loses_no_request_at_any_of_them(
+def test_a_rollout_over_three_hosts_loses_no_request_though_one_is_out_of_reach_for_a_while(
     duo: Duo, ssh_hosts: Operator
 ) -> None:
     wanted: dict[str, Any] = {
@@ -67,15 +67,30 @@ def test_a_rollout_over_three_hosts_loses_no_request_at_any_of_them(
     addresses = listeners(duo)
     assert len(addresses) == 3
     with contextlib.ExitStack() as stack:
-        loads = [stack.enter_context(Load(address, clients=2)) for address in addresses]
+        loads = [stack.enter_context(Load(address, clients=2, pause=0.02)) for address in addresses]
         for load in loads:
             load.sees("one")
-        done = duo.write("two", **wanted).deploy()
-        assert done.returncode == 0, done.stdout + done.stderr
-        assert listeners(duo) == addresses
+        duo.write("two", **wanted)
+        with duo.deploying() as deploy:
+            duo.reaches("shifting")
+            for load in loads:
+                load.sees("two")
+            ssh_hosts.hosts[1].stop()
+            assert deploy.wait(100) == 0
+            before = [load.answers["one"] for load in loads]
+            until(lambda: [load.answers["one"] for load in loads] != before)
+            (cut,) = (
+                load for load, one in zip(loads, before, strict=True) if load.answers["one"] > one
+            )
+            cut.sees("two")  # at the share that was ordered last
+            assert len(duo.running()) == 2
+            ssh_hosts.hosts[1].start()
         until(lambda: len(duo.running()) == 1)
+        assert listeners(duo) == addresses
+        last = cut.answers["one"]
         for load in loads:
             load.sees("two")
+        assert cut.answers["one"] == last
     for load in loads:
         assert load.failures == []
         assert load.mixed == []

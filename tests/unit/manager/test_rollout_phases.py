@@ -108,3 +108,17 @@ def test_the_old_version_runs_on_while_a_host_is_out_of_reach_that_sends_it_requ
     assert scene.phase == "warm"
     scene.report(0, draining=1, hosts=["h2"])
     assert scene.phase == "retiring"
+
+
+def test_what_a_host_said_before_it_was_started_anew_holds_nothing_up() -> None:
+    scene = Scene(plan(keep_warm=5.0), hosts=("h1", "h2")).to("shifting")
+    scene.observe(NEW, hosts={"h2": view(NEW, attached=False)})
+    while scene.phase == "shifting":
+        scene.wait(30)
+    scene.report(0, hosts=["h1"])
+    scene.wait(10)
+    assert scene.phase == "warm"
+    scene.observe(NEW, hosts={"h2": view(NEW, ready=0)})
+    assert scene.phase == "warm"
+    scene.observe(NEW)
+    assert scene.phase == "retiring"

@@ -117,8 +117,13 @@ def _observe(turn: Turn, deployment: str, observed: Observed) -> None:
         last = max((order.table.number for order in orders), default=0)
         turn.set(said={**state.said, deployment: observed.traffic}, tables=max(state.tables, last))
     turn.set(observed={**state.observed, deployment: observed})
-    # What is lost with all its replicas takes no connections, whatever it said last.
-    lost = {h for h, v in observed.hosts.items() if not v.attached and not any(v.ready.values())}
+    # What is lost with all its replicas, or was, takes no connections, whatever it said last.
+    lost = {
+        host
+        for host, view in observed.hosts.items()
+        if not any(view.ready.values())
+        and not (view.attached and facts.view(state, deployment, host).attached)
+    }
     reports = {
         place: report
         for place, report in state.ingress.items()
