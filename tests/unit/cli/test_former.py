@@ -3,7 +3,7 @@
 import socket
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from weaver.manager.state import Desired, Spec
 
 
 @contextmanager
-def envelope(path: Path, memo: Memo) -> Iterator[None]:
+def envelope(path: Path, memo: Memo) -> Generator[None]:
     """An envelope's control socket that answers the first one who recalls."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as server:
         server.bind(str(path))
