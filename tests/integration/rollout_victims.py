@@ -23,14 +23,14 @@ Kills = Mapping[str, Sequence[str]]
 def kill_by(duo: Duo, kills: Kills) -> int:
     """Kill processes as the rollout of a version goes on; how many. They are in its order.
 
-    SIGKILL each. In place of a manager, another one takes over; for the others somebody looks.
+    SIGKILL each. In place of a manager, another one takes over; for the others somebody looks. What
+    has ended with its phase is left out.
     """
     count = 0
     for phase, roles in kills.items():
         until(lambda phase=phase: _is_in(duo, phase))  # type: ignore[misc]
         for role in roles:
-            _kill(duo, role)
-            count += 1
+            count += _kill(duo, role, phase)
     return count
 
 
@@ -42,15 +42,23 @@ def _is_in(duo: Duo, phase: str) -> bool:
     return False
 
 
-def _kill(duo: Duo, role: str) -> None:
+def _kill(duo: Duo, role: str, phase: str) -> bool:
     if role == "manager":
         duo.kill_manager()
         attached = duo.command("attach", "duo")
         assert attached.returncode == 0, attached.stderr
-        return
+        return True
     found: list[int] = []
-    until(lambda: bool(found) or found.extend(_pids(duo, role)) or bool(found), SOON)
-    os.kill(found[0], signal.SIGKILL)
+
+    def seen() -> bool:
+        found.extend(_pids(duo, role))
+        return bool(found) or not _is_in(duo, phase)
+
+    until(seen, SOON)
+    with contextlib.suppress(IndexError, ProcessLookupError):
+        os.kill(found[0], signal.SIGKILL)
+        return True
+    return False
 
 
 def _pids(duo: Duo, role: str) -> list[int]:
