@@ -170,9 +170,8 @@ class Caller:
         call = self._next
         while call in self.calls:
             call = call + 1 if call < MAX_U32 else 1
-        items = fields.credit[0]
-        window = Window(items, self._limits.stream_window) if items else None
-        fields = fields._replace(credit=(items, self._limits.stream_window if items else 0))
+        window = Window(credit, self._limits.stream_window) if credit else None
+        fields = fields._replace(credit=(credit, self._limits.stream_window if credit else 0))
         self._outbox.put(REQUEST, call, method, fields, body, from_caller=True)
         self.calls[call] = window
         self._next = call + 1 if call < MAX_U32 else 1
