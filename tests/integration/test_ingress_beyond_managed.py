@@ -84,6 +84,7 @@ async def test_a_host_that_has_lost_its_replica_is_served_by_that_of_another(
             await versions.stop(at_once=True)
             await asyncio.wait((running,), timeout=DEADLINE)
             hosts.kill()
+            await hosts.wait_ended()
         assert running.result()
 
 

@@ -1,7 +1,9 @@
 """The manager's socket: what the command line asks, and what it is told."""
 
 import asyncio
+import contextlib
 import os
+import socket
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -96,6 +98,23 @@ async def test_the_socket_is_private_and_goes_with_the_server(tmp_path: Path) ->
         assert os.stat(path).st_mode & 0o777 == 0o600  # noqa: PTH116 # a test may block
     with pytest.raises(Unreachable, match="manager of shop cannot be reached"):
         ask_status(found.record)
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_whoever_comes_as_the_server_ends_is_not_left_waiting(
+    tmp_path: Path, turns: int
+) -> None:
+    """The server ends as many turns of the loop after the kernel has let the client in."""
+    found = Running(tmp_path / "m.sock")
+    with socket.socket(socket.AF_UNIX) as client:
+        client.setblocking(False)
+        async with found.server:
+            client.connect(found.record.socket)
+            for _ in range(turns):
+                await asyncio.sleep(0)
+        async with asyncio.timeout(10):
+            with contextlib.suppress(ConnectionResetError):
+                assert await asyncio.get_running_loop().sock_recv(client, 1) == b""
 
 
 async def test_a_follower_of_the_status_is_told_of_every_change(running: Running) -> None:

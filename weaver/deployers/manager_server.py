@@ -39,6 +39,7 @@ from weaver.control.spans import decode_span
 from weaver.control.stream import LENGTH, Codec, encode
 from weaver.deployers.feed import Feed
 from weaver.errors import ProtocolError, UsageError, WeaverError
+from weaver.transport.acceptor import Acceptor
 from weaver.transport.listening import bind
 
 log = logging.getLogger("weaver.manager")
@@ -111,12 +112,13 @@ class ManagerServer:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
-        sock = bind(f"unix:{self._path}")
-        self._server = await asyncio.start_unix_server(self._accept, sock=sock)
+        self._acceptor = Acceptor(bind(f"unix:{self._path}"), self._protocol)
+        self._acceptor.start()
         return self
 
     async def __aexit__(self, *_error: object) -> None:
-        self._server.close()
+        self._acceptor.close()
+        await self._acceptor.connected()
         for task in self._tasks:
             task.cancel()
         if self._tasks:
@@ -128,6 +130,9 @@ class ManagerServer:
         """Let answers that are on their way be sent."""
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=seconds)
+
+    def _protocol(self) -> asyncio.BaseProtocol:
+        return asyncio.StreamReaderProtocol(asyncio.StreamReader(), self._accept)
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         def served(task: asyncio.Task[None]) -> None:
