@@ -61,8 +61,11 @@ layers: $(VENV)/.test
 	@$(BIN)/lint-imports --no-logo
 	@echo "layers: ok"
 
+# One more than there are cores: tests with real processes wait a third of their time.
+WORKERS = $$(n=$$(($$(getconf _NPROCESSORS_ONLN) + 1)); echo $$((n < 8 ? n : 8)))
+
 unit: $(VENV)/.test
-	@$(BIN)/python -m pytest --quiet -n logical --maxprocesses 8 $(ARGS)
+	@$(BIN)/python -m pytest --quiet -n $(WORKERS) $(ARGS)
 
 # A wheel with the compiled core (docs/decisions/0010); takes a C compiler, and a minute.
 core: $(BIN)/python
@@ -77,7 +80,7 @@ build/core: core
 # All tests on it.
 unit-core: build/core $(VENV)/.test
 	@WEAVER_CORE=1 PYTHONPATH="$(abspath build/core)" \
-	  $(BIN)/pytest --quiet -n logical --maxprocesses 8 $(ARGS)
+	  $(BIN)/pytest --quiet -n $(WORKERS) $(ARGS)
 
 # The shop first: it is what the others explain. Short enough for a coffee; bench-full is not.
 bench: $(VENV)/.bench
