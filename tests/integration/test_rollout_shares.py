@@ -72,6 +72,8 @@ def test_weights_hold_within_one_point_after_1000_requests_on_kept_connections(d
     with duo.deploying():
         duo.reaches("shifting")
         clients = [Kept(duo) for _ in range(5)]
+        for client in clients:  # until the weights are in force at its worker
+            until(lambda client=client: client.ask() == "two")  # type: ignore[misc]
         counted = collections.Counter(client.ask() for _ in range(200) for client in clients)
         for client in clients:
             client.connection.close()

@@ -118,7 +118,7 @@ def _managed(deployment: str) -> bool:
 
 def wait_live(record: registry.Record, *, follow: bool, as_json: bool) -> int:
     """Follow the status until it is live or has failed."""
-    status = _settled(record)
+    status = settled(record)
     if status is None or status.report.state != "live":
         raise _failure(record, status.report.fault if status is not None else None)
     report = status.report
@@ -134,7 +134,7 @@ def wait_live(record: registry.Record, *, follow: bool, as_json: bool) -> int:
     return 0
 
 
-def _settled(record: registry.Record) -> "Status | None":
+def settled(record: registry.Record) -> "Status | None":
     """The first status that is not "starting", or the last one there was."""
     from weaver.control.operator import GetStatus, Status
 

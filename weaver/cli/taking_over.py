@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from weaver.cli.detached import start_manager, wait_live
+from weaver.cli.detached import settled, start_manager, wait_live
 from weaver.cli.former import formers_here
 from weaver.deployers import registry
 from weaver.deployers.manager_client import ask_status, attaching, is_managed, lives
@@ -27,7 +27,18 @@ def attach(app: str | None, *, as_json: bool) -> int:
             why="neither its manager nor an envelope answers",
             fix=f"close it with `weaver stop {record.app}`, or start it again: weaver deploy",
         )
+    status = settled(successor)
+    before = _kept(successor)
+    if before is not None and (status is None or status.report.state != "live"):
+        click.echo(f"{successor.version[:12]} has been taken back meanwhile", err=True)
+        successor = before
     return wait_live(successor, follow=False, as_json=as_json)
+
+
+def _kept(record: registry.Record) -> registry.Record | None:
+    """The version before, if its manager is the same: a rollout of both is gone on with."""
+    others = [r for r in registry.records(record.app) if r.deployment != record.deployment]
+    return next((r for r in reversed(others) if not r.ended and is_managed(r)), None)
 
 
 def take_over(record: registry.Record) -> registry.Record | None:
