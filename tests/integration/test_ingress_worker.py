@@ -55,6 +55,26 @@ async def leading(
                 worker.close()
 
 
+async def test_the_newest_table_of_those_that_come_before_it_serves_counts(
+    pair: list[Replica],
+) -> None:
+    one, two = pair
+    with bind("127.0.0.1:0") as listening:
+        worker = Led(listening)
+        try:
+            await worker.say(table_of(1, old=(1, [one]), new=(0, [two])))
+            await worker.say(table_of(3, old=(0, [one]), new=(1, [two])))
+            await worker.say(table_of(2, old=(1, [one]), new=(0, [two])))
+            await worker.hear(Serving)
+            await worker.say(Report())
+            assert (await worker.hear(Counts)).number == 3
+            async with httpx.AsyncClient() as client:
+                url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+                assert (await client.get(url)).text == "two"
+        finally:
+            worker.close()
+
+
 async def test_a_table_counts_from_the_next_request_and_is_reported(pair: list[Replica]) -> None:
     one, two = pair
     async with leading(1, table_of(1, old=(1, [one]), new=(0, [two]))) as ((worker,), url):

@@ -69,7 +69,8 @@ class Worker:
         self._loop = asyncio.get_running_loop()
         self._control: Control | None = None
         self._proxy: Proxy | None = None
-        self._first: asyncio.Future[Table] = self._loop.create_future()
+        self._table: Table | None = None  # the newest one, until there is a proxy
+        self._first: asyncio.Future[None] = self._loop.create_future()
         self._drain: asyncio.Future[Drain] = self._loop.create_future()
         self._timer: asyncio.TimerHandle | None = None
         self._identities = Identities({})
@@ -89,7 +90,7 @@ class Worker:
         self._control = control
         try:
             async with asyncio.timeout(self._settings.patience):
-                table = await self._first
+                await self._first
         except (TimeoutError, asyncio.CancelledError):
             return 1
         listening = socket.socket(fileno=self._settings.listen)
@@ -101,7 +102,8 @@ class Worker:
         if self._certificate is not None:
             self._certificate.watch()
             tls = self._certificate.context
-        self._proxy = Proxy(listening, table, self._settings.limits, tls=tls, handover=pair)
+        assert self._table is not None
+        self._proxy = Proxy(listening, self._table, self._settings.limits, tls=tls, handover=pair)
         self._proxy.learn(self._identities)
         try:
             self._proxy.start()
@@ -158,8 +160,10 @@ class Worker:
                 self._proxy.set_table(table)
             else:
                 Router(table)
+                if self._table is None or table.number >= self._table.number:
+                    self._table = table
                 if not self._first.done():
-                    self._first.set_result(table)
+                    self._first.set_result(None)
         except ValueError as error:
             self.send(NotTaken(Fault(f"table {table.number} cannot be used", why=str(error))))
 
