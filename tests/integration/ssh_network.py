@@ -57,8 +57,10 @@ class Namespaces:
     def remove(self) -> None:
         """Remove what `add` has made of them."""
         for number in range(1, self._count + 1):
-            with contextlib.suppress(subprocess.CalledProcessError):
-                ip("netns", "del", self._name(number))
+            # The link by itself: with its namespace it goes some time later, and keeps the name.
+            for kind in ("link", "netns"):
+                with contextlib.suppress(subprocess.CalledProcessError):
+                    ip(kind, "del", self._name(number))
         with contextlib.suppress(subprocess.CalledProcessError):
             ip("link", "del", f"{self._tag}b")
 
