@@ -1,6 +1,8 @@
-"""Hosts that tests deploy to over SSH."""
+"""Where tests deploy: hosts over SSH, and directories of weaver's own."""
 
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from ssh_hosts import Kind, Operator, running_hosts
@@ -15,3 +17,13 @@ def ssh_hosts(monkeypatch: pytest.MonkeyPatch) -> Iterator[Operator]:
         monkeypatch.setenv(CONFIG_FILE, str(operator.config))
         monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
         yield operator
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Directories of weaver's own, with short names: sockets are in them."""
+    with tempfile.TemporaryDirectory(prefix="wv-", dir="/tmp") as folder:
+        (Path(folder) / "run").mkdir(mode=0o700)
+        monkeypatch.setenv("XDG_STATE_HOME", folder)
+        monkeypatch.setenv("XDG_RUNTIME_DIR", str(Path(folder) / "run"))
+        yield Path(folder)

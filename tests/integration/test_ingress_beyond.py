@@ -32,37 +32,6 @@ LARGE = 48 * 1024 * 1024
 MOST = 24 * 1024 * 1024
 """Bytes that a worker may grow while that much goes through it."""
 
-CODE = """
-import os, weaver
-
-async def app(scope, receive, send):
-    if scope["type"] == "websocket":
-        await receive()
-        await send({"type": "websocket.accept"})
-        while (message := await receive())["type"] == "websocket.receive":
-            text = f"{os.getpid()} {scope['scheme']} {message['text']}"
-            await send({"type": "websocket.send", "text": text})
-        return
-    if scope["type"] != "http":
-        return
-    size, more = 0, True
-    while more:
-        message = await receive()
-        size, more = size + len(message.get("body", b"")), message.get("more_body")
-    client = scope["client"] or ("", 0)
-    text = f"{os.getpid()} {client[0]}:{client[1]} {scope['scheme']} {size}".encode()
-    headers = [(b"content-length", str(len(text)).encode())]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
-    await send({"type": "http.response.body", "body": text})
-
-@weaver.component
-class Web:
-    http: weaver.Listener
-
-    async def main(self) -> None:
-        await self.http.serve(app)
-"""
-
 
 def certificates(authority: Authority, host: str) -> Certificates:
     own = authority.issue(host)
@@ -101,9 +70,9 @@ def pid_of(one: Version) -> int:
 async def two_hosts(root: Path) -> AsyncGenerator[Hosts]:
     authority, newer = create_authority("old"), create_authority("new")
     async with (
-        version("old", root / "h1", code=CODE, certificates=certificates(authority, "h1")) as here,
-        version("old", root / "h2", code=CODE, certificates=certificates(authority, "h2")) as there,
-        version("new", root / "h1", code=CODE, certificates=certificates(newer, "h1")) as new,
+        version("old", root / "h1", certificates=certificates(authority, "h1")) as here,
+        version("old", root / "h2", certificates=certificates(authority, "h2")) as there,
+        version("new", root / "h1", certificates=certificates(newer, "h1")) as new,
     ):
         for one in (here, there):
             one.order("127.0.0.1:0", Traffic(accepting=False), advertise="127.0.0.1")

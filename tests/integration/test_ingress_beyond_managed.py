@@ -9,8 +9,9 @@ from pathlib import Path
 import psutil
 import pytest
 from moving_parts import DEADLINE, Client
-from test_ingress_beyond import CODE, asked
+from test_ingress_beyond import asked
 from test_two_hosts import Hosts, host_of
+from versions_side_by_side import CODE
 
 from weaver.control.messages import Application
 from weaver.deployers.certificates import create_authority

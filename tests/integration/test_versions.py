@@ -1,8 +1,7 @@
 """Two versions under one manager, over envelopes in memory: the rollout between them, and heirs."""
 
 import asyncio
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
@@ -25,6 +24,8 @@ from weaver.errors import UsageError
 from weaver.manager.hosts import HostSpec
 from weaver.manager.placement import Group
 from weaver.manager.state import Desired, Spec, Waits
+
+pytestmark = pytest.mark.usefixtures("machine")
 
 CONFIG = """
 [rollout]
@@ -179,16 +180,6 @@ def estate_of(deployer: Deployer, *, warm: str, more: str, pause: str) -> Estate
         on_manager_lost="continue",
     )
     return Estate(spec=spec, desired=Desired(), epoch=0)
-
-
-@pytest.fixture(autouse=True)
-def machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Directories of its own."""
-    with tempfile.TemporaryDirectory(prefix="wv-", dir="/tmp") as folder:
-        (Path(folder) / "run").mkdir(mode=0o700)
-        monkeypatch.setenv("XDG_STATE_HOME", folder)
-        monkeypatch.setenv("XDG_RUNTIME_DIR", str(Path(folder) / "run"))
-        yield Path(folder)
 
 
 async def ended(deployment: str) -> registry.Record:

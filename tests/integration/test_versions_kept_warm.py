@@ -1,9 +1,6 @@
 """More than two versions under one manager: those that stay warm beneath a rollout."""
 
 import asyncio
-import tempfile
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from test_versions import Deployer, Process, ended, records
@@ -11,18 +8,10 @@ from test_versions import Deployer, Process, ended, records
 from weaver.cli.making_way import make_way
 from weaver.control.traffic import Traffic
 
+pytestmark = pytest.mark.usefixtures("machine")
+
 THREE = "max_versions = 3"
 WARM = "1h"
-
-
-@pytest.fixture(autouse=True)
-def machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Directories of its own."""
-    with tempfile.TemporaryDirectory(prefix="wv-", dir="/tmp") as folder:
-        (Path(folder) / "run").mkdir(mode=0o700)
-        monkeypatch.setenv("XDG_STATE_HOME", folder)
-        monkeypatch.setenv("XDG_RUNTIME_DIR", str(Path(folder) / "run"))
-        yield Path(folder)
 
 
 async def deployed(*names: str, more: str = THREE, pause: str = "10ms") -> Process:

@@ -21,14 +21,23 @@ CODE: Final = """
 import asyncio, os, weaver
 
 async def app(scope, receive, send):
+    if scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.accept"})
+        while (message := await receive())["type"] == "websocket.receive":
+            text = f"{os.getpid()} {scope['scheme']} {message['text']}"
+            await send({"type": "websocket.send", "text": text})
+        return
     if scope["type"] != "http":
         return
-    while (message := await receive())["type"] == "http.request" and message.get("more_body"):
-        pass
+    size, more = 0, True
+    while more:
+        message = await receive()
+        size, more = size + len(message.get("body", b"")), message.get("more_body")
     if scope["path"] == "/slow":
         await asyncio.sleep(0.3)
     client = scope["client"] or ("", 0)
-    text = f"{os.getpid()} {client[0]}:{client[1]} {scope['scheme']} 0".encode()
+    text = f"{os.getpid()} {client[0]}:{client[1]} {scope['scheme']} {size}".encode()
     headers = [(b"content-length", str(len(text)).encode())]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": text})
@@ -97,12 +106,12 @@ class Version:
 
 @asynccontextmanager
 async def version(
-    name: str, root: Path, *, code: str = CODE, certificates: Certificates | None = None
+    name: str, root: Path, *, certificates: Certificates | None = None
 ) -> AsyncGenerator[Version]:
     """An envelope that runs, and has no orders yet."""
     folder = root / name
     folder.mkdir(parents=True)
-    (folder / "twosided.py").write_text(code)
+    (folder / "twosided.py").write_text(CODE)
     runtime = Path(tempfile.mkdtemp(prefix="wv-"))  # short, for sockets
     path = runtime / "e.sock"
     process = start_envelope_at(path)

@@ -52,34 +52,16 @@ class Aim:
 
 def _async(called: tracing.Called, target: paths.Target) -> paths.Target:
     async def call(parent: bytes, /, *args: Any, **kwargs: Any) -> Any:
-        span = tracing.Call(parent, called)
-        span.enter()
-        try:
-            result = await target(*args, **kwargs)
-        except BaseException as error:
-            span.leave()
-            span.end(type(error).__name__)
-            raise
-        span.leave()
-        span.end()
-        return result
+        with tracing.Call(parent, called):
+            return await target(*args, **kwargs)
 
     return call
 
 
 def _plain(called: tracing.Called, target: paths.Target) -> paths.Target:
     def call(parent: bytes, /, *args: Any, **kwargs: Any) -> Any:
-        span = tracing.Call(parent, called)
-        span.enter()
-        try:
-            result = target(*args, **kwargs)
-        except BaseException as error:
-            span.leave()
-            span.end(type(error).__name__)
-            raise
-        span.leave()
-        span.end()
-        return result
+        with tracing.Call(parent, called):
+            return target(*args, **kwargs)
 
     return call
 

@@ -15,7 +15,7 @@ import time
 import weakref
 from collections.abc import Iterable
 from contextvars import ContextVar, Token
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol, Self
 
 from weaver.control.spans import Kind, Span, encode_span
 from weaver.proclet import context
@@ -85,7 +85,10 @@ class Called(NamedTuple):
 
 
 class Call(Open):
-    """The span of one call at its caller: what is called from `enter` to `leave` belongs to it."""
+    """The span of one call at its caller: what is called from `enter` to `leave` belongs to it.
+
+    As a context manager it is entered, left and ended once, with the error that was raised.
+    """
 
     __slots__ = ("_called", "_tokens")
 
@@ -119,6 +122,14 @@ class Call(Open):
             _call.reset(call)
         except ValueError:
             pass
+
+    def __enter__(self) -> Self:
+        self.enter()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_error: object) -> None:
+        self.leave()
+        self.end("" if kind is None else kind.__name__)
 
     def sent(self) -> None:
         """Its request has been queued for another process, or for one that stands for it."""
