@@ -4,7 +4,6 @@ Decides how it is asked to end, and what happens if it does not. It must not kno
 """
 
 import asyncio
-import os
 import socket
 import sys
 from collections.abc import Callable, Mapping
@@ -22,6 +21,7 @@ from weaver.envelope.process import Exit, Process
 from weaver.envelope.running import UNREAD, Pipes
 from weaver.envelope.spawn import spawn
 from weaver.errors import ProtocolError
+from weaver.transport import cores
 
 MODULES: Final = {"proxy": "weaver.ingress.main", "haproxy": "weaver.ingress.haproxy"}
 
@@ -170,10 +170,4 @@ def number_of(order: IngressOrder) -> int:
     """How many workers there are to be on this host."""
     if order.mode != "proxy":
         return 1  # another program does the work
-    return max(order.workers, min(order.most_workers, _cores()))
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return max(order.workers, min(order.most_workers, cores.usable()))

@@ -6,11 +6,12 @@ not, and one that waits for our core must not. So looking has to be earned: see 
 """
 
 import asyncio
-import os
 import resource
 import sys
 from time import monotonic
 from typing import Final, Literal
+
+from weaver.transport import cores
 
 WINDOW: Final = 0.00004
 """Seconds that the loop turns after a read, at least; answers take 10 to 30 us where both turn."""
@@ -109,7 +110,7 @@ class Spinner:
         With more of them than cores, the next one of a chain of calls waits for the core on which
         another looks for answers: eleven on two cores took 15 % more CPU, and twice as long a page.
         """
-        self._crowded = processes > _cores()
+        self._crowded = processes > cores.usable()
         if self._crowded:
             self.credit.displaced(EXAMINED_EVERY)
 
@@ -150,11 +151,4 @@ def worth_it(setting: Literal["auto", "off"]) -> bool:
     """Whether this process may spin: not on the only core it has, which its peers need."""
     if setting == "off":
         return False
-    return _cores() > 1
-
-
-def _cores() -> int:
-    """How many this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return cores.usable() > 1
