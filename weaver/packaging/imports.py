@@ -56,7 +56,7 @@ def find_sources(names: Iterable[str]) -> Sources:
     waiting = [(name, "", False) for name in names]
     while waiting:
         name, where, optional = waiting.pop(0)
-        if name in provided and name not in packages:
+        if name in provided and name not in packages and name != "weaver":  # it is packed anyway
             known = imported.get(name)
             if known is None or (known.optional and not optional):
                 imported[name] = Imported(normal(provided[name][0]), name, where, optional)
