@@ -3,7 +3,7 @@
 import contextlib
 import socket
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -28,10 +28,22 @@ class FakeManager:
 
     Whoever follows the rollout gets `reports` one after the other, and who asks once the last of
     those that were sent, or the first. `steered` are the commands that came; `refusal` answers
-    them, where there is one. `after` is what is reported once a command has come.
+    them, where there is one. `after` is what is reported once a command has come. Whoever asks for
+    the status gets that of `deployment` in each of `states`; after "starting" the manager goes.
+    `meanwhile` is called with the name of each request; True from it, and the manager goes, too.
     """
 
-    def __init__(self, path: Path, reports: Sequence[RolloutReport] = ()) -> None:
+    def __init__(
+        self,
+        path: Path,
+        reports: Sequence[RolloutReport] = (),
+        *,
+        deployment: str = "d2",
+        version: str = "b" * 64,
+        states: Sequence[str] = ("live",),
+    ) -> None:
+        self.meanwhile: Callable[[str], bool] = lambda _: False
+        self._statuses = [_status(deployment, version, state) for state in states]
         self.reports = list(reports)
         self.after: list[RolloutReport] = []
         self.steered: list[str] = []
@@ -72,7 +84,10 @@ class FakeManager:
         receiver: Receiver[Any] = Receiver(Codec(Request))
         while data := client.recv(65536):
             for request in receiver.feed(data):
-                self.requests.append(type(request).__name__)
+                name = type(request).__name__
+                self.requests.append(name)
+                if self.meanwhile(name):
+                    return
                 for answer in self._answers(request):
                     client.sendall(encode(answer))
                 return
@@ -92,11 +107,12 @@ class FakeManager:
                 self._current = self.reports[0]
                 return [Done()]
             case GetStatus():
-                return [_status(), Done()]
+                goes = self._statuses[-1].report.state == "starting"
+                return [*self._statuses, *([] if goes else [Done()])]
             case _:
                 return [Done()]
 
 
-def _status() -> Status:
+def _status(deployment: str, version: str, state: str) -> Status:
     listener = ListenerReport("http", "127.0.0.1:8080")
-    return Status(DeploymentReport("shop", "b" * 64, "d2", "live", listeners=(listener,)))
+    return Status(DeploymentReport("shop", version, deployment, state, listeners=(listener,)))

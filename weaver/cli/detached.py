@@ -13,14 +13,16 @@ from typing import IO, TYPE_CHECKING, Final
 
 import click
 
+from weaver.cli import succession
 from weaver.cli.deployment import plain_status, print_record
 from weaver.control.faults import error_of
 from weaver.deployers import registry
 from weaver.deployers.directories import state_directory
 from weaver.deployers.manager_client import ask, ask_status, is_managed
-from weaver.errors import Unreachable, WeaverError
+from weaver.errors import WeaverError
 
 if TYPE_CHECKING:
+    from weaver.control.messages import Fault
     from weaver.control.operator import Status
     from weaver.deployers.manager_process import Task
     from weaver.packaging.build import Built
@@ -57,6 +59,7 @@ def start_manager(
     import msgspec
 
     application = task.estate.spec.application
+    before = _pid_of(application.app, application.deployment)
     path = state_directory("logs", application.app) / f"{application.deployment}.log"
     path.touch(mode=0o600)
     with path.open("wb") as output:
@@ -76,10 +79,13 @@ def start_manager(
     except BrokenPipeError:
         pass  # it has ended: its log says why
     deadline = time.monotonic() + START_TIMEOUT
-    while time.monotonic() < deadline and process.poll() is None:
+    while time.monotonic() < deadline:
+        ended = process.poll() is not None  # before the look: it may end right after its record
         for record in registry.records(application.app):
-            if record.deployment == application.deployment and record.pid == process.pid:
-                return record
+            if record.deployment == application.deployment and record.pid != before:
+                return record  # its own, or that of one that has taken over from it meanwhile
+        if ended:
+            break
         time.sleep(0.005)
     lines = path.read_text(errors="replace").splitlines()[-LAST_LINES:]
     if process.poll() is None:
@@ -91,6 +97,12 @@ def start_manager(
         why="\n".join(lines) or f"it ended with exit code {process.returncode} and said nothing",
         fix="see its log",
     )
+
+
+def _pid_of(app: str, deployment: str) -> int | None:
+    """The process of its manager, or of the last one it had."""
+    found = [r.pid for r in registry.records(app) if r.deployment == deployment]
+    return found[0] if found else None
 
 
 def start_beside(
@@ -117,36 +129,42 @@ def _managed(deployment: str) -> bool:
 
 
 def wait_live(record: registry.Record, *, follow: bool, as_json: bool) -> int:
-    """Follow the status until it is live or has failed."""
+    """Follow the status until it is live. Raises WeaverError: why it has failed."""
     status = settled(record)
     if status is None or status.report.state != "live":
-        raise _failure(record, status.report.fault if status is not None else None)
-    report = status.report
-    if as_json:
-        click.echo(json.dumps(plain_status(status), indent=2))
-    else:
-        click.echo(f"{report.app} {report.version[:12]} is live (deployment {report.deployment})")
-        for listener in report.listeners:
-            click.echo(f"listener {listener.name}: {listener.url}")
-        click.echo(f"see also: weaver status {report.app} · weaver logs -f {report.app}")
+        raise failure(record, status.report.fault if status is not None else None)
+    tell_live(status, as_json=as_json)
     if follow:
         follow_logs(record, as_json=as_json)
     return 0
 
 
+def tell_live(status: "Status", *, as_json: bool) -> None:
+    """Say that a version is live, and where."""
+    report = status.report
+    if as_json:
+        click.echo(json.dumps(plain_status(status), indent=2))
+        return
+    click.echo(f"{report.app} {report.version[:12]} is live (deployment {report.deployment})")
+    for listener in report.listeners:
+        click.echo(f"listener {listener.name}: {listener.url}")
+    click.echo(f"see also: weaver status {report.app} · weaver logs -f {report.app}")
+
+
 def settled(record: registry.Record) -> "Status | None":
-    """The first status that is not "starting", or the last one there was."""
+    """The first status that is not "starting", or the last one there was before it ended.
+
+    Whichever manager gives it. Raises ManagerGone where there is none for too long.
+    """
     from weaver.control.operator import GetStatus, Status
 
     status: Status | None = None
-    try:
-        for answer in ask(record, GetStatus(follow=True), timeout=None):
+    with contextlib.closing(succession.answers(record, GetStatus(follow=True))) as found:
+        for answer in found:
             if isinstance(answer, Status):
                 status = answer
                 if status.report.state != "starting":
                     break
-    except Unreachable:
-        pass  # it has failed and ended: the record says why
     return status
 
 
@@ -160,24 +178,27 @@ def follow_logs(record: registry.Record, *, as_json: bool) -> None:
                 print_record(entry, as_json=as_json)
 
 
-def _failure(record: registry.Record, fault: object) -> WeaverError:
-    """Why it failed, with the last lines of its log."""
-    from weaver.control.messages import Fault
-
-    deadline = time.monotonic() + START_TIMEOUT
-    known = fault if isinstance(fault, Fault) else None
-    while time.monotonic() < deadline:
-        found = [r for r in registry.records(record.app) if r.deployment == record.deployment]
-        if found and (found[0].ended or found[0].unended):
-            known = found[0].fault or known
-            break
-        time.sleep(0.02)
+def failure(record: registry.Record, fault: "Fault | None") -> WeaverError:
+    """Why it failed, with the last lines of its log; `fault` is what its manager said last."""
+    latest = _ended(record)
     for line in last_lines(record):
         click.echo(line, err=True)
-    if known is None:
-        where = str(log_of(record))
-        return WeaverError("the deployment ended before it was live", where=where)
-    return error_of(known)
+    known = latest.fault or fault
+    if known is not None:
+        return error_of(known)
+    ended = f"it is {latest.result} now" if latest.result else ""
+    where = str(log_of(record))
+    return WeaverError("the deployment ended before it was live", where=where, why=ended)
+
+
+def _ended(record: registry.Record) -> registry.Record:
+    """Its record once it is over, which is written a moment after its end."""
+    deadline = time.monotonic() + START_TIMEOUT
+    while True:
+        latest = registry.latest(record)
+        if succession.is_over(latest) or time.monotonic() > deadline:
+            return latest
+        time.sleep(0.02)
 
 
 def log_of(record: registry.Record) -> Path:

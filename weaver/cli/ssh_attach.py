@@ -5,13 +5,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from weaver.cli.detached import start_manager, wait_live
+from weaver.cli.attached import wait_attached
+from weaver.cli.detached import start_manager
 from weaver.cli.host_table import HostTable
 from weaver.cli.ssh_deploy import MANAGER
 from weaver.cli.ssh_formers import attended, formers_on
 from weaver.errors import UsageError, WeaverError, did_you_mean
 
 if TYPE_CHECKING:
+    from weaver.deployers.manager_process import Task
     from weaver.deployers.registry import Record
     from weaver.deployers.ssh.heirs import Found
     from weaver.deployers.ssh.inventory import Host
@@ -21,13 +23,18 @@ def attach_over_ssh(
     app: str | None, hosts: "Sequence[Host]", *, accept_new: bool, steal: bool, as_json: bool
 ) -> int:
     """Put a manager in charge of what runs on hosts, and wait for its word; the exit code."""
-    record = take_over_hosts(app, hosts, accept_new=accept_new, steal=steal, quiet=as_json)
-    return wait_live(record, follow=False, as_json=as_json)
+    record, task = _succeed(app, hosts, accept_new=accept_new, steal=steal, quiet=as_json)
+    return wait_attached(record, task, as_json=as_json)
 
 
-def take_over_hosts(
+def take_over_hosts(app: str | None, hosts: "Sequence[Host]", *, quiet: bool) -> "Record":
+    """Start a manager here for what runs on hosts without one. Raises WeaverError."""
+    return _succeed(app, hosts, accept_new=False, steal=False, quiet=quiet)[0]
+
+
+def _succeed(
     app: str | None, hosts: "Sequence[Host]", *, accept_new: bool, steal: bool, quiet: bool
-) -> "Record":
+) -> "tuple[Record, Task]":
     """Ask all hosts what runs there, and start a manager for it here. Raises WeaverError."""
     from weaver.cli.hosts import passphrases_of
     from weaver.deployers.manager_process import Task
@@ -59,7 +66,7 @@ def take_over_hosts(
             build_id=application.version,
             result="its manager was replaced" if wanted.attended else "it has a manager again",
         )
-    return record
+    return record, task
 
 
 def _chosen(app: str | None, found: "Iterable[Found]") -> "Found":

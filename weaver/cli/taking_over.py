@@ -3,42 +3,44 @@
 import sys
 from collections.abc import Collection
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from weaver.cli.detached import settled, start_manager, wait_live
+from weaver.cli.attached import wait_attached
+from weaver.cli.detached import start_manager
 from weaver.cli.former import formers_here
 from weaver.deployers import registry
 from weaver.deployers.manager_client import ask_status, attaching, is_managed, lives
 from weaver.errors import Unreachable, WeaverError
 
+if TYPE_CHECKING:
+    from weaver.deployers.manager_process import Task
+
 
 def attach(app: str | None, *, as_json: bool) -> int:
     """Put a manager in charge of what runs on this machine without one; the exit code."""
-    record = registry.current(app)
+    record = _unended(app)
     if is_managed(record):
         click.echo(f"{record.app} has a manager already, process {record.pid}: nothing to do")
         return 0
-    successor = take_over(record)
-    if successor is None:
+    order = _successor_of(record)
+    if order is None:
         raise WeaverError(
             f"nothing of {record.app} runs here any more",
             where=f"deployment {record.deployment}",
             why="neither its manager nor an envelope answers",
             fix=f"close it with `weaver stop {record.app}`, or start it again: weaver deploy",
         )
-    status = settled(successor)
-    before = _kept(successor)
-    if before is not None and (status is None or status.report.state != "live"):
-        click.echo(f"{successor.version[:12]} has been taken back meanwhile", err=True)
-        successor = before
-    return wait_live(successor, follow=False, as_json=as_json)
+    return wait_attached(start_manager(*order), order[1], as_json=as_json)
 
 
-def _kept(record: registry.Record) -> registry.Record | None:
-    """The version before, if its manager is the same: a rollout of both is gone on with."""
-    others = [r for r in registry.records(record.app) if r.deployment != record.deployment]
-    return next((r for r in reversed(others) if not r.ended and is_managed(r)), None)
+def _unended(app: str | None) -> registry.Record:
+    """The newest deployment, unless it ends as its manager is asked for: then the one before."""
+    while True:
+        record = registry.current(app)
+        if is_managed(record) or not registry.latest(record).ended:
+            return record
 
 
 def take_over(record: registry.Record) -> registry.Record | None:
@@ -46,6 +48,12 @@ def take_over(record: registry.Record) -> registry.Record | None:
 
     One that runs, but whose socket has been removed, has not gone: that is Unreachable.
     """
+    order = _successor_of(record)
+    return start_manager(*order) if order is not None else None
+
+
+def _successor_of(record: registry.Record) -> "tuple[list[str], Task] | None":
+    """Command and task of a new manager; None where no envelope runs. Raises as `take_over`."""
     from weaver.deployers.manager_process import Task
 
     if lives(record.pid) and not Path(record.socket).exists():
@@ -65,7 +73,7 @@ def take_over(record: registry.Record) -> registry.Record | None:
     estate, former = found[0].estate, found[1:]
     python = estate.command[0] if estate.command else sys.executable
     command = [python, "-I", "-m", "weaver.application.main", "manager"]
-    return start_manager(command, Task(estate, former=former))
+    return command, Task(estate, former=former)
 
 
 def forget(record: registry.Record) -> None:

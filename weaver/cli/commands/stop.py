@@ -41,7 +41,7 @@ def command(*, app: str | None, ssh: str | None, at_once: bool, as_json: bool) -
             from weaver.cli.ssh_attach import take_over_hosts
 
             app = record.app
-            record = take_over_hosts(app, hosts, accept_new=False, steal=False, quiet=as_json)
+            record = take_over_hosts(app, hosts, quiet=as_json)
     if not is_managed(record):
         successor = take_over(record)
         if successor is None:
