@@ -9,7 +9,9 @@ from weaver.manager.observed import CrashLoop, HostView, Observed
 from weaver.manager.state import Phase, Result
 
 OLD, NEW = "shop-1", "shop-2"
-HOSTS = ("h1", "h2", "h3")
+HOSTS = ("h1", "h2", "h3", "h4")
+ONLY_OLD, ONLY_NEW = "h3", "h4"
+"""Hosts where one version has no replicas; both are on the others."""
 LISTENERS: tuple[str, ...] = ("http", "admin")
 
 
@@ -52,9 +54,13 @@ class Version:
     def view(self, host: str) -> HostView:
         side = self.sides[host]
         backends = tuple(Backend(f"web-{i}", f"unix:/{self.name}/{i}") for i in range(side.ready))
+        others = tuple(Backend(b.id, f"tls:{self.name}.{host}:{b.id[4:]}") for b in backends)
         names = LISTENERS if side.wanted else ()
         return HostView(
-            side.attached, dict.fromkeys(names, side.wanted), dict.fromkeys(names, backends)
+            side.attached,
+            dict.fromkeys(names, side.wanted),
+            dict.fromkeys(names, backends),
+            dict.fromkeys(names, others),
         )
 
 

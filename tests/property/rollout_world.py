@@ -1,12 +1,23 @@
 """A small world of two versions on some hosts, for a rollout: all of it may fail at any moment."""
 
 import msgspec
-from rollout_versions import HOSTS, LISTENERS, NEW, OLD, Side, Version, Workers
+from rollout_versions import (
+    HOSTS,
+    LISTENERS,
+    NEW,
+    OLD,
+    ONLY_NEW,
+    ONLY_OLD,
+    Side,
+    Version,
+    Workers,
+)
 
 from weaver.control.ingress import Table, VersionShare
 from weaver.control.messages import Fault
 from weaver.control.traffic import IngressOrder, Traffic
 from weaver.manager.rollout import effects, events
+from weaver.manager.rollout.between import front
 from weaver.manager.rollout.shares import WHOLE
 from weaver.manager.rollout.state import Front, Place, Plan, Rollout, State, initial
 from weaver.manager.rollout.step import step
@@ -29,14 +40,15 @@ OVER = frozenset({"done", "withdrawn"})
 class World:
     def __init__(self, plan: Plan = PLAN, *, old: bool = True, wanted: int = 2) -> None:
         self.now, self.epoch, self.plan = 0.0, 1, plan
-        # h1 and h2 are where both are, h3 is where only the old one is.
         self.versions: dict[str, Version] = {}
         self.workers: dict[Place, Workers] = {}
         if old:
-            self.versions[OLD] = Version(OLD, {h: Side(wanted, wanted) for h in HOSTS})
+            numbers = {h: wanted if h != ONLY_NEW else 0 for h in HOSTS}
+            self.versions[OLD] = Version(OLD, {h: Side(n, n) for h, n in numbers.items()})
             for host in HOSTS:
                 self.has_been_served(self.versions[OLD], host)
-        fresh = {h: Side(wanted if h != "h3" else 0, 0, has=standby(plan, h)) for h in HOSTS}
+        numbers = {h: wanted if h != ONLY_OLD else 0 for h in HOSTS}
+        fresh = {h: Side(n, 0, has=standby(plan, h)) for h, n in numbers.items()}
         ordered = {h: standby(plan, h) for h in HOSTS}
         self.versions[NEW] = Version(NEW, fresh, phase="starting", ordered=ordered)
         self.stale: set[str | Place] = set()
@@ -58,8 +70,9 @@ class World:
             order = IngressOrder(
                 table, "haproxy" if self.plan.old_fronts["http"].socket else "proxy"
             )
-            traffic = Traffic(accepting=False, ingress=dict.fromkeys(LISTENERS, order))
-            for listener in LISTENERS:
+            listeners = LISTENERS if version.sides[host].wanted else ()
+            traffic = Traffic(accepting=False, ingress=dict.fromkeys(listeners, order))
+            for listener in listeners:
                 self.workers[version.name, host, listener] = Workers(serving=1, rising=False)
         version.ordered = {**version.ordered, host: traffic}
         version.sides[host].has = traffic
@@ -293,6 +306,8 @@ class World:
                     able = version.phase == "live" and side.attached and side.ready
                     moved = phase in {"after", "warm", "retiring", "done"}
                     counts = version.name == OLD or moved
+                    if host == ONLY_NEW and phase == "shifting":
+                        counts = counts or self.shares(listener)
                     if able and counts and not served:
                         self.wrong.append(f"nobody serves {listener} of {host} in {phase}")
 
@@ -308,10 +323,20 @@ class World:
             return False
         if not workers.serving and (side.attached or not workers.killed):
             return self.recovers(workers)
-        return any(
-            share.weight and share.backends and self.versions[share.version].sides[host].ready
-            for share in order.table.shares
-        )
+        return any(share.weight and self.reaches(share, host) for share in order.table.shares)
+
+    def reaches(self, share: VersionShare, host: str) -> bool:
+        """Whether the ingress of a host is told of replicas of a version that are ready."""
+        sides = self.versions[share.version].sides
+        others = any(side.ready for name, side in sides.items() if name != host)
+        return bool((share.backends and sides[host].ready) or (share.beyond and others))
+
+    def shares(self, listener: str) -> bool:
+        """Whether the old version has replicas on other hosts that an ingress can turn to."""
+        if front(self.state, listener).mode == "haproxy" or OLD not in self.versions:
+            return False
+        old = self.versions[OLD]
+        return old.runs and any(side.ready for side in old.sides.values())
 
     def recovers(self, workers: Workers) -> bool:
         """Where replicas never take connections themselves, dead workers are waited for."""

@@ -109,6 +109,7 @@ class Orders(Message, frozen=True):
 
     `replicas` maps ids to groups; others are drained and stopped. `on_manager_lost` is "end",
     "continue", or "stop" after so many seconds. At `advertise`, replicas listen for other hosts.
+    `identities` are what an ingress shows to replicas of other versions, by their deployments.
     """
 
     number: int
@@ -122,6 +123,7 @@ class Orders(Message, frozen=True):
     stop_after: float = 0.0
     advertise: str = ""
     traffic: Traffic = Traffic()
+    identities: dict[str, Certificates] = {}
 
 
 class Relay(Message, frozen=True):

@@ -37,9 +37,11 @@ class Estate(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def share_of(estate: Estate, host: str) -> Estate:
-    """What this host may keep: of all private keys, only its own."""
+    """What this host may keep: of all private keys, only its own; others are made anew."""
     hosts = {
-        name: spec if name == host else msgspec.structs.replace(spec, certificates=None)
+        name: msgspec.structs.replace(
+            spec, certificates=spec.certificates if name == host else None, identities={}
+        )
         for name, spec in estate.spec.hosts.items()
     }
     return msgspec.structs.replace(estate, spec=msgspec.structs.replace(estate.spec, hosts=hosts))

@@ -19,6 +19,7 @@ import msgspec
 from weaver.deployers.control_loop import ControlLoop, Outcome
 from weaver.deployers.deployer import OwnedDeployer
 from weaver.deployers.estate import Estate
+from weaver.deployers.identities import acquainted
 from weaver.deployers.multiprocess import Multiprocess
 from weaver.deployers.retirement import retire
 from weaver.deployers.rollout_loop import RolloutLoop
@@ -73,7 +74,7 @@ def main(argv: Sequence[str]) -> int:
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
-    versions = [Former(task.estate, task.sites), *task.former]
+    versions = _versions(task)
     try:
         application = task.estate.spec.application
         retire(application.app, (v.estate.spec.application.deployment for v in versions))
@@ -81,6 +82,16 @@ def main(argv: Sequence[str]) -> int:
     except WeaverError as error:
         log.error("%s", error)  # noqa: TRY400 # its four parts say more than a traceback
         return 1
+
+
+def _versions(task: Task) -> list[Former]:
+    """What is to run, the newest first; the hosts of each can reach those before it."""
+    found = [Former(task.estate, task.sites), *task.former]
+    estates = acquainted([each.estate for each in found])
+    return [
+        msgspec.structs.replace(each, estate=estate)
+        for each, estate in zip(found, estates, strict=True)
+    ]
 
 
 async def _note_start(loop: ControlLoop) -> None:

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 
 from weaver.control.rollout import RolloutReport, VersionReport
 from weaver.manager.rollout import shares
-from weaver.manager.rollout.facts import meeting, old_runs, view
+from weaver.manager.rollout.between import between, mixed
+from weaver.manager.rollout.facts import old_runs
 from weaver.manager.rollout.state import Sample, State
 from weaver.manager.settle import wanted_in
 from weaver.manager.state import State as Version
@@ -46,8 +47,8 @@ def share(state: State, deployment: str) -> float:
     if rollout.phase == "shifting":
         found = [
             shares.share(state, host, listener)
-            for host in meeting(state)
-            for listener in view(state, rollout.new, host).wanted
+            for host in mixed(state)
+            for listener in between(state, host)
         ]
         new = sum(found) / len(found) if found else new
     return new if deployment == rollout.new else 1.0 - new

@@ -91,6 +91,7 @@ class UserTraffic:
         before, self._orders = self._orders, orders
         if (own := orders.application) is not None and own.certificates is not None:
             self._ingress.learn({own.deployment: own.certificates})
+        self._ingress.learn(orders.identities)
         accepting = orders.traffic.accepting
         if before is not None and before.traffic.accepting != accepting:
             self._place.tell_replicas(encode(Accept(accepting)))

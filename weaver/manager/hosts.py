@@ -20,7 +20,8 @@ class HostSpec(msgspec.Struct, frozen=True, kw_only=True):
 
     `labels` and `groups` are what `[groups.X] hosts` may select it by. `address` is the IP address
     or name that other hosts dial, "" where there are none; `certificates` are shown to them, and
-    hold the host's own key.
+    hold the host's own key. `identities` are what its ingress shows to replicas of other versions,
+    by their deployments.
     """
 
     labels: tuple[str, ...] = ()
@@ -28,6 +29,7 @@ class HostSpec(msgspec.Struct, frozen=True, kw_only=True):
     slots: int | None = None
     address: str = ""
     certificates: Certificates | None = None
+    identities: dict[str, Certificates] = {}
 
 
 class Slot(msgspec.Struct, frozen=True):

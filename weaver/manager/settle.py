@@ -124,6 +124,7 @@ def _order(turn: Turn, host: str, replicas: dict[str, str]) -> None:
         stop_after=spec.stop_after,
         advertise=spec.hosts[host].address,
         traffic=_signing(turn.state.desired.traffic.get(host, Traffic()), spec.secret),
+        identities=spec.hosts[host].identities,
     )
     if orders == envelope.orders:
         return

@@ -5,6 +5,7 @@ import pytest
 from cryptography import x509
 
 from weaver.deployers.estate import Estate, decode_estate, encode_estate, share_of
+from weaver.deployers.identities import acquainted
 from weaver.deployers.joining import enlarged
 from weaver.deployers.launch import spec_of
 from weaver.errors import ConfigError, UsageError
@@ -66,3 +67,25 @@ def test_what_signs_keeps_its_key_to_itself() -> None:
     assert spec.signer is not None
     assert b"PRIVATE KEY" in spec.signer.key
     assert "PRIVATE KEY" not in repr(spec)
+
+
+def test_each_host_can_reach_the_versions_before_its_own() -> None:
+    new, old, alone = estate_of("a", "b", "c"), estate_of("a", "b"), estate_of("a")
+    found = acquainted([new, old, alone])
+    deployment = old.spec.application.deployment
+    for host in found[0].spec.hosts.values():
+        own = host.identities[deployment]
+        assert list(host.identities) == [deployment], "replicas of one host listen for no other"
+        authority = x509.load_pem_x509_certificate(own.ca)
+        x509.load_pem_x509_certificate(own.certificate).verify_directly_issued_by(authority)
+        assert old.spec.signer is not None
+        assert own.ca == old.spec.signer.certificate
+    assert all(not host.identities for each in found[1:] for host in each.spec.hosts.values())
+
+
+def test_what_is_shown_to_other_versions_is_left_with_no_envelope() -> None:
+    found, _ = acquainted([estate_of("a", "b"), estate_of("a", "b")])
+    assert found.spec.hosts["a"].identities
+    left = share_of(found, "a")
+    assert all(not host.identities for host in left.spec.hosts.values())
+    assert left.spec.hosts["a"].certificates == found.spec.hosts["a"].certificates

@@ -21,6 +21,7 @@ from typing import Final
 from weaver.control.ingress import VersionCounts
 from weaver.control.messages import Fault
 from weaver.manager.rollout import facts, shares
+from weaver.manager.rollout.between import between, mixed
 from weaver.manager.rollout.latency import evidence_of_slowness
 from weaver.manager.rollout.sequential import evidence_above, evidence_of_excess
 from weaver.manager.rollout.state import Sample, State
@@ -74,12 +75,11 @@ def crowded(state: State) -> bool:
 
 
 def mean_share(state: State) -> float:
-    """The share of the new version over all hosts and listeners where both meet."""
-    old = state.rollout.old
+    """The share of the new version over all hosts and listeners of which both have their share."""
     found = [
         shares.share(state, host, listener)
-        for host in facts.meeting(state)
-        for listener in facts.view(state, old, host).wanted
+        for host in mixed(state)
+        for listener in between(state, host)
     ]
     return sum(found) / len(found) if found else shares.target(state)
 

@@ -9,6 +9,7 @@ from typing import Final
 
 from weaver.control.ingress import Table, VersionShare
 from weaver.manager.rollout import facts
+from weaver.manager.rollout.between import front
 from weaver.manager.rollout.beyond import beyond
 from weaver.manager.rollout.state import Front, State
 
@@ -88,12 +89,6 @@ def table(state: State, host: str, listener: str) -> Table:
         others = beyond(state, rollout.new, host, listener)
         shares.append(VersionShare(rollout.new, weight, backends, others))
     return Table(0, tuple(shares), front(state, listener).pinning)
-
-
-def front(state: State, listener: str) -> Front:
-    """How users reach a listener during the rollout: as the new version has it, if it does."""
-    plan = state.plan
-    return plan.fronts.get(listener) or plan.old_fronts.get(listener) or Front()
 
 
 def table_of_old(state: State, host: str, listener: str) -> Table:

@@ -13,7 +13,8 @@ from weaver.control.ingress import Table
 from weaver.control.traffic import IngressOrder, Traffic
 from weaver.manager.observed import HostView, Observed
 from weaver.manager.rollout import facts
-from weaver.manager.rollout.shares import front, table, table_of_old
+from weaver.manager.rollout.between import between, front, mixed
+from weaver.manager.rollout.shares import table, table_of_old
 from weaver.manager.rollout.state import Front, Plan, State
 
 _SHIFTS: Final = frozenset({"opening", "shifting"})
@@ -55,12 +56,12 @@ def standby(plan: Plan, host: str) -> Traffic:
 
 def of_new(state: State, observed: Observed) -> dict[str, Traffic]:
     """The orders of the new version; the numbers of their tables are 0."""
-    phase, meeting = state.rollout.phase, set(facts.meeting(state))
+    phase, both = state.rollout.phase, set(mixed(state))
     traffic: dict[str, Traffic] = {}
     for host, view in observed.hosts.items():
         if phase in _MOVED:
             traffic[host] = _front_of_new(state, host, view)
-        elif phase in _SHIFTS and host in meeting:
+        elif phase in _SHIFTS and host in both:
             traffic[host] = _between(state, host)
         elif phase in _BACK and _must_stay(state, host):
             accepting = state.said[state.rollout.new][host].accepting
@@ -91,10 +92,11 @@ def unrelieved(state: State) -> list[str]:
     So are those where an ingress may send it requests yet: while a host is out of reach, it goes by
     the last orders that it got.
     """
+    meeting = set(facts.meeting(state))
     return [
         host
-        for host in facts.meeting(state)
-        if not _is_relieved(state, host) or _is_behind(state, host)
+        for host in mixed(state)
+        if (host in meeting and not _is_relieved(state, host)) or _is_behind(state, host)
     ]
 
 
@@ -103,9 +105,11 @@ def _is_behind(state: State, host: str) -> bool:
     new = state.rollout.new
     reached = facts.view(state, new, host).attached
     ordered = state.said[new].get(host, Traffic()).ingress
-    for listener in facts.view(state, state.rollout.old, host).wanted:
+    for listener in between(state, host):
         report, order = state.ingress.get((new, host, listener)), ordered.get(listener)
         if report is None:
+            if not reached and not facts.view(state, state.rollout.old, host).wanted:
+                return True  # a host that has joined, and what it was told last is not known
             continue
         if order is not None:
             if report.serving and not reached and report.counts.number < order.table.number:
@@ -157,10 +161,10 @@ def _must_stay(state: State, host: str) -> bool:
 
 
 def _between(state: State, host: str) -> Traffic:
-    """The ingress between both versions, at every listener of the old one."""
+    """The ingress between both versions, at every listener that both are to serve there."""
     plan = state.plan
     ingress: dict[str, IngressOrder] = {}
-    for listener in facts.view(state, state.rollout.old, host).wanted:
+    for listener in between(state, host):
         ingress[listener] = _order(front(state, listener), table(state, host, listener))
     return Traffic(accepting=False, ingress=ingress, predecessor=plan.predecessors.get(host, ""))
 
