@@ -3,6 +3,7 @@
 from html import escape
 from typing import Any
 
+from goals import missed_aim
 from summary import Table, ratio, table_of
 from tables import LABELS
 
@@ -81,7 +82,10 @@ def _said(table: Table, column: str, system: str) -> str:
     if system == "grpc" or "grpc" not in table:
         return said
     times = ratio(table, column, system)
-    return f"{said} ({times:.1f}x less)" if times >= 1 else f"{said} ({1 / times:.1f}x more)"
+    if times < 1:
+        return f"{said} ({1 / times:.1f}x more)"
+    aim = missed_aim(table, column, system)
+    return f"{said} ({times:.1f}x less{f'; aim {aim:g}x' if aim else ''})"
 
 
 def _text(x: float, y: float, text: str, fill: str, *, size: int = 13, weight: int = 400) -> str:

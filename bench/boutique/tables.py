@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from goals import judged, verdicts
 from summary import (
     PAPER,
     Table,
@@ -24,9 +25,11 @@ LABELS = {
 
 
 def markdown(recorded: dict[str, Any]) -> str:
-    """The rows of all systems, and the ratios beside the paper's."""
+    """The rows of all systems, and the ratios beside the paper's and the aims."""
     table = table_of(recorded)
     parts = [*_rows(recorded, table), "", *_ratios(table)]
+    if others := verdicts(table):
+        parts += ["", *others]
     if len(drivers_of(recorded)) > 1:
         parts += ["", *_by_driver(recorded, table)]
     return "\n".join(parts)
@@ -76,11 +79,11 @@ def _ratios(table: Table) -> list[str]:
     for system in table:
         if system == "grpc" or "grpc" not in table:
             continue
-        ours = {column: ratio(table, column, system) for column in ("cpu", "cpu_at_rate", "p50")}
+        cpu, at_rate = judged(table, "cpu", system), ratio(table, "cpu_at_rate", system)
         cores, median = (PAPER[column].get(system, "") for column in ("cpu", "p50"))
         lines.append(
-            f"| {LABELS[system]} | {ours['cpu']:.1f} | {cores} | {ours['cpu_at_rate']:.1f} |"
-            f" {ours['p50']:.1f} | {median} |"
+            f"| {LABELS[system]} | {cpu} | {cores} | {at_rate:.1f} |"
+            f" {judged(table, 'p50', system)} | {median} |"
         )
     return lines
 

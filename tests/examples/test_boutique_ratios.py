@@ -69,6 +69,39 @@ def test_a_rate_with_errors_does_not_count() -> None:
     assert summary.table_of({"runs": runs})["grpc"]["most"].value == 100
 
 
+def test_the_table_tells_which_aims_are_met_and_which_are_not() -> None:
+    tables: Any = import_module("tables")
+    summary: Any = import_module("summary")
+    raw = recorded((10,), (0.4,)) | {"settings": {"rate": 40}}
+    raw["runs"][-1] = run("together", 0.4) | {"full": run("together", 0.3)["full"]}
+    told = tables.markdown(raw)
+    assert "| 33.3 (aim 30: met) |" in told
+    assert "| 25.0 (aim 25: met) |" in told
+    raw["runs"][-1] = run("together", 0.5)
+    assert "| 20.0 (aim 25: **not met**) |" in tables.markdown(raw)
+    goals: Any = import_module("goals")
+    assert goals.missed_aim(summary.table_of(raw), "p50", "together") == 25
+    assert goals.missed_aim(summary.table_of(raw), "memory", "together") is None
+
+
+def test_a_system_behind_the_rest_baseline_is_named_with_the_column() -> None:
+    goals: Any = import_module("goals")
+    summary: Any = import_module("summary")
+    runs = [run("grpc", 10), run("rest", 20), run("split", 2), run("grouped", 1)]
+    told = goals.verdicts(summary.table_of({"runs": [*runs, run("together", 0.5)]}))
+    assert told == [
+        "- Grouped between split and together: met.",
+        "- Ahead of FastAPI + httpx services in every column: met.",
+    ]
+    runs[2]["size"]["processes"] = 14
+    runs[3] = run("grouped", 3)
+    told = goals.verdicts(summary.table_of({"runs": [*runs, run("together", 0.5)]}))
+    assert told == [
+        "- Grouped between split and together: **not met** in CPU, busy, median.",
+        "- Ahead of FastAPI + httpx services in every column: **not met** in processes of split.",
+    ]
+
+
 def test_the_chart_names_every_system_and_the_ratios() -> None:
     chart: Any = import_module("chart")
     raw = recorded((10,), (0.5,)) | {
@@ -78,4 +111,4 @@ def test_the_chart_names_every_system_and_the_ratios() -> None:
     for theme in ("light", "dark"):
         drawing = chart.draw(raw, theme)
         assert "gRPC services" in drawing
-        assert "(20.0x less)" in drawing
+        assert "(20.0x less; aim 25x)" in drawing
