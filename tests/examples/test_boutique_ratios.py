@@ -72,7 +72,7 @@ def test_a_rate_with_errors_does_not_count() -> None:
 def test_the_table_tells_which_aims_are_met_and_which_are_not() -> None:
     tables: Any = import_module("tables")
     summary: Any = import_module("summary")
-    raw = recorded((10,), (0.4,)) | {"settings": {"rate": 40}}
+    raw: Recorded = recorded((10,), (0.4,)) | {"settings": {"rate": 40}}
     raw["runs"][-1] = run("together", 0.4) | {"full": run("together", 0.3)["full"]}
     told = tables.markdown(raw)
     assert "| 33.3 (aim 30: met) |" in told
@@ -87,7 +87,7 @@ def test_the_table_tells_which_aims_are_met_and_which_are_not() -> None:
 def test_a_system_behind_the_rest_baseline_is_named_with_the_column() -> None:
     goals: Any = import_module("goals")
     summary: Any = import_module("summary")
-    runs = [run("grpc", 10), run("rest", 20), run("split", 2), run("grouped", 1)]
+    runs: list[Any] = [run("grpc", 10), run("rest", 20), run("split", 2), run("grouped", 1)]
     told = goals.verdicts(summary.table_of({"runs": [*runs, run("together", 0.5)]}))
     assert told == [
         "- Grouped between split and together: met.",
