@@ -1,21 +1,29 @@
 """Values without an annotation, such as the fields of an exception: bytes that say what they are.
 
-The receiver builds plain data, and instances of record and enum classes that it has imported; it
-imports nothing and runs no code of the wire.
+Single values and registered classes travel by the codec of their class. The receiver builds plain
+data, and instances of record, enum and registered classes that it has imported; it imports nothing
+and runs no code of the wire.
 """
 
-import dataclasses
+import collections
 import datetime
 import decimal
 import enum
+import functools
+import ipaddress
+import pathlib
 import sys
 import uuid
+import zoneinfo
 from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
 
-from weaver.rpc.codec.filling import filled
+from weaver.rpc.codec.mappings import factory_name, make_defaultdict
+from weaver.rpc.codec.registered import is_registered
+from weaver.rpc.codec.unannotated import built_record, record_values
+from weaver.rpc.codec.values import ValueCodec
 
 MOST_DEPTH: Final = 50
 _MOST_DIGITS: Final = 100_000
@@ -29,8 +37,10 @@ def encode_anything(value: Any) -> bytes:
     """The bytes of a value. Raises NotPortable."""
     try:
         return msgspec.msgpack.encode(_lower(value, 0))
-    except (TypeError, ValueError, OverflowError, RecursionError, UnicodeError) as error:
-        raise NotPortable(str(error)) from None
+    except NotPortable:
+        raise
+    except Exception as error:  # noqa: BLE001 # whatever the value does when it is read
+        raise NotPortable(f"{type(error).__name__}: {error}") from None
 
 
 def decode_anything(data: bytes) -> Any:
@@ -38,25 +48,26 @@ def decode_anything(data: bytes) -> Any:
     return _lift(msgspec.msgpack.decode(data), 0)
 
 
-def _lower_timedelta(value: datetime.timedelta) -> str:
-    return f"{value.days} {value.seconds} {value.microseconds}"
-
-
-def _lift_timedelta(text: str) -> datetime.timedelta:
-    return datetime.timedelta(*map(int, text.split()))
-
-
 _PLAIN: Final = (type(None), bool, float, str, bytes)
-_TEXTS: Final[dict[type[Any], tuple[str, Any, Any]]] = {
-    decimal.Decimal: ("decimal", str, decimal.Decimal),
-    uuid.UUID: ("uuid", str, uuid.UUID),
-    datetime.datetime: ("datetime", datetime.datetime.isoformat, datetime.datetime.fromisoformat),
-    datetime.date: ("date", datetime.date.isoformat, datetime.date.fromisoformat),
-    datetime.timedelta: ("timedelta", _lower_timedelta, _lift_timedelta),
-    complex: ("complex", repr, complex),
-}
-_FROM_TEXT: Final = {name: make for name, _, make in _TEXTS.values()}
+_CLASSES: Final[tuple[Any, ...]] = (
+    bytearray, memoryview, complex, decimal.Decimal, uuid.UUID, zoneinfo.ZoneInfo,
+    datetime.datetime, datetime.date, datetime.time, datetime.timedelta, datetime.timezone,
+    ipaddress.IPv4Address, ipaddress.IPv6Address, ipaddress.IPv4Network,
+    ipaddress.IPv6Network, ipaddress.IPv4Interface, ipaddress.IPv6Interface,
+    type(pathlib.Path()), pathlib.PurePosixPath, pathlib.PureWindowsPath,
+)  # fmt: skip
+_SINGLES: Final[dict[str, type[Any]]] = {cls.__name__: cls for cls in _CLASSES}
 _MANY: Final[dict[str, Any]] = {"list": list, "tuple": tuple, "set": set, "frozenset": frozenset}
+_PAIRS: Final[dict[str, Any]] = {
+    "dict": dict,
+    "OrderedDict": collections.OrderedDict,
+    "Counter": collections.Counter,
+}
+
+
+@functools.cache
+def _single(name: str) -> ValueCodec:
+    return ValueCodec(_SINGLES[name], name)
 
 
 def _lower(value: Any, depth: int) -> Any:
@@ -65,11 +76,13 @@ def _lower(value: Any, depth: int) -> Any:
         return value
     if cls is int:
         return value if -(2**63) <= value < 2**64 else ["int", hex(value)]
-    if cls in _TEXTS:
-        name, text, _ = _TEXTS[cls]
-        return [name, text(value)]
+    if cls in _CLASSES:
+        return ["single", cls.__name__, _single(cls.__name__).encode(value)]
     if isinstance(value, enum.Enum):
-        return ["enum", cls.__module__, cls.__qualname__, value.name]
+        member: Any = value
+        if isinstance(value, enum.Flag):
+            return ["flag", cls.__module__, cls.__qualname__, _lower(member.value, depth)]
+        return ["enum", cls.__module__, cls.__qualname__, member.name]
     if depth > MOST_DEPTH:
         raise NotPortable("it is nested too deeply")
     return _lower_whole(value, cls, depth + 1)
@@ -78,13 +91,23 @@ def _lower(value: Any, depth: int) -> Any:
 def _lower_whole(value: Any, cls: type[Any], depth: int) -> list[Any]:
     if _MANY.get(cls.__name__) is cls:
         return [cls.__name__, [_lower(item, depth) for item in value]]
-    if cls is dict:
-        return ["dict", [(_lower(k, depth), _lower(v, depth)) for k, v in value.items()]]
-    names = _record_names(cls) if "<locals>" not in cls.__qualname__ else None
-    if names is None:
+    if cls is collections.deque:
+        return ["deque", [_lower(item, depth) for item in value], value.maxlen]
+    pairs = _PAIRS.get(cls.__name__) is cls or cls is collections.defaultdict
+    if pairs:
+        rows = [(_lower(k, depth), _lower(v, depth)) for k, v in value.items()]
+        more = [factory_name(value)] if cls is collections.defaultdict else []
+        return [cls.__name__, rows, *more]
+    if _find(cls.__module__, cls.__qualname__) is not cls:
+        raise NotPortable(f"{cls.__qualname__} is not found by its name")
+    if is_registered(cls):
+        body = ValueCodec(cls, cls.__name__).encode(value)
+        return ["registered", cls.__module__, cls.__qualname__, body]
+    values = record_values(value)
+    if values is None:
         raise NotPortable(f"{cls.__qualname__} cannot travel without an annotation")
-    values = [_lower(getattr(value, name), depth) for name in names]
-    return ["record", cls.__module__, cls.__qualname__, values]
+    lowered = [_lower(part, depth) for part in values]
+    return ["record", cls.__module__, cls.__qualname__, lowered]
 
 
 def _lift(value: Any, depth: int) -> Any:
@@ -106,51 +129,69 @@ def _integer(_depth: int, _name: str, text: str) -> int:
     return int(text, 16)
 
 
-def _from_text(_depth: int, name: str, text: str) -> Any:
-    if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance] # from the wire
-        raise TypeError(f"{name} of {type(text).__name__}")
-    return _FROM_TEXT[name](text)
+def _from_single(_depth: int, _name: str, name: str, body: bytes) -> Any:
+    if name not in _SINGLES:
+        raise ValueError(f"{name} is no single value")
+    return _single(name).decode(body)
 
 
 def _many(depth: int, name: str, items: list[Any]) -> Any:
     return _MANY[name](_lift(item, depth) for item in items)
 
 
-def _dict(depth: int, _name: str, pairs: list[Any]) -> dict[Any, Any]:
-    return {_lift(key, depth): _lift(value, depth) for key, value in pairs}
+def _deque(depth: int, _name: str, items: list[Any], most: int | None) -> Any:
+    return collections.deque([_lift(item, depth) for item in items], most)
+
+
+def _mapping(depth: int, name: str, pairs: list[Any]) -> Any:
+    return _PAIRS[name]({_lift(key, depth): _lift(value, depth) for key, value in pairs})
+
+
+def _defaultdict(depth: int, _name: str, pairs: list[Any], factory: str | None) -> Any:
+    return make_defaultdict(factory, _mapping(depth, "dict", pairs))
 
 
 def _enum(_depth: int, _name: str, module: str, name: str, member: str) -> Any:
+    return _enum_class(module, name, enum.Enum)[member]
+
+
+def _flag(depth: int, _name: str, module: str, name: str, value: Any) -> Any:
+    return _enum_class(module, name, enum.Flag)(_lift(value, depth))
+
+
+def _enum_class(module: str, name: str, base: type[enum.Enum]) -> Any:
     cls = _find(module, name)
-    if cls is None or not issubclass(cls, enum.Enum):
+    if cls is None or not issubclass(cls, base):
         raise ValueError(f"{module}.{name} is no enum here")
-    return cls[member]
+    return cls
+
+
+def _registered(_depth: int, _name: str, module: str, name: str, body: bytes) -> Any:
+    cls = _find(module, name)
+    if cls is None or not is_registered(cls):
+        raise ValueError(f"{module}.{name} has no codec here")
+    return ValueCodec(cls, name).decode(body)
 
 
 def _record(depth: int, _name: str, module: str, name: str, items: list[Any]) -> Any:
     cls = _find(module, name)
-    names = _record_names(cls) if cls is not None else None
-    if cls is None or names is None or len(names) != len(items):
-        raise ValueError(f"{module}.{name} is no record of {len(items)} fields here")
-    return filled(cls, names, [_lift(item, depth) for item in items])
+    if cls is None:
+        raise ValueError(f"{module}.{name} is no class here")
+    return built_record(cls, [_lift(item, depth) for item in items])
 
 
 _BUILDERS: Final[dict[str, Callable[..., Any]]] = {
     "int": _integer,
-    "dict": _dict,
+    "single": _from_single,
+    "deque": _deque,
+    "defaultdict": _defaultdict,
     "enum": _enum,
+    "flag": _flag,
+    "registered": _registered,
     "record": _record,
     **dict.fromkeys(_MANY, _many),
-    **dict.fromkeys(_FROM_TEXT, _from_text),
+    **dict.fromkeys(_PAIRS, _mapping),
 }
-
-
-def _record_names(cls: type[Any]) -> list[str] | None:
-    if dataclasses.is_dataclass(cls):
-        return [f.name for f in dataclasses.fields(cls)]
-    if issubclass(cls, msgspec.Struct):
-        return list(cls.__struct_fields__)
-    return None
 
 
 def _find(module: str, name: str) -> type[Any] | None:

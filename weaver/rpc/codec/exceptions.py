@@ -200,19 +200,33 @@ def _rebuilt(node: _Node, message: _Message) -> BaseException:
             else cls.__new__(cls, *args)
         )
         error.args = args
-        for name, value in node.slots.items():
-            _assign(error, name, decode_anything(value))
-        for name, value in node.fields.items():
-            error.__dict__[name] = decode_anything(value)
-        notes = list(node.notes)
-        if node.left_out:
-            notes.append(f"left out, because they cannot travel: {', '.join(node.left_out)}")
-        for note in notes:
-            error.add_note(note)
+        _furnish(error, node)
         _text(error)
     except Exception:  # noqa: BLE001 # whatever the class does when it is made
         return fallback
     return error
+
+
+def _furnish(error: BaseException, node: _Node) -> None:
+    """Give an exception its fields and notes; a note names the fields that it does not get."""
+    missing = list(node.left_out)
+    for name, value in _readable(node.slots, missing):
+        _assign(error, name, value)
+    error.__dict__.update(_readable(node.fields, missing))
+    for note in node.notes:
+        error.add_note(note)
+    if missing:
+        error.add_note(f"left out, because they cannot travel: {', '.join(missing)}")
+
+
+def _readable(fields: dict[str, bytes], missing: list[str]) -> list[tuple[str, Any]]:
+    found: list[tuple[str, Any]] = []
+    for name, value in fields.items():
+        try:
+            found.append((name, decode_anything(value)))
+        except Exception:  # noqa: BLE001 # its class is not imported here, or refuses the value
+            missing.append(name)
+    return found
 
 
 def _assign(error: BaseException, name: str, value: Any) -> None:
@@ -246,9 +260,6 @@ def _grouped(node: _Node, stand_in: BaseException, members: list[BaseException])
         return stand_in
     made.__cause__, made.__context__ = stand_in.__cause__, stand_in.__context__
     made.__suppress_context__ = stand_in.__suppress_context__
-    for name, value in node.fields.items():
-        made.__dict__[name] = decode_anything(value)
-    for note in node.notes:
-        made.add_note(note)
+    _furnish(made, node)
     built: BaseException = made
     return built

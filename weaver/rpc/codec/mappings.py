@@ -69,8 +69,8 @@ def _converting(
 
 def defaultdict_plan(plan: Plan, workshop: Workshop) -> Plan:
     """The plan of a defaultdict, from that of its items as a dict; its factory travels by name."""
-    name = workshop.constant(_factory_name)
-    make = workshop.constant(_make_defaultdict)
+    name = workshop.constant(factory_name)
+    make = workshop.constant(make_defaultdict)
     y = workshop.variable()
     pair: Any = tuple
     lower, lift = plan.lower, plan.lift
@@ -79,7 +79,7 @@ def defaultdict_plan(plan: Plan, workshop: Workshop) -> Plan:
         if not isinstance(value, collections.defaultdict):
             return f"is `{type(value).__name__}`, expected `defaultdict`"
         try:
-            _factory_name(value)
+            factory_name(value)
         except TypeError as error:
             return str(error)
         return ""
@@ -97,7 +97,8 @@ def defaultdict_plan(plan: Plan, workshop: Workshop) -> Plan:
     )
 
 
-def _factory_name(value: Any) -> str | None:
+def factory_name(value: Any) -> str | None:
+    """The name under which the factory of a defaultdict travels. Raises TypeError."""
     factory = value.default_factory
     if factory is None:
         return None
@@ -109,5 +110,6 @@ def _factory_name(value: Any) -> str | None:
     return str(name)
 
 
-def _make_defaultdict(name: str | None, items: Any) -> Any:
+def make_defaultdict(name: str | None, items: Any) -> Any:
+    """A defaultdict whose factory has this name. Raises KeyError for one that does not travel."""
     return collections.defaultdict(_FACTORIES[name] if name is not None else None, items)

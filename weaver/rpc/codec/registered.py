@@ -35,6 +35,11 @@ def register(
     _registered[type_] = (wire, to_wire, from_wire)
 
 
+def is_registered(type_: type[Any]) -> bool:
+    """Whether values of exactly this class have a codec of the application's own."""
+    return type_ in _registered
+
+
 def registered_plan(
     annotation: Any, workshop: Workshop, build: Callable[[Any], Plan]
 ) -> Plan | None:

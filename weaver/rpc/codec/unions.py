@@ -15,7 +15,9 @@ def union_plan(annotation: Any, workshop: Workshop, build: Build) -> Plan | None
     """
     if typing.get_origin(annotation) not in (typing.Union, types.UnionType):
         return None
-    plans = [build(arg) for arg in typing.get_args(annotation)]
+    plans = _once_none([build(arg) for arg in _merged(typing.get_args(annotation))])
+    if len(plans) == 1:
+        return plans[0]
     shown = " | ".join(plan.shown for plan in plans)
     _check_distinct(plans, shown)
     optional = [p for p in plans if p.classes != (type(None),)]
@@ -37,6 +39,26 @@ def union_plan(annotation: Any, workshop: Workshop, build: Build) -> Plan | None
             records=tuple(r for p in plans for r in p.records),
         )
     return _tagged(plans, shown, workshop)
+
+
+def _merged(members: tuple[Any, ...]) -> list[Any]:
+    """The members, all Literals as one: Python itself merges none of them."""
+    values = [v for m in members if _is_literal(m) for v in typing.get_args(m)]
+    others = [m for m in members if not _is_literal(m)]
+    literal: Any = typing.Literal
+    return [*others, literal[tuple(values)]] if values else others
+
+
+def _is_literal(member: Any) -> bool:
+    return typing.get_origin(member) is typing.Literal
+
+
+def _once_none(plans: list[Plan]) -> list[Plan]:
+    """The plans without that of None, if None is among the values of a Literal."""
+    nothing = type(None)
+    if any(nothing in plan.classes and len(plan.classes) > 1 for plan in plans):
+        return [plan for plan in plans if plan.classes != (nothing,)]
+    return plans
 
 
 def _check_distinct(plans: list[Plan], shown: str) -> None:

@@ -6,11 +6,14 @@ import msgspec
 
 BIG: Final = 1
 """The extension code of a big integer: its two's complement, little-endian."""
+BIG_KEYS: Final = 2
+"""The extension code of a map with such integers among its keys: its pairs."""
 
 encode_small: Final = msgspec.msgpack.Encoder().encode
 """As `encode_wire`, without integers beyond 64 bits: raises OverflowError."""
 
 _MOST_BYTES: Final = 1 << 20
+_Pairs: Final = list[tuple[Any, Any]]
 
 
 def encode_wire(value: Any) -> bytes:
@@ -41,6 +44,9 @@ class WireDecoder:
             seen: list[int] = []
 
             def hook(code: int, body: memoryview) -> Any:
+                if code == BIG_KEYS:
+                    seen.append(code)
+                    return dict(msgspec.msgpack.decode(body, type=_Pairs, ext_hook=hook))
                 if code != BIG or len(body) > _MOST_BYTES:
                     raise msgspec.ValidationError(
                         f"extension {code} of {len(body)} bytes"
@@ -61,9 +67,16 @@ def _widened(value: Any) -> Any:
         size = value.bit_length() // 8 + 1
         return msgspec.msgpack.Ext(BIG, value.to_bytes(size, "little", signed=True))
     if isinstance(value, dict):
-        return {_widened(k): _widened(v) for k, v in value.items()}  # pyright: ignore[reportUnknownVariableType]
+        return _widened_map(value)  # pyright: ignore[reportUnknownArgumentType]
     if isinstance(value, (list, tuple, set, frozenset)):
         return [_widened(item) for item in value]  # pyright: ignore[reportUnknownVariableType]
     if isinstance(value, msgspec.Struct):
         return [_widened(item) for item in msgspec.structs.astuple(value)]
     return value
+
+
+def _widened_map(items: dict[Any, Any]) -> Any:
+    pairs = [(_widened(key), _widened(value)) for key, value in items.items()]
+    if any(isinstance(key, msgspec.msgpack.Ext) for key, _ in pairs):  # which cannot be a key
+        return msgspec.msgpack.Ext(BIG_KEYS, encode_small(pairs))
+    return dict(pairs)
