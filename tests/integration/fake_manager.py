@@ -17,7 +17,7 @@ from weaver.control.operator import (
     Request,
     Status,
 )
-from weaver.control.rollout import GetRollout, RolloutReport, Steer
+from weaver.control.rollout import ENDED, GetRollout, RolloutReport, Steer
 from weaver.control.stream import Codec, Receiver, encode
 
 PATIENCE = 10.0
@@ -26,11 +26,12 @@ PATIENCE = 10.0
 class FakeManager:
     """Serves `path`; use it as a context manager.
 
-    Whoever follows the rollout gets `reports` one after the other, and who asks once the last of
-    those that were sent, or the first. `steered` are the commands that came; `refusal` answers
-    them, where there is one. `after` is what is reported once a command has come. Whoever asks for
-    the status gets that of `deployment` in each of `states`; after "starting" the manager goes.
-    `meanwhile` is called with the name of each request; True from it, and the manager goes, too.
+    Whoever follows the rollout gets `reports` one after the other, after which the manager goes if
+    it is not over, and who asks once the last of those that were sent, or the first. `steered` are
+    the commands that came; `refusal` answers them, where there is one. `after` is what is reported
+    once a command has come. Whoever asks for the status gets that of `deployment` in each of
+    `states`; after "starting" the manager goes. `meanwhile` is called with the name of each
+    request; True from it, and the manager goes, too.
     """
 
     def __init__(
@@ -96,7 +97,8 @@ class FakeManager:
         match request:
             case GetRollout(follow=True):
                 self._current = self.reports[-1]
-                return [*self.reports, Done()]
+                goes = self._current.phase not in ENDED
+                return [*self.reports, *([] if goes else [Done()])]
             case GetRollout():
                 return [self._current, Done()]
             case Steer(action=action):

@@ -14,6 +14,7 @@ from weaver.cli import render_rollout
 from weaver.cli.detached import last_lines
 from weaver.cli.render_rollout import SERVED, TAKEN_BACK
 from weaver.cli.rollout_follow import follow
+from weaver.cli.succession import ManagerGone
 from weaver.cli.versions import short
 from weaver.control.rollout import RolloutReport
 from weaver.deployers.manager_client import ask_status
@@ -24,6 +25,14 @@ if TYPE_CHECKING:
 
 INTERRUPTED: Final = 130
 """Exit code after Ctrl-C, as shells have it."""
+
+
+COMMANDED: Final = {
+    "aborted": "by command: weaver abort",
+    "rolled back": "by command: weaver rollback",
+    "superseded": "a newer version was deployed",
+}
+"""Why a version was taken back, by the result in its record, where nothing was wrong with it."""
 
 
 def settled(report: RolloutReport) -> bool:
@@ -61,9 +70,11 @@ def wait(
         click.echo("", err=True)
         leave(app, err=True)
         return INTERRUPTED
+    except ManagerGone:
+        raise  # what its record says is of before
     except Unreachable as error:
         raise _ended(record) or error from error
-    if _is_without(record, report):
+    if is_without(record, report):
         raise _ended(record) or _lost(record)
     if report.phase in TAKEN_BACK:
         raise taken_back(record, report, as_json=as_json)
@@ -76,9 +87,11 @@ def wait_up(record: "Record", *, as_json: bool) -> None:
     """Follow the rollout until the new version is up. Raises WeaverError where it does not come."""
     try:
         report = follow(record, lambda r: r.phase != "starting", as_json=as_json, transient=True)
+    except ManagerGone:
+        raise
     except Unreachable as error:
         raise _ended(record) or error from error
-    if _is_without(record, report):
+    if is_without(record, report):
         raise _ended(record) or _lost(record)
     if report.phase in TAKEN_BACK:
         raise taken_back(record, report, as_json=as_json)
@@ -138,7 +151,7 @@ def warm_words(report: RolloutReport) -> str:
     return f"{short(old.version)} is kept warm{left}: weaver rollback {report.app}"
 
 
-def _is_without(record: "Record", report: RolloutReport) -> bool:
+def is_without(record: "Record", report: RolloutReport) -> bool:
     """Whether another manager has taken over, and has not found this version."""
     versions = report.versions
     return bool(versions) and all(v.deployment != record.deployment for v in versions)
@@ -153,12 +166,20 @@ def _lost(record: "Record") -> WeaverError:
 
 
 def _ended(record: "Record") -> WeaverError | None:
-    """What its record says where nobody is there to be asked any more."""
+    """What its record says where nobody is there to be asked any more; None if it says nothing."""
     from weaver.control.faults import error_of
     from weaver.deployers import registry
 
-    fault = registry.latest(record).fault
-    return error_of(fault) if fault is not None else None
+    latest = registry.latest(record)
+    if latest.fault is not None:
+        return error_of(latest.fault)
+    if not latest.ended or latest.result == "lost":
+        return None
+    named = f"{record.app} {short(record.version)}"
+    if latest.result in COMMANDED:
+        why = COMMANDED[latest.result]
+        return WeaverError(f"{named} was taken back", why=why, fix=_fix(record.app))
+    return WeaverError(f"{named} has ended", why=f"it is {latest.result}", fix=_fix(record.app))
 
 
 def _fix(app: str) -> str:

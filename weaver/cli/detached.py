@@ -61,23 +61,7 @@ def start_manager(
     application = task.estate.spec.application
     before = _pid_of(application.app, application.deployment)
     path = state_directory("logs", application.app) / f"{application.deployment}.log"
-    path.touch(mode=0o600)
-    with path.open("wb") as output:
-        process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-            command,
-            stdin=subprocess.PIPE,
-            stdout=output,
-            stderr=output,
-            cwd=folder,
-            start_new_session=True,
-        )
-    stdin: IO[bytes] | None = process.stdin
-    assert stdin is not None
-    try:
-        stdin.write(msgspec.msgpack.encode(task))
-        stdin.close()
-    except BrokenPipeError:
-        pass  # it has ended: its log says why
+    process = _spawn(command, msgspec.msgpack.encode(task), path, folder)
     deadline = time.monotonic() + START_TIMEOUT
     while time.monotonic() < deadline:
         ended = process.poll() is not None  # before the look: it may end right after its record
@@ -97,6 +81,30 @@ def start_manager(
         why="\n".join(lines) or f"it ended with exit code {process.returncode} and said nothing",
         fix="see its log",
     )
+
+
+def _spawn(
+    command: Sequence[str], task: bytes, output: Path, folder: Path | None
+) -> subprocess.Popen[bytes]:
+    """A process that outlives this one, with `task` on its standard input."""
+    output.touch(mode=0o600)
+    with output.open("wb") as log:
+        process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+            command,
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=log,
+            cwd=folder,
+            start_new_session=True,
+        )
+    stdin: IO[bytes] | None = process.stdin
+    assert stdin is not None
+    try:
+        stdin.write(task)
+        stdin.close()
+    except BrokenPipeError:
+        pass  # it has ended: its log says why
+    return process
 
 
 def _pid_of(app: str, deployment: str) -> int | None:

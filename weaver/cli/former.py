@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from weaver.deployers import registry
+from weaver.deployers.lost_versions import close_lost
 from weaver.deployers.manager_client import is_managed
 from weaver.errors import Unreachable, UsageError
 from weaver.packaging.compatibility import addresses_of
@@ -50,7 +51,7 @@ def formers_here(app: str, *, close: bool = False) -> "tuple[Former, ...]":
             )
     if found or close:
         for record in lost:
-            registry.ended(record, "lost")
+            close_lost(record)
     return tuple(found)
 
 

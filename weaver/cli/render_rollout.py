@@ -45,14 +45,20 @@ def versions_of(report: RolloutReport) -> tuple[VersionReport | None, VersionRep
 
 def headline(report: RolloutReport, now: float) -> str:
     """What happens now and what comes next, in a line."""
-    parts = [PHASES.get(report.phase, report.phase)]
-    if report.phase == "shifting" and report.steps:
-        share = report.steps[min(report.step, len(report.steps) - 1)]
-        parts.append(f"step {report.step + 1} of {len(report.steps)} ({percent(share)})")
+    parts = [standing(report)]
     if report.held:
         parts.append("paused")
     elif report.next_at:
         parts.append(f"{_upcoming(report)} in {seconds(max(report.next_at - now, 0.0))}")
+    return ", ".join(parts)
+
+
+def standing(report: RolloutReport) -> str:
+    """What happens now, in a line."""
+    parts = [PHASES.get(report.phase, report.phase)]
+    if report.phase == "shifting" and report.steps:
+        share = report.steps[min(report.step, len(report.steps) - 1)]
+        parts.append(f"step {report.step + 1} of {len(report.steps)} ({percent(share)})")
     return ", ".join(parts)
 
 

@@ -8,12 +8,13 @@ import contextlib
 import json
 import sys
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Final, Self
 
 import click
 
 from weaver.cli import render_rollout
+from weaver.cli.succession import ManagerGone, Say, answers, is_over, on_stderr, still
 from weaver.control.rollout import ENDED, GetRollout, RolloutReport
 from weaver.deployers import registry
 from weaver.deployers.manager_client import ask
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
     from rich.live import Live
 
     from weaver.deployers.registry import Record
-
-PATIENCE: Final = 15.0
-"""Seconds for another manager to take over from one that has gone."""
 
 PER_SECOND: Final = 4
 
@@ -51,53 +49,58 @@ def follow(
 ) -> RolloutReport:
     """Show the rollout until `until` holds of a report, or it has ended; that report.
 
-    `transient`: nothing stays on the terminal. Raises Unreachable where nobody manages it any more.
+    `transient`: nothing stays on the terminal. Raises Unreachable where nobody manages it any more:
+    ManagerGone where it waits for a manager.
     """
     last: RolloutReport | None = None
     with _Screen(as_json=as_json, hint=hint, transient=transient) as screen:
-        for report in reports(record):
-            last = report
-            screen.show(report)
-            if until(report) or report.phase in ENDED:
-                break
-    if last is None:
-        raise Unreachable(f"the manager of {record.app} does not tell of its rollout")
-    return last
-
-
-def reports(record: "Record") -> Generator[RolloutReport]:
-    """Every report from now on. Raises Unreachable where nobody manages it any more."""
-    deadline = time.monotonic() + PATIENCE
-    while True:
         try:
-            for answer in _answers(record):
-                deadline = time.monotonic() + PATIENCE
+            with contextlib.closing(reports(record, screen.say)) as found:
+                for report in found:
+                    last = report
+                    screen.show(report)
+                    if until(report) or report.phase in ENDED:
+                        return report
+        except ManagerGone as error:
+            raise _waits(error, last) from error
+    raise Unreachable(
+        f"{record.app} has ended, and its rollout with it",
+        why=f"{last.app}: {render_rollout.standing(last)}" if last is not None else "",
+        fix=f"see: weaver history {record.app}",
+    )
+
+
+def reports(record: "Record", say: Say = on_stderr) -> Generator[RolloutReport]:
+    """Every report from now on, until all versions have ended.
+
+    Raises ManagerGone where nobody manages it any more.
+    """
+    found = answers(record, GetRollout(follow=True), to=_whoever_knows, say=say)
+    with contextlib.closing(found):
+        for answer in found:
+            if isinstance(answer, RolloutReport):
                 yield answer
-        except Unreachable:
-            follower = _whoever_knows(record)
-            if follower is None or time.monotonic() > deadline:
-                raise
-            time.sleep(0.05)
-            record = follower
-        else:
-            return
 
 
 def _whoever_knows(record: "Record") -> "Record | None":
     """The deployment as it is now; or, where it has ended, the other version of its rollout."""
-    latest = registry.latest(record)
-    if not latest.ended:
+    if (latest := still(record)) is not None:
         return latest
-    others = [r for r in registry.records(record.app) if not r.ended and not r.foreground]
+    others = [r for r in registry.records(record.app) if not is_over(r) and not r.foreground]
     return others[-1] if others else None
 
 
-def _answers(record: "Record") -> Iterator[RolloutReport]:
-    answers = ask(record, GetRollout(follow=True), timeout=None)
-    with contextlib.closing(answers):
-        for answer in answers:
-            if isinstance(answer, RolloutReport):
-                yield answer
+def _waits(error: ManagerGone, last: RolloutReport | None) -> ManagerGone:
+    """That nobody manages it, with where it waits."""
+    if last is None:
+        return error
+    where = render_rollout.standing(last)
+    return ManagerGone(
+        error.what,
+        where=error.where,
+        why=f"{error.why}; the rollout waits where it was: {where}",
+        fix=error.fix,
+    )
 
 
 class _Screen:
@@ -128,6 +131,13 @@ class _Screen:
         self._hint = ""  # what could be done then can be done no more
         if self._live is not None:
             self._live.stop()
+
+    def say(self, text: str) -> None:
+        """Say what is no report, above the live display."""
+        if self._live is not None:
+            self._live.console.print(text, style="yellow", markup=False, soft_wrap=True)
+        else:
+            on_stderr(text)
 
     def show(self, report: RolloutReport) -> None:
         """Show this from now on."""

@@ -6,6 +6,7 @@ from weaver.cli.former import running
 from weaver.cli.render_rollout import SERVED, versions_of
 from weaver.cli.rollout_follow import rollout_of
 from weaver.deployers.manager_client import is_managed
+from weaver.errors import Unreachable
 
 if TYPE_CHECKING:
     from weaver.deployers.registry import Record
@@ -16,11 +17,18 @@ def serving(app: str) -> "Record | None":
 
     Also one whose manager has gone: its replicas may serve on, and are taken over.
     """
-    found = [record for record in running(app) if not record.foreground]
-    managed = [record for record in found if is_managed(record)]
-    if len(managed) < 2:
-        return next(iter(managed or found), None)
-    report = rollout_of(managed[0])
+    while True:
+        found = [record for record in running(app) if not record.foreground]
+        managed = [record for record in found if is_managed(record)]
+        if len(managed) < 2:
+            return next(iter(managed or found), None)
+        try:
+            report = rollout_of(managed[0])
+            break
+        except Unreachable:
+            if is_managed(managed[0]):
+                raise
+            # It has ended since, or its manager has: look again.
     _, old = versions_of(report)
     if old is None or report.phase in SERVED:
         return managed[0]

@@ -10,6 +10,7 @@ from weaver.cli.detached import start_manager
 from weaver.cli.host_table import HostTable
 from weaver.cli.ssh_deploy import MANAGER
 from weaver.cli.ssh_formers import attended, formers_on
+from weaver.cli.taking_over import forget_gone
 from weaver.errors import UsageError, WeaverError, did_you_mean
 
 if TYPE_CHECKING:
@@ -56,6 +57,8 @@ def _succeed(
             raise attended(wanted)
         application = wanted.estate.spec.application
         versions = formers_on(application.app, found.values(), hosts, steal=True)
+        runs = [version.estate.spec.application.deployment for version in versions]
+        forget_gone(application.app, work.hosts, runs)
         estate, sites = versions[0].estate, versions[0].sites
         task = Task(estate, sites=sites, passphrases=passphrases, former=versions[1:])
         record = start_manager(MANAGER, task)

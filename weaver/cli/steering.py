@@ -2,16 +2,15 @@
 
 from typing import TYPE_CHECKING
 
-from weaver.control.rollout import Action, RolloutReport, Steer
+from weaver.control.rollout import Action, Steer
 
 if TYPE_CHECKING:
     from weaver.deployers.registry import Record
     from weaver.errors import UsageError
 
 
-def steer(record: "Record", action: Action) -> RolloutReport:
-    """Intervene in the rollout of an application; how it stands then. Raises WeaverError."""
-    from weaver.cli.rollout_follow import rollout_of
+def steer(record: "Record", action: Action) -> None:
+    """Intervene in the rollout of an application. Raises WeaverError."""
     from weaver.deployers.manager_client import ask
     from weaver.errors import UsageError
 
@@ -20,7 +19,6 @@ def steer(record: "Record", action: Action) -> RolloutReport:
             pass
     except UsageError as error:
         raise _by_version(error, record.app) from None
-    return rollout_of(record)
 
 
 def _by_version(error: "UsageError", app: str) -> "UsageError":

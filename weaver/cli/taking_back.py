@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from weaver.cli import render_rollout
+from weaver.cli.conclusion import is_without
 from weaver.cli.rollout_follow import follow
 from weaver.cli.versions import short
 from weaver.control.rollout import RolloutReport
@@ -19,6 +20,9 @@ def wait_taken_back(record: "Record", *, as_json: bool) -> int:
     if as_json:
         return 0
     new, old = render_rollout.versions_of(report)
+    if is_without(record, report):  # it has ended already, and the one before says so
+        click.echo(f"{record.app} {short(record.version)} was taken back")
+        new, old = None, new
     if new is not None:
         click.echo(f"{record.app} {short(new.version)} was taken back")
     if old is not None:

@@ -11,6 +11,7 @@ from weaver.cli.attached import wait_attached
 from weaver.cli.detached import start_manager
 from weaver.cli.former import formers_here
 from weaver.deployers import registry
+from weaver.deployers.lost_versions import close_lost
 from weaver.deployers.manager_client import ask_status, attaching, is_managed, lives
 from weaver.errors import Unreachable, WeaverError
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 def attach(app: str | None, *, as_json: bool) -> int:
     """Put a manager in charge of what runs on this machine without one; the exit code."""
-    record = _unended(app)
+    record = unended(app)
     if is_managed(record):
         click.echo(f"{record.app} has a manager already, process {record.pid}: nothing to do")
         return 0
@@ -35,7 +36,7 @@ def attach(app: str | None, *, as_json: bool) -> int:
     return wait_attached(start_manager(*order), order[1], as_json=as_json)
 
 
-def _unended(app: str | None) -> registry.Record:
+def unended(app: str | None) -> registry.Record:
     """The newest deployment, unless it ends as its manager is asked for: then the one before."""
     while True:
         record = registry.current(app)
@@ -76,14 +77,13 @@ def _successor_of(record: registry.Record) -> "tuple[list[str], Task] | None":
     return command, Task(estate, former=former)
 
 
-def forget(record: registry.Record) -> None:
-    """Note that nothing of a deployment runs any more."""
-    registry.ended(record, "lost")
+def forget_gone(app: str, hosts: Collection[str], runs: Collection[str] = ()) -> None:
+    """Note of deployments to these hosts that they have ended, but for those in `runs`.
 
-
-def forget_gone(app: str, hosts: Collection[str]) -> None:
-    """Note of deployments to these hosts, on which nothing of `app` runs, that they have ended."""
+    Nothing else of `app` runs there; what a manager here has is left to it.
+    """
     for record in registry.records(app):
         known = record.hosts and set(record.hosts) <= set(hosts)
-        if known and not record.ended and not is_managed(record):
-            forget(record)
+        gone = known and record.deployment not in runs and not record.ended
+        if gone and not is_managed(record):
+            close_lost(record)

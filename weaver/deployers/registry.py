@@ -81,10 +81,15 @@ def write(record: Record) -> None:
 
 def ended(
     record: Record, result: str, fault: Fault | None = None, unended: tuple[str, ...] = ()
-) -> None:
-    """Note how a deployment ended; it is not over on hosts that may still run it."""
+) -> Record:
+    """Note how a deployment ended; it is not over on hosts that may still run it.
+
+    Returns the record as it is now.
+    """
     when = 0.0 if unended else time.time()
-    write(msgspec.structs.replace(record, ended=when, result=result, fault=fault, unended=unended))
+    now = msgspec.structs.replace(record, ended=when, result=result, fault=fault, unended=unended)
+    write(now)
+    return now
 
 
 def latest(record: Record) -> Record:

@@ -20,6 +20,7 @@ from weaver.control.rollout import Action, RolloutReport
 from weaver.deployers.control_loop import ControlLoop
 from weaver.deployers.feed import Feed
 from weaver.deployers.kept_warm import beneath, saved
+from weaver.deployers.lost_versions import TAKEN_BACK, result_of
 from weaver.deployers.rollout_plan import hook_words, most_versions, plan_of
 from weaver.deployers.rollout_report import report, share
 from weaver.deployers.session import Session
@@ -39,8 +40,7 @@ LINES: Final = 20
 """Last lines of log that are kept with a verdict, and of a hook."""
 
 SERVED: Final = frozenset({"warm", "retiring", "done"})
-TAKEN_BACK: Final = frozenset({"withdrawing", "removing", "withdrawn"})
-"""Phases in which the new version was seen to serve everybody, and in which it does no more."""
+"""Phases in which the new version was seen to serve everybody; in those of TAKEN_BACK, no more."""
 
 _encoder: Final = msgspec.msgpack.Encoder()
 
@@ -294,8 +294,7 @@ class RolloutLoop:
         if session is None:
             return
         rollout = self.state.rollout
-        taken_back = "withdrawn" if rollout.outcome in {"", "failed"} else rollout.outcome
-        session.result = taken_back if session is self._new else "replaced"
+        session.result = result_of(rollout) if session is self._new else "replaced"
         session.verdict = rollout.fault if session is self._new else None
         if session is self._new:
             session.note_evidence(rollout.evidence, self._lines)

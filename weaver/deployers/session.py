@@ -192,7 +192,8 @@ class Session:
         if result == "stopped" and self.result:
             result, fault = self.result, self.verdict
         try:
-            registry.ended(self.record, result, fault, unended)
+            # What its rollout has to note yet must not have it run again.
+            self.record = registry.ended(self.record, result, fault, unended)
         except WeaverError as error:
             log.warning("%s: %s", error.what, error.why)
 

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 from fake_manager import FakeManager
 
+from weaver.cli import succession
 from weaver.cli.main import execute
 from weaver.control.ingress import FailedRequest
 from weaver.control.message import Fault
@@ -181,3 +182,60 @@ def test_the_other_version_is_asked_where_the_new_one_has_ended(
 
         with pytest.raises(Exception, match="was taken back"):
             conclusion.wait(gone, as_json=True)
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(succession, "PATIENCE", 0.1)
+    monkeypatch.setattr(succession, "UNNOTICED", 0.0)
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("words", [(), ("--json",)])
+def test_without_a_manager_it_says_where_the_rollout_waits(
+    sockets: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]
+) -> None:
+    with manager(sockets, report("shifting", 0.05)) as asked:
+        asked.meanwhile = lambda _: len(asked.requests) > 1
+        assert execute(["rollout", "-f", *words]) == 1
+    said = capsys.readouterr()
+    at_once, last = said.err.split("error: ")
+    assert "the manager of shop has gone; what runs of it serves on" in at_once
+    assert "the rollout waits where it was: traffic shifts, step 1 of 2 (5 %)" in last
+    assert "weaver attach shop" in last
+    lines = said.out.splitlines()
+    assert len(lines) == 1
+    assert not words or json.loads(lines[0])["phase"] == "shifting"
+
+
+def test_one_that_is_stopped_meanwhile_does_not_go_on(
+    sockets: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with manager(sockets, report("shifting", 0.05)) as asked:
+        record = registry.current("shop")
+        asked.meanwhile = lambda _: (
+            len(asked.requests) > 1 and bool(registry.ended(record, "stopped"))
+        )
+        assert execute(["rollout", "-f"]) == 1
+    shown = capsys.readouterr().err
+    assert "shop bbbbbbbbbbbb has ended" in shown
+    assert "it is stopped" in shown
+
+
+def test_abort_names_the_one_that_was_taken_back_although_it_has_ended_by_then(
+    sockets: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    alone = report("done", versions=(VersionReport("d1", OLD, weight=1.0),))
+    path = sockets / "old.sock"
+    old = Record(app="shop", deployment="d1", version=OLD, pid=0, socket=str(path), started=0.5)
+    registry.write(old)
+    with manager(sockets, report("starting")) as asked, FakeManager(path, [alone]):
+        record = registry.current("shop")
+        asked.meanwhile = lambda name: (
+            name == "GetRollout" and bool(registry.ended(record, "aborted"))
+        )
+        assert execute(["abort", "shop"]) == 0
+    assert capsys.readouterr().out.splitlines()[-2:] == [
+        "shop bbbbbbbbbbbb was taken back",
+        "shop aaaaaaaaaaaa serves everybody",
+    ]

@@ -19,11 +19,13 @@ def command(*, app: str | None, resume: bool, as_json: bool) -> int:
     It is still taken back if the new version fails.
     """
     from weaver.cli import render_rollout
+    from weaver.cli.rollout_follow import rollout_of
     from weaver.cli.steering import steer
     from weaver.deployers import registry
 
     record = registry.current(app)
-    report = steer(record, "resume" if resume else "pause")
+    steer(record, "resume" if resume else "pause")
+    report = rollout_of(record)
     if as_json:
         click.echo(json.dumps(render_rollout.plain(report), ensure_ascii=False))
         return 0

@@ -1,7 +1,6 @@
 """`weaver stop`."""
 
 import json
-import time
 from typing import TYPE_CHECKING
 
 import click
@@ -12,9 +11,6 @@ from weaver.cli.target import json_option
 
 if TYPE_CHECKING:
     from weaver.deployers.registry import Record
-
-NOTED = 5.0
-"""Seconds for the manager to note the end."""
 
 
 @click.command("stop")
@@ -29,31 +25,21 @@ def command(*, app: str | None, ssh: str | None, at_once: bool, as_json: bool) -
     the hosts); where nothing of it runs any more, that is noted. Hosts that cannot be reached, and
     so may still run it, are named; the exit code is 1 then.
     """
-    from weaver.cli.taking_over import forget, take_over
-    from weaver.control.operator import StopDeployment
-    from weaver.deployers import registry
-    from weaver.deployers.manager_client import ask, is_managed
+    from weaver.cli.stopping import stop
+    from weaver.cli.taking_over import unended
+    from weaver.deployers.lost_versions import close_lost
+    from weaver.deployers.manager_client import is_managed
 
-    record = registry.current(app)
-    if not is_managed(record) and record.hosts:
-        hosts = hosts_of(ssh, quiet=as_json)
-        if hosts is not None:
-            from weaver.cli.ssh_attach import take_over_hosts
-
-            app = record.app
-            record = take_over_hosts(app, hosts, quiet=as_json)
+    record = unended(app)
     if not is_managed(record):
-        successor = take_over(record)
+        successor = _taken_over(record, ssh, as_json=as_json)
         if successor is None:
-            forget(record)
+            close_lost(record)
             said = f"{record.app}: nothing of it runs any more; its deployment is closed"
             _say(record, said, as_json=as_json)
             return 0
         record = successor
-    versions = [r for r in registry.records(record.app) if not r.ended and is_managed(r)]
-    for _ in ask(record, StopDeployment(at_once), timeout=None):
-        pass
-    left = tuple(dict.fromkeys(host for each in versions for host in _noted(each).unended))
+    left = stop(record, at_once=at_once)
     if left:
         _say_left(record, left, as_json=as_json)
         return 1
@@ -61,17 +47,16 @@ def command(*, app: str | None, ssh: str | None, at_once: bool, as_json: bool) -
     return 0
 
 
-def _noted(record: "Record") -> "Record":
-    """The record once its manager has noted the end, which it does a moment after the end."""
-    from weaver.deployers import registry
+def _taken_over(record: "Record", ssh: str | None, *, as_json: bool) -> "Record | None":
+    """The deployment under a new manager; None where nothing of it runs. Raises WeaverError."""
+    from weaver.cli.taking_over import take_over
 
-    deadline = time.monotonic() + NOTED
-    while time.monotonic() < deadline:
-        found = registry.latest(record)
-        if found.ended or found.unended:
-            return found
-        time.sleep(0.01)
-    return record
+    hosts = hosts_of(ssh, quiet=as_json) if record.hosts else None
+    if hosts is not None:
+        from weaver.cli.ssh_attach import take_over_hosts
+
+        return take_over_hosts(record.app, hosts, quiet=as_json)
+    return take_over(record)
 
 
 def _say(record: "Record", text: str, *, as_json: bool) -> None:
