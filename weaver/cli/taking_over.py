@@ -10,6 +10,7 @@ import click
 from weaver.cli.attached import wait_attached
 from weaver.cli.detached import start_manager
 from weaver.cli.former import formers_here
+from weaver.cli.namesakes import meant
 from weaver.deployers import registry
 from weaver.deployers.lost_versions import close_lost
 from weaver.deployers.manager_client import ask_status, attaching, is_managed, lives
@@ -39,7 +40,7 @@ def attach(app: str | None, *, as_json: bool) -> int:
 def unended(app: str | None) -> registry.Record:
     """The newest deployment, unless it ends as its manager is asked for: then the one before."""
     while True:
-        record = registry.current(app)
+        record = meant(app)
         if is_managed(record) or not registry.latest(record).ended:
             return record
 

@@ -14,10 +14,10 @@ def command(*, app: str | None, as_json: bool) -> int:
 
     One that is over is taken back by `weaver rollback`.
     """
+    from weaver.cli.namesakes import meant
     from weaver.cli.steering import steer
     from weaver.cli.taking_back import wait_taken_back
-    from weaver.deployers import registry
 
-    record = registry.current(app)
+    record = meant(app)
     steer(record, "abort")
     return wait_taken_back(record, as_json=as_json)

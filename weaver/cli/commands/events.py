@@ -17,11 +17,11 @@ def command(*, app: str | None, follow: bool, as_json: bool) -> None:
     """Show what has happened to the running deployment of APP: starts, crashes, scaling."""
     import msgspec
 
+    from weaver.cli.namesakes import meant
     from weaver.control.operator import GetEvents, History
-    from weaver.deployers import registry
     from weaver.deployers.manager_client import TIMEOUT, ask
 
-    record = registry.current(app)
+    record = meant(app)
     for answer in ask(record, GetEvents(follow), timeout=None if follow else TIMEOUT):
         if not isinstance(answer, History):
             continue

@@ -29,8 +29,8 @@ def command(
     its variables and secrets are set. Its output is shown when it has ended, and its exit code is
     that of this command. Nothing can be typed into it.
     """
+    from weaver.cli.namesakes import meant
     from weaver.control.operator import Execute, Executed
-    from weaver.deployers import registry
     from weaver.deployers.manager_client import ask
     from weaver.errors import UsageError
 
@@ -38,7 +38,7 @@ def command(
         seconds = float(Duration.parse(timeout))
     except ValueError as error:
         raise UsageError(f"--timeout {timeout}", why=str(error)) from error
-    record = registry.current(app)
+    record = meant(app)
     if words[0] == "--":
         words = words[1:]
     if not words:

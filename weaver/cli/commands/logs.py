@@ -36,8 +36,8 @@ def command(
     as_json: bool,
 ) -> None:
     """Show the log of the running deployment of APP."""
+    from weaver.cli.namesakes import meant
     from weaver.control.operator import GetLogs, LogFilter, Records
-    from weaver.deployers import registry
     from weaver.deployers.manager_client import TIMEOUT, ask
 
     wanted = LogFilter(
@@ -49,7 +49,7 @@ def command(
         trace=trace,
         tail=-1 if tail is None else tail,
     )
-    record = registry.current(app)
+    record = meant(app)
     for answer in ask(record, GetLogs(wanted, follow), timeout=None if follow else TIMEOUT):
         if isinstance(answer, Records):
             for entry in answer.records:

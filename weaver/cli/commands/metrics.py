@@ -13,11 +13,11 @@ from weaver.cli.target import json_option
 @json_option
 def command(*, app: str | None, as_json: bool) -> None:
     """Print the metrics of the running deployment of APP in Prometheus' text format."""
-    from weaver.deployers import registry
+    from weaver.cli.namesakes import meant
     from weaver.deployers.manager_client import ask_status
     from weaver.telemetry.prometheus import prometheus
 
-    status = ask_status(registry.current(app))
+    status = ask_status(meant(app))
     if as_json:
         click.echo(json.dumps(plain_status(status)["methods"], indent=2))
         return

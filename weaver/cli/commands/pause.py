@@ -19,11 +19,11 @@ def command(*, app: str | None, resume: bool, as_json: bool) -> int:
     It is still taken back if the new version fails.
     """
     from weaver.cli import render_rollout
+    from weaver.cli.namesakes import meant
     from weaver.cli.rollout_follow import rollout_of
     from weaver.cli.steering import steer
-    from weaver.deployers import registry
 
-    record = registry.current(app)
+    record = meant(app)
     steer(record, "resume" if resume else "pause")
     report = rollout_of(record)
     if as_json:

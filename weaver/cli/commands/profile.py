@@ -27,14 +27,14 @@ _SHOWN: Final = 15
 @json_option
 def command(*, app: str, replica: str, seconds: float, output: Path | None, as_json: bool) -> None:
     """Show what REPLICA of APP is doing: where its threads are, a hundred times a second."""
+    from weaver.cli.namesakes import meant
     from weaver.control.messages import Profiled
     from weaver.control.operator import GetProfile
-    from weaver.deployers import registry
     from weaver.deployers.manager_client import TIMEOUT, ask
 
     request = GetProfile(replica, seconds)
     stacks: dict[str, int] = {}
-    for answer in ask(registry.current(app), request, timeout=seconds + 2 * TIMEOUT):
+    for answer in ask(meant(app), request, timeout=seconds + 2 * TIMEOUT):
         if isinstance(answer, Profiled):
             stacks = answer.stacks
     if output is not None:

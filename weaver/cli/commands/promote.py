@@ -15,9 +15,9 @@ def command(*, app: str | None, as_json: bool) -> int:
     Returns when it serves alone. The old version is kept warm as after any rollout.
     """
     from weaver.cli import conclusion
+    from weaver.cli.namesakes import meant
     from weaver.cli.steering import steer
-    from weaver.deployers import registry
 
-    record = registry.current(app)
+    record = meant(app)
     steer(record, "promote")
     return conclusion.wait(record, as_json=as_json)

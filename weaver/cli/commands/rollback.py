@@ -28,11 +28,11 @@ def command(
     that have served as they should can be gone back to; `weaver history` shows them. APP may be
     left out where only one application runs.
     """
+    from weaver.cli.namesakes import meant
     from weaver.cli.rolling_back import back_at_once, chosen, folder_of
-    from weaver.deployers import registry
 
     app, version = _told(words)
-    record = registry.current(app)
+    record = meant(app)
     if back_at_once(record, version):
         from weaver.cli.steering import steer
         from weaver.cli.taking_back import wait_taken_back

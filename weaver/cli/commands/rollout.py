@@ -21,10 +21,10 @@ def command(*, app: str | None, following: bool, as_json: bool) -> int:
     each change.
     """
     from weaver.cli import conclusion, render_rollout
+    from weaver.cli.namesakes import meant
     from weaver.cli.rollout_follow import rollout_of
-    from weaver.deployers import registry
 
-    record = registry.current(app)
+    record = meant(app)
     if following:
         return conclusion.wait(record, as_json=as_json)
     report = rollout_of(record)

@@ -13,12 +13,12 @@ from weaver.cli.target import json_option
 @json_option
 def command(*, app: str, changes: tuple[str, ...], as_json: bool) -> None:
     """Run N replicas of each GROUP of APP, as in `weaver scale shop front=4`."""
+    from weaver.cli.namesakes import meant
     from weaver.control.operator import Scale
-    from weaver.deployers import registry
     from weaver.deployers.manager_client import ask
 
     wanted = [_parsed(change) for change in changes]
-    record = registry.current(app)
+    record = meant(app)
     for group, replicas in wanted:
         for _ in ask(record, Scale(group, replicas)):
             pass

@@ -45,8 +45,16 @@ def command(*, app: str | None, as_json: bool) -> None:
         click.echo("no deployment runs on this machine")
     for status in found:
         _show(status)
-    for text in _rollouts(running):
+    for text in (*_rollouts(running), *(_several(running) if "@" not in (app or "") else ())):
         click.echo(text)
+
+
+def _several(running: "list[Record]") -> list[str]:
+    """What a name means that several deployments have."""
+    from weaver.cli.namesakes import lines_of, namesakes
+
+    newest = {record.app: record for record in reversed(running)}
+    return [text for r in newest.values() for text in lines_of(r, namesakes(r, r.app))]
 
 
 def _rollouts(running: "list[Record]") -> list[str]:

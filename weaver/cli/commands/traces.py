@@ -21,14 +21,14 @@ def command(*, app: str | None, trace: str, tail: int, as_json: bool) -> None:
     """
     import msgspec
 
+    from weaver.cli.namesakes import meant
     from weaver.cli.render_traces import listed, tree, whole
     from weaver.control.messages import Spans
     from weaver.control.operator import GetSpans
     from weaver.control.spans import decode_span
-    from weaver.deployers import registry
     from weaver.deployers.manager_client import ask
 
-    record = registry.current(app)
+    record = meant(app)
     answers = ask(record, GetSpans(trace))
     spans = [
         decode_span(span)
