@@ -37,8 +37,10 @@ stop_timeout = "2s"
 [groups.front]
 components = ["Web"]
 replicas = {replicas}
+prefer = "local"
 [groups.stock]
 components = ["Stock"]
+replicas = {stock}
 [listeners.http]
 address = "{listen}"
 ingress = "{ingress}"
@@ -119,6 +121,7 @@ class Duo:
         fails: int = 0,
         start: str = "",
         replicas: int = 2,
+        stock: int = 1,
         ingress: str = "shared",
         start_timeout: str = "1m",
         **rollout: Any,
@@ -134,6 +137,7 @@ class Duo:
         (self.project / "weaver.toml").write_text(
             TOML.format(
                 replicas=replicas,
+                stock=stock,
                 listen=self.listen,
                 ingress=ingress,
                 start_timeout=start_timeout,
@@ -177,10 +181,10 @@ class Duo:
         return done
 
     @contextlib.contextmanager
-    def deploying(self) -> Generator["subprocess.Popen[str]"]:
-        """`weaver deploy`, beside the test; ended with the block."""
+    def beside(self, *words: str) -> Generator["subprocess.Popen[str]"]:
+        """A command of weaver, beside the test; ended with the block."""
         process = subprocess.Popen(
-            [sys.executable, "-m", "weaver", "deploy", *self.options],
+            [sys.executable, "-m", "weaver", *words],
             cwd=self.project,
             env=self.env,
             stdout=subprocess.PIPE,
@@ -192,6 +196,10 @@ class Duo:
         finally:
             process.kill()
             process.communicate()
+
+    def deploying(self) -> contextlib.AbstractContextManager["subprocess.Popen[str]"]:
+        """`weaver deploy`, beside the test; ended with the block."""
+        return self.beside("deploy", *self.options)
 
     def records(self) -> list[Record]:
         """What this machine knows of it, the newest first."""
@@ -268,11 +276,16 @@ class Load:
     """Clients that ask all the time and forgive nothing; use it as a context manager.
 
     Half of them keep their connections, the others make a new one for each request. An answer at
-    "/slow" takes a while.
+    "/slow" takes a while. Each client calls `enter` first.
     """
 
     def __init__(
-        self, address: str, clients: int = 4, path: str = "/", pause: float = 0.002
+        self,
+        address: str,
+        clients: int = 4,
+        path: str = "/",
+        pause: float = 0.002,
+        enter: Callable[[], None] | None = None,
     ) -> None:
         self.answers: collections.Counter[str] = collections.Counter()
         self.failures: list[str] = []
@@ -280,6 +293,7 @@ class Load:
         self._address = address
         self._path = path
         self._pause = pause
+        self._enter = enter
         self._over = threading.Event()
         self._lock = threading.Lock()
         self._threads = [
@@ -307,7 +321,19 @@ class Load:
         before = self.answers[version]
         until(lambda: self.answers[version] > before, seconds)
 
+    def gets(self, version: str, least: float, most: float) -> None:
+        """Wait until a version has such a share of the next 50 answers."""
+
+        def share() -> float:
+            before, all_before = self.answers[version], self.requests
+            until(lambda: self.requests >= all_before + 50)
+            return (self.answers[version] - before) / (self.requests - all_before)
+
+        until(lambda: least <= share() <= most)
+
     def _ask(self, keep: bool) -> None:
+        if self._enter is not None:
+            self._enter()
         host, port = self._address.rsplit(":", 1)
         connection = http.client.HTTPConnection(host, int(port), timeout=PATIENCE)
         while not self._over.is_set():

@@ -1,13 +1,18 @@
 """Network namespaces as hosts, joined by a bridge here: for links that go down. Linux, as root."""
 
 import contextlib
+import ctypes
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Generator
+from pathlib import Path
+from typing import Final
 
 from ssh_hosts import PATIENCE
+
+_NETWORK: Final = 0x40000000  # CLONE_NEWNET
 
 
 class Namespaces:
@@ -29,6 +34,12 @@ class Namespaces:
     def set_link(self, number: int, state: str) -> None:
         """Take the link of a host "down" or "up"."""
         ip("link", "set", self._name(number), state)
+
+    def enter(self, number: int) -> None:
+        """Have what this thread connects to from now on be seen from a host."""
+        with Path("/run/netns", self._name(number)).open() as namespace:
+            if ctypes.CDLL(None, use_errno=True).setns(namespace.fileno(), _NETWORK):
+                raise OSError(ctypes.get_errno(), "setns")
 
     @contextlib.contextmanager
     def without_link(self, number: int) -> Generator[None]:
