@@ -3,11 +3,11 @@
 import contextlib
 import os
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from typing import Final
 
 import psutil
-from rollout_duo import Duo, until
+from rollout_duo import PATIENCE, Duo, until
 
 from weaver.deployers.manager_client import ask_status
 from weaver.deployers.registry import Record
@@ -27,11 +27,37 @@ def kill_by(duo: Duo, kills: Kills) -> int:
     has ended with its phase is left out.
     """
     count = 0
-    for phase, roles in kills.items():
-        until(lambda phase=phase: _is_in(duo, phase))  # type: ignore[misc]
-        for role in roles:
-            count += _kill(duo, role, phase)
+    with contextlib.ExitStack() as attaching:
+        for phase, roles in kills.items():
+            until(lambda phase=phase: _is_in(duo, phase))  # type: ignore[misc]
+            for role in roles:
+                if role == "manager":
+                    duo.kill_manager()
+                    attaching.enter_context(_attaching(duo))
+                    count += 1
+                else:
+                    count += _kill(duo, role, phase)
     return count
+
+
+@contextlib.contextmanager
+def _attaching(duo: Duo) -> Generator[None]:
+    """`weaver attach`, which has gone well in the end; from when another manager answers.
+
+    The rollout goes on while the command waits for it: the next phase must not be missed.
+    """
+    with duo.beside("attach", "duo") as attach:
+        until(lambda: _answers(duo) or attach.poll() is not None)
+        yield
+        said, _ = attach.communicate(timeout=PATIENCE)
+        assert attach.returncode == 0, said
+
+
+def _answers(duo: Duo) -> bool:
+    with contextlib.suppress(Unreachable, IndexError):
+        duo.rollout()
+        return True
+    return False
 
 
 def _is_in(duo: Duo, phase: str) -> bool:
@@ -43,11 +69,6 @@ def _is_in(duo: Duo, phase: str) -> bool:
 
 
 def _kill(duo: Duo, role: str, phase: str) -> bool:
-    if role == "manager":
-        duo.kill_manager()
-        attached = duo.command("attach", "duo")
-        assert attached.returncode == 0, attached.stderr
-        return True
     found: list[int] = []
 
     def seen() -> bool:

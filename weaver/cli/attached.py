@@ -3,6 +3,7 @@
 One of them may be on its way out, and end at any moment: what has become of it, its record says.
 """
 
+import contextlib
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -11,9 +12,10 @@ import click
 
 from weaver.cli import succession
 from weaver.cli.detached import START_TIMEOUT, failure, settled, tell_live
-from weaver.cli.render_rollout import TAKEN_BACK, versions_of
+from weaver.cli.render_rollout import TAKEN_BACK, headline, title, versions_of
 from weaver.cli.rollout_follow import rollout_of
 from weaver.cli.versions import short
+from weaver.control.rollout import ENDED
 from weaver.deployers import registry
 from weaver.errors import Unreachable
 
@@ -37,7 +39,18 @@ def wait_attached(record: "Record", task: "Task", *, as_json: bool) -> int:
         became = "has been taken back meanwhile" if ended else "is being taken back"
         click.echo(f"{record.app} {short(record.version)} {became}", err=True)
     tell_live(status, as_json=as_json)
+    if not as_json and len(versions) > 1:
+        _tell_rollout(record)
     return 0
+
+
+def _tell_rollout(record: "Record") -> None:
+    """What goes on between the versions, and how it is followed."""
+    with contextlib.suppress(Unreachable):  # it is over
+        report = rollout_of(registry.latest(record))
+        if report.phase not in ENDED:
+            click.echo(f"rollout {title(report)}: {headline(report, time.time())}")
+            click.echo(f"to follow it: weaver rollout -f {record.app}")
 
 
 def _serving(record: "Record", versions: "Sequence[str]") -> "Status":

@@ -14,10 +14,10 @@ from weaver.cli import render_rollout
 from weaver.cli.detached import last_lines
 from weaver.cli.render_rollout import SERVED, TAKEN_BACK
 from weaver.cli.rollout_follow import follow
-from weaver.cli.succession import ManagerGone
+from weaver.cli.succession import ManagerGone, still
 from weaver.cli.versions import short
 from weaver.control.rollout import RolloutReport
-from weaver.deployers.manager_client import ask_status
+from weaver.deployers.manager_client import ask_status, attaching, is_managed
 from weaver.errors import Unreachable, WeaverError
 
 if TYPE_CHECKING:
@@ -68,7 +68,10 @@ def wait(
         report = follow(record, until, as_json=as_json, hint=hint)
     except KeyboardInterrupt:
         click.echo("", err=True)
-        leave(app, err=True)
+        if is_managed(still(record) or record):
+            leave(app, err=True)
+        else:
+            click.echo(f"its rollout waits for a manager: {attaching(record)}", err=True)
         return INTERRUPTED
     except ManagerGone:
         raise  # what its record says is of before

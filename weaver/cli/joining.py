@@ -1,7 +1,8 @@
-"""Hosts that join an application that runs: `weaver deploy` of the same build to a longer list.
+"""Hosts that join an application that runs: `weaver deploy` of the same build to another list.
 
-Its manager is replaced by one that knows these hosts, too; replicas serve on meanwhile, as with
-`weaver attach`. Decides which hosts are meant, and when they have joined.
+Its manager is replaced by one that knows these hosts, too, and what the list says now of the
+others; replicas serve on meanwhile, as with `weaver attach`. Decides which hosts are meant, and
+when they have joined.
 """
 
 import contextlib
@@ -15,7 +16,7 @@ import click
 from weaver.cli.deployment import plain_status
 from weaver.cli.detached import start_manager
 from weaver.deployers.manager_client import ask
-from weaver.errors import Unreachable, WeaverError
+from weaver.errors import Unreachable, UsageError, WeaverError
 
 if TYPE_CHECKING:
     from weaver.control.operator import Status
@@ -30,6 +31,21 @@ PATIENCE: Final = 90.0
 """Seconds for the envelopes of hosts that join to take orders."""
 
 
+def differences(
+    record: "Record | None", hosts: "Sequence[Host]"
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The hosts that are new to a deployment, and those listed otherwise; none where none is live.
+
+    Raises UsageError where its manager cannot be replaced at this moment.
+    """
+    if record is None:
+        return (), ()
+    found = newcomers(record, hosts), altered(record, hosts)
+    if any(found):
+        refuse_in_hook(record)
+    return found
+
+
 def newcomers(record: "Record", hosts: "Sequence[Host]") -> tuple[str, ...]:
     """The names of those hosts that a deployment does not run on; of one over SSH only."""
     if not record.hosts:
@@ -37,15 +53,47 @@ def newcomers(record: "Record", hosts: "Sequence[Host]") -> tuple[str, ...]:
     return tuple(host.name for host in hosts if host.name not in record.hosts)
 
 
+def altered(record: "Record", hosts: "Sequence[Host]") -> tuple[str, ...]:
+    """The names of those hosts that a deployment runs on and that are listed otherwise now."""
+    from weaver.deployers.registry import Listed
+
+    return tuple(
+        host.name
+        for host in hosts
+        if host.name in record.listed
+        and record.listed[host.name] != Listed(host.labels, host.groups, host.slots)
+    )
+
+
+def refuse_in_hook(record: "Record") -> None:
+    """Refuse to replace a manager that may be running a hook, which ends with it. Raises."""
+    from weaver.cli.rollout_follow import rollout_of
+
+    phase = rollout_of(record).phase
+    if phase in {"before", "after"}:
+        raise UsageError(
+            f"no host can join {record.app} at this moment",
+            where=f"deployment {record.deployment}",
+            why=f"its rollout is at [rollout] {phase}, which would be interrupted",
+            fix=f"look again when that is over: weaver rollout {record.app} -f",
+        )
+
+
 def extended(
     former: "Former", hosts: "Mapping[str, HostSpec]", sites: "Mapping[str, Site]"
 ) -> "Estate":
-    """What a manager is told that has these hosts, too. Raises UsageError, ConfigError."""
-    from weaver.deployers.joining import enlarged
+    """What a manager is told that has the hosts of `sites`, too, and all as they are listed now.
 
-    pythons = {name: site.python for name, site in sites.items()}
-    units = {name: site.unit for name, site in sites.items() if site.unit}
-    return enlarged(former.estate, hosts, pythons, units)
+    Raises UsageError, ConfigError.
+    """
+    from weaver.deployers.joining import enlarged, relisted
+
+    estate = former.estate
+    if sites:
+        pythons = {name: site.python for name, site in sites.items()}
+        units = {name: site.unit for name, site in sites.items() if site.unit}
+        estate = enlarged(estate, {name: hosts[name] for name in sites}, pythons, units)
+    return relisted(estate, hosts)
 
 
 def take_in(
@@ -76,14 +124,19 @@ def take_in(
         raise
 
 
-def wait_joined(record: "Record", joining: Collection[str], *, as_json: bool) -> None:
-    """Return when the envelopes of these hosts take orders. Raises WeaverError if some do not."""
+def wait_joined(
+    record: "Record", joining: Collection[str], others: Collection[str], *, as_json: bool
+) -> None:
+    """Return when the envelopes of these hosts take orders. Raises WeaverError if some do not.
+
+    `others` take part already, and are listed otherwise now.
+    """
     deadline = time.monotonic() + PATIENCE
     status: Status | None = None
     while True:
         status = _status(record) or status
         found = status.report.hosts if status is not None else {}
-        late = [host for host in joining if found.get(host) != "attached"]
+        late = [host for host in (*joining, *others) if found.get(host) != "attached"]
         if not late:
             break
         if time.monotonic() > deadline:
@@ -99,13 +152,14 @@ def wait_joined(record: "Record", joining: Collection[str], *, as_json: bool) ->
     if as_json:
         click.echo(json.dumps(plain_status(status), indent=2))
         return
-    report = status.report
-    verb = "has" if len(joining) == 1 else "have"
-    click.echo(f"{', '.join(joining)} {verb} joined {report.app} {report.version[:12]}")
-    click.echo(
-        "new replicas go there, and those of lost hosts; what runs keeps its place: "
-        f"weaver scale {report.app} GROUP=N"
-    )
+    app, version = status.report.app, status.report.version[:12]
+    if others:
+        click.echo(f"{', '.join(others)}: slots, labels and groups of {app} are as listed now")
+    if joining:
+        verb = "has" if len(joining) == 1 else "have"
+        click.echo(f"{', '.join(joining)} {verb} joined {app} {version}")
+    what = "new replicas go there, and those of lost hosts" if joining else "they count from now on"
+    click.echo(f"{what}; what runs keeps its place: weaver scale {app} GROUP=N")
 
 
 def _status(record: "Record") -> "Status | None":

@@ -98,7 +98,7 @@ def _waits(error: ManagerGone, last: RolloutReport | None) -> ManagerGone:
     return ManagerGone(
         error.what,
         where=error.where,
-        why=f"{error.why}; the rollout waits where it was: {where}",
+        why=f"{error.why};\nthe rollout waits where it was: {where}",
         fix=error.fix,
     )
 
@@ -112,6 +112,7 @@ class _Screen:
         self._hint = hint
         self._last: RolloutReport | None = None
         self._live: Live | None = None
+        self._waits = False
 
     def __enter__(self) -> Self:
         if not self._as_json and sys.stdout.isatty():
@@ -133,7 +134,8 @@ class _Screen:
             self._live.stop()
 
     def say(self, text: str) -> None:
-        """Say what is no report, above the live display."""
+        """Say what is no report, above the live display; until the next one, nobody manages it."""
+        self._waits = True
         if self._live is not None:
             self._live.console.print(text, style="yellow", markup=False, soft_wrap=True)
         else:
@@ -142,6 +144,7 @@ class _Screen:
     def show(self, report: RolloutReport) -> None:
         """Show this from now on."""
         before, self._last = self._last, report
+        self._waits = False
         if self._as_json:
             if before != report:
                 text = json.dumps(render_rollout.plain(report), ensure_ascii=False)
@@ -154,4 +157,9 @@ class _Screen:
     def _render(self) -> "RenderableType":
         if self._last is None:
             return ""
-        return render_rollout.screen(self._last, time.time(), self._hint)
+        if not self._waits:
+            return render_rollout.screen(self._last, time.time(), self._hint)
+        from msgspec.structs import replace
+
+        waiting = replace(self._last, next_at=0.0)  # nobody acts when that has passed
+        return render_rollout.screen(waiting, time.time(), "it waits for a manager")

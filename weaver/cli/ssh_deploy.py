@@ -21,7 +21,7 @@ from weaver.cli.detached import follow_logs, live_record, nothing_to_do, start_b
 from weaver.cli.failed_hosts import FAILED, only_failed, remember
 from weaver.cli.former import refuse_keeping, refuse_moved
 from weaver.cli.host_table import HostTable
-from weaver.cli.joining import extended, newcomers, take_in, wait_joined
+from weaver.cli.joining import differences, extended, take_in, wait_joined
 from weaver.cli.local_deploy import folder_of
 from weaver.cli.making_way import make_way
 from weaver.cli.serving import serving
@@ -70,9 +70,9 @@ def deploy_built(built: "Built", hosts: "Sequence[Host]", options: Options) -> i
     ask, passphrases = passphrases_of()
     app = built.manifest.app
     live = live_record(built)
-    joining: tuple[str, ...] = ()
     chosen = only_failed(app, hosts) if options.only_failed else hosts
-    if live is not None and (joining := newcomers(live, chosen)):
+    joining, others = differences(live, chosen)
+    if live is not None and (joining or others):
         # Those that it runs on already have to be asked what runs there.
         hosts = [host for host in hosts if host.name in {*live.hosts, *joining}]
     elif live is not None and not options.only_failed and not options.plan_only:
@@ -84,7 +84,8 @@ def deploy_built(built: "Built", hosts: "Sequence[Host]", options: Options) -> i
     names = [host.name for host in hosts]
     table = HostTable(names, quiet=options.as_json)
     with Preparation(app, hosts, client, table, at_once=options.batch) as work:
-        steps = _Deploy(built, work, table, options, passphrases, hosts, joining=joining)
+        steps = _Deploy(built, work, table, options, passphrases, hosts)
+        steps.joins, steps.joining = bool(joining or others), joining
         try:
             code = steps.run()
         finally:
@@ -92,8 +93,8 @@ def deploy_built(built: "Built", hosts: "Sequence[Host]", options: Options) -> i
                 remember(app, names, steps.failed)
     if steps.record is None or code:
         return code
-    if joining:
-        wait_joined(steps.record, steps.joining, as_json=options.as_json)
+    if steps.joins:
+        wait_joined(steps.record, steps.joining, others, as_json=options.as_json)
     elif steps.former and not options.detach:  # without the locks
         code = conclusion.wait(steps.record, as_json=options.as_json)
     elif steps.former and not options.as_json:
@@ -114,11 +115,11 @@ class _Deploy:
         options: Options,
         passphrases: Mapping[str, str],
         listed: "Sequence[Host]",
-        *,
-        joining: tuple[str, ...] = (),
     ) -> None:
         self.listed = listed
-        self.joining = joining
+        self.joins = False
+        """It goes on as it is, with hosts that are `joining`, or listed otherwise now."""
+        self.joining: tuple[str, ...] = ()
         self.former: tuple[Former, ...] = ()
         self.built = built
         self.work = work
@@ -139,20 +140,20 @@ class _Deploy:
             examined = self.work.examine(needs_of(self.built.path, service=self.options.service))
         if not self._passed(examined):
             return 1
-        if not self.joining and not self.options.only_failed:
+        if not self.joins and not self.options.only_failed:
             self._spec({})  # whether it can be placed, before anything is changed
-        if self.joining or not self.options.only_failed:
+        if self.joins or not self.options.only_failed:
             self.former = self._formers()
         parcel = Parcel(self.built.manifest.app, self.built.path)
         comparison = compare(self._serving(), self.built)
         if self.options.plan_only:
             return self._show_plan(parcel, comparison)
-        if not self.joining:
+        if not self.joins:
             judge(comparison, self.built, force=self.options.force)
             refuse_keeping(self.former)
             refuse_moved(self.former, self.built.manifest)
         sites = self._bring(parcel)
-        if self.joining:
+        if self.joins:
             self.record = self._join(sites)
             self._tell_missing()
             return 0
@@ -215,7 +216,7 @@ class _Deploy:
         for host, what in self.failed.items():
             click.echo(f"not on {host}: {what}", err=True)
         if self.failed and self.record is not None:
-            if not self.joining:
+            if not self.joins:
                 hosts = ", ".join(self.work.hosts)
                 click.echo(f"what would have run there runs on {hosts}", err=True)
             fix = f"weaver deploy --ssh HOSTS --limit {FAILED}"
@@ -227,13 +228,16 @@ class _Deploy:
         first, build_id = self.former[0].estate, self.built.build_id
         if self.options.service or first.units:
             joining = enable(self.work, first.spec.application, joining)
-        estate = extended(self.former[0], self._hosts(joining), joining)
+        estate = extended(self.former[0], self._hosts({}), joining)
         given = dict(self.passphrases)
         record = take_in(
             MANAGER, estate, joining, self.former, passphrases=given, lock=self.work.token
         )
         self.joining = tuple(joining)
         self.work.join(build_id, self.joining, good=estate.good > 0)
+        if not self.joining:
+            app, hosts = self.built.manifest.app, list(self.work.hosts)
+            self.work.note(app, "deploy", hosts, build_id=build_id, result="hosts listed anew")
         return record
 
     def _hosts(self, sites: "Mapping[str, Site]") -> "dict[str, HostSpec]":
@@ -294,7 +298,7 @@ class _Deploy:
 
     def _show_plan(self, parcel: "Parcel", comparison: "Comparison") -> int:
         plans = self.work.plan(parcel)
-        places = None if self.joining else places_of(self._spec({}))
+        places = None if self.joins else places_of(self._spec({}))
         show_plan(
             comparison,
             self.built,

@@ -106,6 +106,7 @@ def test_the_newest_that_is_live_serves(
     assert wait_attached(note("d2", sockets / "new"), TASK, as_json=False) == 0
     said = capsys.readouterr()
     assert "shop bbbbbbbbbbbb is live (deployment d2)" in said.out
+    assert "rollout shop  bbbbbbbbbbbb after aaaaaaaaaaaa: traffic shifts" in said.out
     assert said.err == ""
 
 
