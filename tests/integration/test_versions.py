@@ -266,6 +266,8 @@ async def test_one_that_never_serves_is_withdrawn_and_the_old_one_goes_on() -> N
     assert one.traffic == Traffic()
     assert second.sessions[1].loop.state.phase == "live"
     assert (await ended("two")).result == "failed"
+    second.sessions[0].note_shift("withdrawn", 0.0)  # which can come after the end
+    assert records()["two"].ended
     assert not records()["one"].ended
     report = second.versions.rollout()
     assert report.verdict is not None
