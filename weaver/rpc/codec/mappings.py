@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from weaver.rpc.codec.plan import Parts, Plan, Workshop, converted, not_a
+from weaver.rpc.codec.shapes import mapping_shape
 
 _KEYS_AS_THEY_ARE: Final = (str, int, bytes, float, bool)
 _FACTORIES: Final[dict[str, Any]] = {
@@ -29,8 +30,10 @@ def mapping_plan(cls: type[Any], key: Plan, value: Plan, workshop: Workshop) -> 
         records=key.records + value.records,
     )
     as_is = key.native and key.wire in _KEYS_AS_THEY_ARE
-    if as_is and value.native and cls is dict:
-        return plan
+    if as_is and cls is dict:
+        plan = dataclasses.replace(plan, shape=mapping_shape(key.wire, value.shaped))
+        if value.native:
+            return plan
     return _converting(plan, cls, (key, value), workshop, pairs=not as_is)
 
 

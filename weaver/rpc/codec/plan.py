@@ -10,6 +10,8 @@ import itertools
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from weaver.rpc.codec.shapes import Shape
+
 Source = Callable[[str], str]
 """Given the name of a variable, the source of an expression over it."""
 
@@ -65,6 +67,7 @@ class Plan:
     values. `fault` says why a value does not fit, looking at it alone; `parts` gives what it is
     made of; `inner` finds a part by msgspec's word for its place. `records` are the record classes
     that msgspec takes as they are. A conversion that unpacks has a row besides its source.
+    `shape` is how the compiled codec takes the values, if it does.
     """
 
     shown: str
@@ -79,6 +82,7 @@ class Plan:
     parts: Parts | None = None
     inner: Callable[[str], tuple[str, "Plan"]] | None = None
     records: tuple[type[Any], ...] = ()
+    shape: Shape | None = None
 
     def converting(self, lower: Source, lift: Source) -> "Plan":
         """The same plan with other conversions."""
@@ -88,6 +92,11 @@ class Plan:
     def native(self) -> bool:
         """Whether msgspec does it all."""
         return self.lower is None and self.lift is None
+
+    @property
+    def shaped(self) -> Shape | None:
+        """How the compiled codec takes the values; None if it does not."""
+        return Shape(self.wire) if self.native and not self.records else self.shape
 
 
 def converted(source: Source | None, variable: str) -> str:
@@ -155,6 +164,8 @@ class Workshop:
         self.names: dict[str, Any] = {}
         self._numbers = itertools.count()
         self.building: dict[Any, str] = {}
+        self.knots: dict[Any, Any] = {}
+        """Types whose plan is being made, by `recursion`."""
 
     def constant(self, value: Any) -> str:
         """A name for an object in generated source."""

@@ -31,6 +31,7 @@ from weaver.rpc.codec.plan import (
     unpacked,
 )
 from weaver.rpc.codec.scalars import refuse_class
+from weaver.rpc.codec.shapes import struct_shape
 from weaver.rpc.codec.typed_dicts import typed_dict_plan
 from weaver.rpc.codec.wire import WireDecoder, encode_wire
 
@@ -53,16 +54,7 @@ def record_plan(annotation: Any, workshop: Workshop, build: Build) -> Plan | Non
     plan = _positional(cls, plans, workshop)
     _finish_recursion(name, plan, workshop)
     del workshop.building[annotation]
-    if issubclass(cls, msgspec.Struct) and _is_native_struct(cls, plans):
-        return dataclasses.replace(
-            plan,
-            wire=annotation,
-            lower=None,
-            lift=None,
-            lift_row=None,
-            records=(cls, *plan.records),
-        )
-    return plan
+    return _struct(cls, annotation, plan, plans) if issubclass(cls, msgspec.Struct) else plan
 
 
 def _fields(cls: type[Any], annotation: Any) -> list[tuple[str, Any]] | None:
@@ -151,6 +143,7 @@ def _positional(cls: type[Any], fields: Sequence[tuple[str, Plan]], workshop: Wo
             if place.isdigit()
             else (f".{place}", plans[place])
         ),
+        records=tuple(r for plan in plans.values() for r in plan.records),
     )
 
 
@@ -245,6 +238,24 @@ def _maker(cls: type[Any], names: Sequence[str], workshop: Workshop) -> Callable
 
     build = workshop.constant(build_with)
     return lambda values: f"{build}({', '.join(values)})"
+
+
+def _struct(
+    cls: type[msgspec.Struct], annotation: Any, plan: Plan, fields: Sequence[tuple[str, Plan]]
+) -> Plan:
+    """The plan of a Struct: msgspec's own way if it is exact, and how compiled code takes it."""
+    shapes = [(name, field.shaped) for name, field in fields]
+    if not _is_native_struct(cls, fields):
+        return dataclasses.replace(plan, shape=struct_shape(cls, None, shapes))
+    return dataclasses.replace(
+        plan,
+        wire=annotation,
+        lower=None,
+        lift=None,
+        lift_row=None,
+        records=(cls, *plan.records),
+        shape=struct_shape(cls, annotation, shapes),
+    )
 
 
 def _is_native_struct(cls: Any, fields: Sequence[tuple[str, Plan]]) -> bool:

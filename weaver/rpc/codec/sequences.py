@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from weaver.rpc.codec.plan import Parts, Plan, Workshop, converted, not_a, unpacked
 from weaver.rpc.codec.scalars import refuse_class
+from weaver.rpc.codec.shapes import many_shape
 
 _BRACKETS: Final = {"list": "[]", "set": "{}", "frozenset": ("frozenset([", "])")}
 
@@ -24,6 +25,7 @@ def sequence_plan(cls: type[Any], shown: str, item: Plan, workshop: Workshop) ->
         parts=item_parts(item),
         inner=lambda place: (f"[{place}]", item),
         records=item.records,
+        shape=many_shape(list, (), item.shaped) if cls is list else None,
     )
     if item.native:
         return plan

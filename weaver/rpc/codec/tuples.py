@@ -17,6 +17,7 @@ from weaver.rpc.codec.plan import (
     unpacked,
 )
 from weaver.rpc.codec.sequences import sequence_plan
+from weaver.rpc.codec.shapes import many_shape, row_shape
 
 
 def tuple_plan(args: tuple[Any, ...], workshop: Workshop, build: Build) -> Plan:
@@ -33,6 +34,7 @@ def _of_any_length(item: Plan, workshop: Workshop) -> Plan:
     shown = f"tuple[{item.shown}, ...]"
     fault = not_a(shown, (tuple, list))
     plan = dataclasses.replace(plan, shown=shown, classes=(tuple,), wire=wire, fault=fault)
+    plan = dataclasses.replace(plan, shape=many_shape(tuple, (...,), item.shaped))
     if item.native:
         return plan
     up = unpacked(item.lift_row, item.lift, workshop.variable())
@@ -58,6 +60,7 @@ def _of_fixed_length(plans: list[Plan], workshop: Workshop) -> Plan:
         ),
         inner=lambda token: (f"[{token}]", plans[int(token)]),
         records=tuple(r for p in plans for r in p.records),
+        shape=row_shape([p.shaped for p in plans]),
     )
     if all(p.native for p in plans):
         return plan

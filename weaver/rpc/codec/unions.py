@@ -5,6 +5,7 @@ import typing
 from typing import Any
 
 from weaver.rpc.codec.plan import Build, Plan, Unsupported, Workshop
+from weaver.rpc.codec.shapes import optional_shape
 from weaver.rpc.codec.wire import WireDecoder, encode_wire
 
 
@@ -87,6 +88,7 @@ def _optional(inner: Plan, shown: str) -> Plan:
         parts=lambda v: () if v is None or inner.parts is None else inner.parts(v),
         inner=inner.inner,
         records=inner.records,
+        shape=optional_shape(inner.shaped),
     )
 
 
