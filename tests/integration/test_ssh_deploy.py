@@ -91,6 +91,10 @@ def has_joined(shop: Deployed, ssh_hosts: Operator) -> None:
     joined = shop.deploy()
     assert joined.returncode == 0, joined.stderr
     assert "gamma has joined till" in joined.stdout
+    listed = ssh_hosts.hosts_txt.read_text()
+    ssh_hosts.hosts_txt.write_text(listed.replace("beta ", "beta slots=9 labels=big "))
+    changed = shop.deploy()
+    assert "beta: slots, labels and groups of till are as listed now" in changed.stdout
     assert shop.running() == running
     assert "nothing to do" in shop.deploy().stdout
     assert shop.command("scale", "till", "names=3").returncode == 0

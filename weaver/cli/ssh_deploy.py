@@ -28,6 +28,7 @@ from weaver.cli.serving import serving
 from weaver.cli.ssh_formers import formers_on, no_more
 from weaver.cli.ssh_options import Options
 from weaver.cli.ssh_units import enable
+from weaver.cli.succession import ManagerGone
 from weaver.cli.taking_over import forget_gone
 from weaver.errors import UsageError, WeaverError
 
@@ -320,6 +321,8 @@ class _Deploy:
             try:
                 record = self._begin(estate, sites)
                 break
+            except ManagerGone:
+                raise  # what runs there goes on, and waits for another one
             except WeaverError as error:
                 with contextlib.suppress(WeaverError):
                     self.work.remove_units(sites)

@@ -29,16 +29,24 @@ class Shift(msgspec.Struct, frozen=True):
     share: float
 
 
+class Listed(msgspec.Struct, frozen=True):
+    """What the list of hosts says of one that decides about places; as in `HostSpec`."""
+
+    labels: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    slots: int | None = None
+
+
 class Record(msgspec.Struct, frozen=True, kw_only=True):
     """One deployment; times in seconds since the epoch, `ended` 0 while it runs.
 
     `socket` is the manager's, `pid` its process; `result` is "live", "failed", "stopped", or
     "fenced" where a manager on another machine has taken over. `hosts` are those it runs on, where
-    that is not this machine. One that has ended but for `unended`, which may still run replicas,
-    counts as not ended. `good` is when it was seen to serve as it should, 0 for never; a result can
-    also be "replaced", "withdrawn", "rolled back", "aborted" or "superseded", by a rollout, whose
-    steps are `shifts`. `evidence` are requests that failed, and `lines` the last ones of its log,
-    where it was taken back.
+    that is not this machine, as they were `listed`. One that has ended but for `unended`, which may
+    still run replicas, counts as not ended. `good` is when it was seen to serve as it should, 0 for
+    never; a result can also be "replaced", "withdrawn", "rolled back", "aborted" or "superseded",
+    by a rollout, whose steps are `shifts`. `evidence` are requests that failed, and `lines` the
+    last ones of its log, where it was taken back.
     """
 
     app: str
@@ -54,6 +62,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     revision: str = ""
     fault: Fault | None = None
     hosts: tuple[str, ...] = ()
+    listed: dict[str, Listed] = {}
     unended: tuple[str, ...] = ()
     good: float = 0.0
     shifts: tuple[Shift, ...] = ()

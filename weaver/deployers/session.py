@@ -237,6 +237,11 @@ def _record(estate: Estate, sockets: Path) -> registry.Record:
         user=_user(),
         revision=estate.revision,
         hosts=tuple(estate.pythons),
+        listed={
+            name: registry.Listed(host.labels, host.groups, host.slots)
+            for name, host in estate.spec.hosts.items()
+            if name in estate.pythons
+        },
         good=estate.good,
     )
     known = registry.latest(found)

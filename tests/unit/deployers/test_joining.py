@@ -6,7 +6,7 @@ from cryptography import x509
 
 from weaver.deployers.estate import Estate, decode_estate, encode_estate, share_of
 from weaver.deployers.identities import acquainted
-from weaver.deployers.joining import enlarged
+from weaver.deployers.joining import enlarged, relisted
 from weaver.deployers.launch import spec_of
 from weaver.errors import ConfigError, UsageError
 from weaver.manager.hosts import HostSpec
@@ -89,3 +89,35 @@ def test_what_is_shown_to_other_versions_is_left_with_no_envelope() -> None:
     left = share_of(found, "a")
     assert all(not host.identities for host in left.spec.hosts.values())
     assert left.spec.hosts["a"].certificates == found.spec.hosts["a"].certificates
+
+
+SELECTING = '[groups.web]\ncomponents = ["Web"]\nreplicas = 2\nhosts = ["tag:big"]\n'
+
+
+def listed_estate() -> Estate:
+    """Two replicas of a group that may run where a host is labelled "big"."""
+    manifest = msgspec.structs.replace(MANIFEST, config=SELECTING)
+    hosts = {name: HostSpec(labels=("big",), slots=1, address=name) for name in ("a", "b")}
+    spec = spec_of(manifest, "build", foreground=False, hosts=hosts)
+    return Estate(spec=spec, desired=Desired(live=True), epoch=3)
+
+
+def test_what_the_list_says_now_of_a_host_counts_and_all_else_of_it_stays() -> None:
+    before = listed_estate()
+    after = relisted(before, {"b": HostSpec(labels=("big", "ssd"), groups=("x",), slots=4)})
+    found, was = after.spec.hosts["b"], before.spec.hosts["b"]
+    assert (found.labels, found.groups, found.slots) == (("big", "ssd"), ("x",), 4)
+    assert (found.address, found.certificates) == (was.address, was.certificates)
+    assert after.spec.hosts["a"] == before.spec.hosts["a"]
+    assert msgspec.structs.replace(after, spec=before.spec) == before
+
+
+@pytest.mark.parametrize("now", [HostSpec(labels=("big",), slots=0), HostSpec(slots=1)])
+def test_a_list_that_leaves_too_little_room_is_refused(now: HostSpec) -> None:
+    with pytest.raises(ConfigError, match="is to have 2 replicas, but there is room for 1"):
+        relisted(listed_estate(), {"b": now})
+
+
+def test_a_list_that_leaves_no_host_for_a_group_is_refused_with_those_there_are() -> None:
+    with pytest.raises(ConfigError, match="may run on no host there is"):
+        relisted(listed_estate(), {"a": HostSpec(), "b": HostSpec()})
