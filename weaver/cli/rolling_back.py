@@ -12,7 +12,7 @@ from weaver.cli.deployment import ago
 from weaver.cli.versions import known_versions, one_of, short, state
 from weaver.deployers import kept_versions, registry
 from weaver.deployers.manager_client import is_managed
-from weaver.errors import UsageError
+from weaver.errors import Unreachable, UsageError
 
 if TYPE_CHECKING:
     from weaver.deployers.registry import Record
@@ -29,7 +29,12 @@ def back_at_once(record: "Record", word: str | None) -> bool:
 
     if not is_managed(record):
         return False
-    report = rollout_of(record)
+    try:
+        report = rollout_of(record)
+    except Unreachable:
+        if registry.latest(record).ended:
+            return False  # since it was asked
+        raise
     _, old = versions_of(report)
     if old is None or report.phase in OVER:
         return False

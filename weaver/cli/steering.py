@@ -11,14 +11,33 @@ if TYPE_CHECKING:
 
 def steer(record: "Record", action: Action) -> None:
     """Intervene in the rollout of an application. Raises WeaverError."""
+    from weaver.deployers import registry
     from weaver.deployers.manager_client import ask
-    from weaver.errors import UsageError
+    from weaver.errors import Unreachable, UsageError
 
     try:
         for _ in ask(record, Steer(action)):
             pass
     except UsageError as error:
         raise _by_version(error, record.app) from None
+    except Unreachable:
+        latest = registry.latest(record)
+        if latest.ended:
+            raise _over(latest) from None
+        if latest.pid == record.pid:
+            raise
+        steer(latest, action)  # it has another manager since
+
+
+def _over(record: "Record") -> "UsageError":
+    from weaver.cli.versions import short
+    from weaver.errors import UsageError
+
+    return UsageError(
+        f"{record.app} {short(record.version)} has ended already",
+        why=f"it is {record.result}",
+        fix=f"see what runs: weaver status {record.app}; and what did: weaver history {record.app}",
+    )
 
 
 def _by_version(error: "UsageError", app: str) -> "UsageError":

@@ -239,3 +239,31 @@ def test_abort_names_the_one_that_was_taken_back_although_it_has_ended_by_then(
         "shop bbbbbbbbbbbb was taken back",
         "shop aaaaaaaaaaaa serves everybody",
     ]
+
+
+@pytest.mark.parametrize("word", ["abort", "promote"])
+def test_what_has_ended_as_it_is_told_says_so(
+    sockets: Path, capsys: pytest.CaptureFixture[str], word: str
+) -> None:
+    with manager(sockets, report("shifting", 0.05)) as asked:
+        record = registry.current("shop")
+        asked.meanwhile = lambda _: bool(registry.ended(record, "withdrawn"))
+        assert execute([word, "shop"]) == 2
+    shown = capsys.readouterr().err
+    assert "shop bbbbbbbbbbbb has ended already" in shown
+    assert "it is withdrawn" in shown
+
+
+def test_a_manager_that_has_taken_over_meanwhile_is_told_instead(sockets: Path) -> None:
+    path = sockets / "next.sock"
+    with manager(sockets, report("shifting", 0.05)) as asked, FakeManager(path) as following:
+        record = msgspec.structs.replace(registry.current("shop"), pid=7, socket=str(path))
+
+        def replaced(_name: str) -> bool:
+            registry.write(record)
+            return True
+
+        asked.meanwhile = replaced
+        following.reports = [report("warm", 1.0)]
+        assert execute(["promote", "shop"]) == 0
+        assert following.steered == ["promote"]
