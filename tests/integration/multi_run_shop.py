@@ -11,7 +11,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any, Final, Self
@@ -19,6 +18,7 @@ from typing import Any, Final, Self
 import msgspec
 import psutil
 import pytest
+from waiting import wait_until
 from weaver_command import weaver
 
 from weaver.control.operator import ReplicaReport
@@ -328,10 +328,7 @@ def project_in(folder: Path) -> Path:
 
 def until(condition: Callable[[], bool], seconds: float = PATIENCE) -> None:
     """Wait for a condition, or fail."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.01)
+    wait_until(condition, seconds)
 
 
 def _runs(process: psutil.Process) -> bool:

@@ -19,6 +19,7 @@ from typing import Any, Final, Self
 
 import msgspec
 import psutil
+from waiting import wait_until
 
 from weaver.control.rollout import GetRollout, RolloutReport, Steer
 from weaver.deployers.manager_client import ask
@@ -374,10 +375,7 @@ def duo_in(caches: Path, environ: dict[str, str] | None = None) -> Generator[Duo
 
 def until(condition: Callable[[], bool], seconds: float = PATIENCE) -> None:
     """Wait for a condition, or fail."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.01)
+    wait_until(condition, seconds)
 
 
 def _runs(pid: int) -> bool:

@@ -23,6 +23,7 @@ from typing import Protocol
 
 import pytest
 from ssh_keygen import fingerprint, make_key
+from waiting import wait_until
 
 from weaver.deployers.ssh.client_config import CONFIG_FILE
 from weaver.deployers.ssh.inventory import Host, parse_inline
@@ -394,7 +395,4 @@ def send(number: signal.Signals, pids: Sequence[int] | dict[int, str]) -> None:
 
 def eventually(holds: Callable[[], bool], patience: float = PATIENCE) -> None:
     """Wait until something holds, or fail."""
-    deadline = time.monotonic() + patience
-    while not holds():
-        assert time.monotonic() < deadline, "it did not come true in time"
-        time.sleep(0.01)
+    wait_until(holds, patience)
