@@ -16,12 +16,12 @@ SOURCES := weaver tests examples bench
 export PIP_ROOT_USER_ACTION := ignore
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
-.PHONY: help demo test lint types layers unit core build/core unit-core \
+.PHONY: help demo test lint types mypy pyright layers unit core build/core unit-core \
   bench bench-core bench-full bench-check clean
 
 help:
 	@echo "make demo     freeze the boutique, run it as processes; Ctrl-C ends it (PORT=$(PORT))"
-	@echo "make test     lint, types, layers and unit, one after the other"
+	@echo "make test     lint, types and layers, then unit"
 	@echo "make lint     ruff: rules and format"
 	@echo "make types    mypy and pyright, both strict"
 	@echo "make layers   import-linter: who may import whom"
@@ -36,11 +36,10 @@ demo: $(VENV)/.demo
 	@address=$$($(BIN)/python -c "$$FREE_ADDRESS" $(PORT)) && cd examples/boutique && \
 	WEAVER__LISTENERS__HTTP__ADDRESS=$$address exec "$(abspath $(BIN))/weaver" multi run
 
-# In this order on purpose: what fails fastest comes first.
+# In this order on purpose: what fails fastest comes first. mypy takes one core, and pyright another.
 test: $(VENV)/.test
 	@$(MAKE) --no-print-directory lint
-	@$(MAKE) --no-print-directory types
-	@$(MAKE) --no-print-directory layers
+	@$(MAKE) --no-print-directory --jobs=3 types layers
 	@$(MAKE) --no-print-directory unit
 	@echo "make test: everything passed"
 
@@ -49,13 +48,17 @@ lint: $(VENV)/.test
 	@$(BIN)/ruff format --check --quiet $(SOURCES)
 	@echo "lint: ok"
 
-# pyright runs on node; where neither node nor a download of it is to be had, mypy has to do.
-types: $(VENV)/.test
+types: mypy pyright
+	@echo "types: ok"
+
+mypy: $(VENV)/.test
 	@$(BIN)/mypy --no-error-summary --python-executable $(BIN)/python
+
+# It runs on node; where neither node nor a download of it is to be had, mypy has to do.
+pyright: $(VENV)/.test
 	@if $(BIN)/pyright --version >/dev/null 2>&1; \
 	then $(BIN)/pyright --pythonpath $(BIN)/python; \
 	else echo "types: pyright is skipped, because node is not installed and cannot be fetched"; fi
-	@echo "types: ok"
 
 layers: $(VENV)/.test
 	@$(BIN)/lint-imports --no-logo
@@ -64,8 +67,12 @@ layers: $(VENV)/.test
 # One more than there are cores: tests with real processes wait a third of their time.
 WORKERS = $$(n=$$(($$(getconf _NPROCESSORS_ONLN) + 1)); echo $$((n < 8 ? n : 8)))
 
+# Each file whole to one worker, so that what its tests share is set up once; tests/conftest.py puts
+# those that take long first.
+DIST := --dist loadfile --no-loadscope-reorder
+
 unit: $(VENV)/.test
-	@$(BIN)/python -m pytest --quiet -n $(WORKERS) $(ARGS)
+	@$(BIN)/python -m pytest --quiet -n $(WORKERS) $(DIST) $(ARGS)
 
 # A wheel with the compiled core (docs/decisions/0010); takes a C compiler, and a minute.
 core: $(BIN)/python
@@ -80,7 +87,7 @@ build/core: core
 # All tests on it.
 unit-core: build/core $(VENV)/.test
 	@WEAVER_CORE=1 PYTHONPATH="$(abspath build/core)" \
-	  $(BIN)/pytest --quiet -n $(WORKERS) $(ARGS)
+	  $(BIN)/pytest --quiet -n $(WORKERS) $(DIST) $(ARGS)
 
 # The shop first: it is what the others explain. Short enough for a coffee; bench-full is not.
 bench: $(VENV)/.bench

@@ -50,6 +50,20 @@ def _nothing_is_left_behind() -> Iterator[None]:
         pytest.fail("left behind: " + ", ".join(sorted(left)), pytrace=False)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files whose limits say that they take long: none is left for the end alone."""
+    limits: dict[Path, float] = {}
+    for item in items:
+        limits[item.path] = max(limits.get(item.path, 0), _limit(item))
+    items.sort(key=lambda item: -limits[item.path])
+
+
+def _limit(item: pytest.Item) -> float:
+    """The seconds that a test may take where they are its own, or those of all of its file."""
+    mark = item.get_closest_marker("timeout")
+    return float(mark.args[0]) if mark and mark.args else 0
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
     """Fail an async test that ends while a task which it started is still running.
