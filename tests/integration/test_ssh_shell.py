@@ -78,3 +78,18 @@ def test_what_was_never_deployed_ends_with_a_reason(ssh_hosts: Operator) -> None
     code, said = in_terminal(command, "", dict(os.environ))
     assert code == 1
     assert "apps/shop/current" in said
+
+
+def test_without_a_terminal_it_takes_its_commands_from_standard_input(ssh_hosts: Operator) -> None:
+    release(ssh_hosts["beta"].home)
+    command = [sys.executable, "-m", "weaver", "shell", "shop", "beta"]
+    command += ["--ssh", str(ssh_hosts.hosts_txt)]
+    done = subprocess.run(
+        command,
+        input="shop-migrate x; exit 5\n",
+        capture_output=True,
+        check=False,
+        text=True,
+        timeout=40,
+    )
+    assert (done.returncode, done.stdout) == (5, "migrating x\n"), done.stderr

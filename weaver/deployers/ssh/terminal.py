@@ -5,6 +5,7 @@ gets one that has been verified.
 """
 
 import shlex
+import sys
 
 import fabric  # type: ignore[import-untyped]
 
@@ -22,7 +23,8 @@ def interact(connection: Connection, command: str) -> int:
     )
     # Connected already, so it never opens one of its own.
     terminal.transport = connection.transport
-    result = terminal.run(command, pty=True, warn=True, hide=False)
+    # With a terminal there and none here, the end of standard input would never be told.
+    result = terminal.run(command, pty=sys.stdin.isatty(), warn=True, hide=False)
     code: int = result.exited
     return code
 
