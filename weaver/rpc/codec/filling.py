@@ -1,7 +1,7 @@
 """Instances made of field values, without running any code of their class."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -20,14 +20,32 @@ def filled(cls: type[Any], names: Sequence[str], values: Sequence[Any]) -> Any:
     return made
 
 
-def filled_model(cls: Any, names: Sequence[str], values: Sequence[Any]) -> Any:
-    """The same for a pydantic model: it keeps its fields, and which are set, in attributes."""
+def filled_model(
+    cls: Any, names: Sequence[str], values: Sequence[Any], given: Iterable[str] | None = None
+) -> Any:
+    """The same for a pydantic model: it keeps its fields, and which are set, in attributes.
+
+    `given` are those that are set; None for all. Private attributes get their defaults.
+    """
     made = cls.__new__(cls)
     object.__setattr__(made, "__dict__", dict(zip(names, values, strict=True)))
-    object.__setattr__(made, "__pydantic_fields_set__", set(names))
-    object.__setattr__(made, "__pydantic_extra__", None)
-    object.__setattr__(made, "__pydantic_private__", None)
+    object.__setattr__(made, "__pydantic_fields_set__", set(names if given is None else given))
+    extra: Any = {} if cls.model_config.get("extra") == "allow" else None
+    object.__setattr__(made, "__pydantic_extra__", extra)
+    object.__setattr__(made, "__pydantic_private__", _private(cls))
     return made
+
+
+def _private(cls: Any) -> dict[str, Any] | None:
+    attributes = cls.__private_attributes__
+    if not attributes:
+        return None
+    defaults = {name: attribute.get_default() for name, attribute in attributes.items()}
+    return {name: value for name, value in defaults.items() if _is_given(value)}
+
+
+def _is_given(value: Any) -> bool:
+    return type(value).__name__ != "PydanticUndefinedType"
 
 
 @functools.lru_cache(maxsize=256)

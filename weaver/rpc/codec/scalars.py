@@ -218,10 +218,16 @@ def literal_plan(annotation: Any, workshop: Workshop) -> Plan | None:
 
 
 def _wrong_class(cls: type[Any], shown: str) -> Callable[[Any], str]:
+    accepted = (cls, int) if cls is float else (cls,)
+
     def fault(value: Any) -> str:
-        accepted = (cls, int) if cls is float else (cls,)
-        if isinstance(value, accepted) and not (isinstance(value, bool) and cls is not bool):
+        if type(value) in accepted or (
+            isinstance(value, accepted) and isinstance(value, enum.Enum)
+        ):
             return ""
+        if isinstance(value, accepted) and not isinstance(value, bool):
+            name = type(value).__name__
+            return f"is `{name}`, a subclass of `{shown}` that the annotation does not name"
         return _instead(shown, value)
 
     return fault

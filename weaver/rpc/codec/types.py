@@ -7,17 +7,20 @@ from typing import Any, Final
 from weaver.component.registry import declaration_of
 from weaver.component.values import Listener, Secret
 from weaver.rpc.codec.containers import container_plan
+from weaver.rpc.codec.generics import substituted
+from weaver.rpc.codec.models import model_plan
 from weaver.rpc.codec.plan import Plan, Unsupported, Workshop
 from weaver.rpc.codec.records import record_plan
 from weaver.rpc.codec.registered import registered_plan
 from weaver.rpc.codec.scalars import literal_plan, scalar_plan
+from weaver.rpc.codec.typed_dicts import typed_dict_plan
 from weaver.rpc.codec.unions import union_plan
 
 _STREAMS: Final = (
     collections.abc.Iterator, collections.abc.Generator, collections.abc.AsyncIterator,
     collections.abc.AsyncGenerator, collections.abc.AsyncIterable, collections.abc.Iterable,
-    collections.abc.Coroutine, collections.abc.Awaitable,
 )  # fmt: skip
+_AWAITED: Final = (collections.abc.Coroutine, collections.abc.Awaitable)
 
 
 _LOCKS: Final = {
@@ -26,27 +29,36 @@ _LOCKS: Final = {
 _CALLABLE: Final = typing.get_origin(collections.abc.Callable[[], None])
 
 
-def plan_of(annotation: Any, workshop: Workshop) -> Plan:
-    """The plan of a type. Raises Unsupported with the reason and the fix."""
+def plan_of(annotation: Any, workshop: Workshop, aliases: tuple[Any, ...] = ()) -> Plan:
+    """The plan of a type. Raises Unsupported with the reason and the fix.
+
+    `aliases` are those that it was found in, with no record in between.
+    """
+    annotation, aliases = _bare(annotation, aliases)
 
     def build(inner: Any) -> Plan:
+        return plan_of(inner, workshop, aliases)
+
+    def build_field(inner: Any) -> Plan:  # a record ends a recursion
         return plan_of(inner, workshop)
 
-    annotation = _bare(annotation)
+    _refuse_parts(annotation)
     plan = (
         registered_plan(annotation, workshop, build)
         or literal_plan(annotation, workshop)
         or union_plan(annotation, workshop, build)
         or scalar_plan(annotation, workshop)
         or container_plan(annotation, workshop, build)
-        or record_plan(annotation, workshop, build)
+        or typed_dict_plan(annotation, workshop, build_field)
+        or model_plan(annotation, workshop, build_field)
+        or record_plan(annotation, workshop, build_field)
     )
     if plan is None:
         raise _refusal(annotation)
     return plan
 
 
-def _bare(annotation: Any) -> Any:
+def _bare(annotation: Any, aliases: tuple[Any, ...]) -> tuple[Any, tuple[Any, ...]]:
     """Without NewType, Annotated, Required and aliases, which say nothing about the wire."""
     while True:
         origin = typing.get_origin(annotation)
@@ -54,10 +66,42 @@ def _bare(annotation: Any) -> Any:
             annotation = typing.get_args(annotation)[0]
         elif isinstance(annotation, typing.NewType):
             annotation = annotation.__supertype__
-        elif type(annotation).__name__ == "TypeAliasType":
-            annotation = annotation.__value__
+        elif _is_alias(annotation) or _is_alias(origin):
+            if annotation in aliases:
+                raise Unsupported(
+                    f"the alias `{annotation}` contains itself",
+                    "make it a dataclass: records may contain themselves, directly or in others",
+                )
+            aliases = (*aliases, annotation)
+            annotation = _meaning(annotation)
         else:
-            return annotation
+            return annotation, aliases
+
+
+def _is_alias(annotation: Any) -> bool:
+    return type(annotation).__name__ == "TypeAliasType"
+
+
+def _meaning(alias: Any) -> Any:
+    """What an alias stands for, with the arguments of a generic one put in."""
+    generic: Any = typing.get_origin(alias) or alias
+    given = dict(zip(generic.__type_params__, typing.get_args(alias), strict=False))
+    return substituted(generic.__value__, given)
+
+
+def _refuse_parts(annotation: Any) -> None:
+    """Refuse what looks like a record, or like a part of a tuple, and is none. Raises Unsupported.
+
+    A component is a dataclass for its users, and belongs to the runtime all the same.
+    """
+    origin: Any = typing.get_origin(annotation) or annotation
+    if isinstance(origin, type) and declaration_of(origin) is not None:
+        raise _refusal(annotation)
+    if getattr(annotation, "__unpacked__", False) or origin is typing.Unpack:
+        raise Unsupported(
+            f"`{annotation}` stands for any number of items within a tuple",
+            "write `tuple[Item, ...]`, or a tuple of fixed length that ends with a list",
+        )
 
 
 def _refusal(annotation: Any) -> Unsupported:
@@ -98,6 +142,14 @@ def _no_type(annotation: Any, shown: str) -> tuple[str, str] | None:
             f"the type variable {annotation} stands for no type here",
             "write the type; a component method cannot be generic",
         )
+    special: Any = typing
+    if annotation is special.Self:
+        return "`Self` is no type of its own", "write the name of the class, in quotes"
+    if isinstance(annotation, typing.ForwardRef):
+        return (
+            f'"{annotation.__forward_arg__}" is in quotes inside an alias, and not looked up',
+            "write it without quotes; where it contains itself, make it a dataclass",
+        )
     if not callable(annotation) and typing.get_origin(annotation) is None:
         return f"`{shown}` is no type", "write the type that the values have"
     return None
@@ -114,6 +166,11 @@ def _no_value(origin: Any, shown: str) -> tuple[str, str] | None:
         return (
             f"`{shown}` yields its items in one process only",
             "pass a list, or make the method an async generator: `-> AsyncIterator[Item]`",
+        )
+    if origin in _AWAITED:
+        return (
+            f"`{shown}` can be awaited in one process only",
+            "write the type of what it gives; `async def` makes a method awaitable",
         )
     if isinstance(origin, type) and issubclass(origin, BaseException):
         return (
