@@ -93,3 +93,16 @@ def test_a_haproxy_there_begins_at_the_end() -> None:
     assert not scene.ordered(NEW, "h2").accepting
     scene.to("closing")
     assert scene.weights("h2") == {OLD: 0, NEW: 10_000}
+
+
+def test_a_host_of_the_old_version_that_gets_its_replicas_late_takes_the_present_weights() -> None:
+    scene = Scene(hosts=("h1", "h2"))
+    scene.observe(NEW, hosts={"h2": HostView()})  # it was out of reach, and left out
+    scene.report(hosts=["h1"])
+    scene.wait(30)
+    assert scene.ordered(OLD, "h2") == Traffic()
+    scene.observe(NEW)
+    assert scene.weights("h2") == {OLD: 5_000, NEW: 5_000}
+    assert scene.ordered(OLD, "h2").accepting, "the ingress does not serve yet"
+    scene.report(hosts=["h2"])
+    assert not scene.ordered(OLD, "h2").accepting
