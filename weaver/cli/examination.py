@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 # Of these it is worth reading what was found when nothing is wrong.
 _TELLING: Final = ("python", "system", "disk", "clock", "weaver")
 _WORDS: Final = {"ok": "[green]ok[/green]", "warn": "[yellow]warn[/yellow]"}
-_WIDTH: Final = 120  # where no terminal says
 
 
 def needs_and_faults(app: Path | None, *, as_json: bool) -> "tuple[Needs, list[Problem]]":
@@ -127,9 +126,9 @@ def show(examined: "Sequence[Examined]", faults: Sequence[Problem], *, as_json: 
 
 
 def _show_table(examined: "Sequence[Examined]") -> None:
-    from rich.console import Console
     from rich.table import Table
 
+    from weaver.cli.whole_tables import console_for
     from weaver.deployers.ssh.preflight.findings import CHECKS
 
     made = {each.check for host in examined for each in host.findings}
@@ -138,7 +137,7 @@ def _show_table(examined: "Sequence[Examined]") -> None:
     for host in examined:
         cells = [_cell([f for f in host.findings if f.check == check]) for check in checks]
         table.add_row(host.host, *cells)
-    Console(highlight=False, width=None if sys.stdout.isatty() else _WIDTH).print(table)
+    console_for(table).print(table)
 
 
 def _cell(findings: "Sequence[Finding]") -> str:

@@ -1,7 +1,6 @@
 """`weaver rollout`."""
 
 import json
-import sys
 import time
 
 import click
@@ -31,10 +30,11 @@ def command(*, app: str | None, following: bool, as_json: bool) -> int:
     if as_json:
         click.echo(json.dumps(render_rollout.plain(report), ensure_ascii=False))
         return 0
-    from rich.console import Console
+    from weaver.cli.whole_tables import console_for
 
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
-    console.print(render_rollout.screen(report, time.time()))
+    screen = render_rollout.screen(report, time.time())
+    console = console_for(screen)
+    console.print(screen)
     if report.verdict is not None:
         reason = render_rollout.by_version(report.verdict.what, report)
         console.print(f"because: {reason}", markup=False)

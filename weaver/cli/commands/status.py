@@ -1,7 +1,6 @@
 """`weaver status`."""
 
 import json
-import sys
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,9 @@ from weaver.cli.deployment import ago, app_argument, plain_status
 from weaver.cli.target import json_option
 
 if TYPE_CHECKING:
-    from weaver.control.operator import Status
+    from rich.table import Table
+
+    from weaver.control.operator import DeploymentReport, Status
     from weaver.deployers.registry import Record
 
 MOST_METHODS = 20
@@ -41,7 +42,7 @@ def command(*, app: str | None, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([plain_status(status) for status in found], indent=2))
         return
-    if not found:
+    if not running:
         click.echo("no deployment runs on this machine")
     for status in found:
         _show(status)
@@ -78,36 +79,48 @@ def _rollouts(running: "list[Record]") -> list[str]:
 
 
 def _show(status: "Status") -> None:
-    from rich.console import Console
-    from rich.table import Table
+    from weaver.cli.whole_tables import console_for
 
     report, now = status.report, time.time()
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+    methods = plain_status(status)["methods"]
+    replicas, called = _replicas(report, now), _methods(methods, now - report.started)
+    console = console_for(replicas, *([called] if called is not None else []))
     console.print(
         f"[bold]{report.app}[/bold]  version {report.version[:12]}  deployment "
         f"{report.deployment}  {report.state}  traffic {report.traffic:.0%}"
-        + (f"  since {ago(now - report.started)}" if report.started else "")
+        + (f"  since {ago(now - report.started)}" if report.started else ""),
+        soft_wrap=True,
     )
     for listener in report.listeners:
-        console.print(f"  {listener.name}: {listener.url}")
-    replicas = Table("GROUP", "REPLICA", "PID", "HOST", "STATE", "RESTARTS", "AGE", box=None)
+        console.print(f"  {listener.name}: {listener.url}", soft_wrap=True)
+    console.print(replicas)
+    if called is not None:
+        console.print(called)
+        more = sum(1 for method in methods if method["calls"]) - MOST_METHODS
+        if more > 0:
+            console.print(f"… and {more} more methods: --json has all")
+
+
+def _replicas(report: "DeploymentReport", now: float) -> "Table":
+    from rich.table import Table
+
+    table = Table("GROUP", "REPLICA", "PID", "HOST", "STATE", "RESTARTS", "AGE", box=None)
     for group in report.groups:
         for replica in group.replicas:
             age = ago(now - replica.started) if replica.started else "-"
             row = (replica.id, str(replica.pid or "-"), replica.host, replica.state)
-            replicas.add_row(group.name, *row, str(replica.restarts), age)
+            table.add_row(group.name, *row, str(replica.restarts), age)
         if len(group.replicas) < group.wanted:
-            replicas.add_row(group.name, f"{len(group.replicas)} of {group.wanted}")
-    console.print(replicas)
-    _show_methods(console, plain_status(status)["methods"], now - report.started)
+            table.add_row(group.name, f"{len(group.replicas)} of {group.wanted}")
+    return table
 
 
-def _show_methods(console: Any, methods: list[dict[str, Any]], age: float) -> None:
+def _methods(methods: list[dict[str, Any]], age: float) -> "Table | None":
     from rich.table import Table
 
     called = sorted((m for m in methods if m["calls"]), key=lambda m: -m["calls"])
     if not called:
-        return
+        return None
     table = Table(
         "CALLER", "METHOD", "CALLS", "RATE", "ERRORS", "P50 ms", "P99 ms", "REMOTE", box=None
     )
@@ -122,9 +135,7 @@ def _show_methods(console: Any, methods: list[dict[str, Any]], age: float) -> No
             f"{m['p99_ms']:.2f}",
             f"{m['remote'] / m['calls']:.0%}",
         )
-    console.print(table)
-    if len(called) > MOST_METHODS:
-        console.print(f"… and {len(called) - MOST_METHODS} more methods: --json has all")
+    return table
 
 
 def _short(name: str) -> str:
