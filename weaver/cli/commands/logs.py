@@ -36,9 +36,10 @@ def command(
     as_json: bool,
 ) -> None:
     """Show the log of the running deployment of APP."""
+    from weaver.cli.log_names import check_log_names
     from weaver.cli.namesakes import meant
     from weaver.control.operator import GetLogs, LogFilter, Records
-    from weaver.deployers.manager_client import TIMEOUT, ask
+    from weaver.deployers.manager_client import TIMEOUT, ask, ask_status
 
     wanted = LogFilter(
         component=component,
@@ -50,6 +51,8 @@ def command(
         tail=-1 if tail is None else tail,
     )
     record = meant(app)
+    if component or replica:
+        check_log_names(record.app, component, replica, ask_status(record).report.groups)
     for answer in ask(record, GetLogs(wanted, follow), timeout=None if follow else TIMEOUT):
         if isinstance(answer, Records):
             for entry in answer.records:
