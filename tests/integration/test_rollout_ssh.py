@@ -135,6 +135,7 @@ def _join(fleet: Fleet) -> None:
     fleet.are("alpha", "beta", "gamma", "delta")
     joined = duo.command("deploy", *duo.options)
     assert "delta has joined duo" in joined.stdout, joined.stdout + joined.stderr
+    assert "its rollout is under way" in joined.stdout
     scaled = duo.command("scale", "duo", "front=4", "stock=4")
     assert scaled.returncode == 0, scaled.stderr
     until(lambda: len(listeners(duo)) == 4)

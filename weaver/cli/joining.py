@@ -158,6 +158,8 @@ def wait_joined(
     if joining:
         verb = "has" if len(joining) == 1 else "have"
         click.echo(f"{', '.join(joining)} {verb} joined {app} {version}")
+        if status.report.traffic < 1:
+            click.echo("its rollout is under way: if it is taken back, deploy to the list again")
     what = "new replicas go there, and those of lost hosts" if joining else "they count from now on"
     click.echo(f"{what}; what runs keeps its place: weaver scale {app} GROUP=N")
 
