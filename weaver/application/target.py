@@ -11,8 +11,8 @@ from typing import Any
 
 from weaver.component import registry
 from weaver.config.configuration import Config
-from weaver.config.load import load
-from weaver.errors import UsageError
+from weaver.config.load import load, load_what_is_right
+from weaver.errors import ConfigError, Problem, UsageError
 from weaver.proclet.importing import declared_roots, entry_of, import_name, make_importable
 
 CONFIG_FILE = "weaver.toml"
@@ -38,12 +38,15 @@ class Target:
         return declared_roots(self.entry)
 
 
-def load_target(target: str | None, *, config: str | None = None) -> Target:
+def load_target(
+    target: str | None, *, config: str | None = None, faults: list[Problem] | None = None
+) -> Target:
     """Find and import what the user named.
 
     `target` is `package.module:Name`, the path of a weaver.toml, or None for `./weaver.toml`.
     Raises UsageError for a target that does not exist, ConfigError for a bad weaver.toml, and
-    ComponentError when the application's own module fails to import.
+    ComponentError when the application's own module fails to import. With `faults`, what is wrong
+    with weaver.toml is added to them, and the application is loaded with the rest of it.
     """
     if target is not None and (target.endswith(".toml") or Path(target).is_dir()):
         if config is not None:
@@ -52,9 +55,11 @@ def load_target(target: str | None, *, config: str | None = None) -> Target:
             )
         config, target = target, None
     path = _config_path(config)
-    loaded = config_from(path)
+    loaded = config_from(path, faults)
     project = path.parent.resolve() if path else Path.cwd()
     named = target or loaded.app.entry
+    if not named and faults:  # one of them is that of the entry, or hides it
+        raise ConfigError(faults)
     if not named:
         raise UsageError(
             "there is nothing to run: no target was given"
@@ -66,13 +71,21 @@ def load_target(target: str | None, *, config: str | None = None) -> Target:
     for name, value in loaded.app.env.items():
         os.environ.setdefault(name, value)
     make_importable(project)
-    found = import_name(named)
-    entry = entry_of(found, named)
+    try:
+        entry = entry_of(import_name(named), named)
+    except UsageError as error:
+        if error.where or target is not None:
+            raise
+        where = loaded.provenance("app.entry")
+        raise UsageError(error.what, where=where, why=error.why, fix=error.fix) from None
     return Target(entry, loaded, project, loaded.app.name or re.split(r"[.:]", named)[0])
 
 
-def config_from(path: Path | None) -> Config:
-    """The configuration in a file, or ./weaver.toml if there is one, or the defaults."""
+def config_from(path: Path | None, faults: list[Problem] | None = None) -> Config:
+    """The configuration in a file, or ./weaver.toml if there is one, or the defaults.
+
+    With `faults`, what is wrong with it is added to them, and what is left is returned.
+    """
     path = path or _config_path(None)
     if path is None:
         return load("", source=CONFIG_FILE, environ=os.environ)
@@ -84,7 +97,11 @@ def config_from(path: Path | None) -> Config:
             why=str(error),
             fix="name a weaver.toml that exists and is UTF-8 text",
         ) from error
-    return load(text, source=str(path), environ=os.environ)
+    if faults is None:
+        return load(text, source=str(path), environ=os.environ)
+    loaded, found = load_what_is_right(text, source=str(path), environ=os.environ)
+    faults += found
+    return loaded
 
 
 def _config_path(config: str | None) -> Path | None:

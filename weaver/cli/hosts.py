@@ -65,10 +65,9 @@ def hosts_of(
     if ssh is not None:
         hosts = _listed(ssh)
     elif found is not None and found.ssh.hosts is not None:
-        named = path.parent / found.ssh.hosts
-        where = f"[ssh] hosts, {found.provenance('ssh.hosts')}"
-        hosts = _in_file(named, where)
+        hosts = hosts_in_config(found, path.parent) or ()
         if not quiet:
+            named, where = path.parent / found.ssh.hosts, _where(found)
             click.echo(f"hosts: {named} ({where}; --here means this machine)", err=True)
     else:
         return None
@@ -80,12 +79,25 @@ def hosts_of(
     return limited(hosts, limit.split(",")) if limit else hosts
 
 
+def hosts_in_config(config: "Config", folder: Path) -> "tuple[Host, ...] | None":
+    """The hosts of the file that `[ssh] hosts` names, relative to `folder`; None if it names none.
+
+    Raises ConfigError with all faults, or UsageError.
+    """
+    named = config.ssh.hosts
+    return None if named is None else _in_file(folder / named, _where(config))
+
+
+def _where(config: "Config") -> str:
+    return f"[ssh] hosts, {config.provenance('ssh.hosts')}"
+
+
 def _listed(text: str) -> "tuple[Host, ...]":
     """What `--ssh` says."""
     from weaver.deployers.ssh.inventory import parse_inline
 
     path = Path(text)
-    if path.is_file() or path.is_dir() or "/" in text or path.suffix == ".txt":
+    if path.exists() or "/" in text or path.suffix == ".txt":
         return _in_file(path, "--ssh", "or write hosts: --ssh web1,web2")
     return parse_inline(text)
 
@@ -93,7 +105,7 @@ def _listed(text: str) -> "tuple[Host, ...]":
 def _in_file(path: Path, where: str, other: str = "") -> "tuple[Host, ...]":
     from weaver.deployers.ssh.inventory import parse
 
-    if not path.is_file():
+    if not path.exists() or path.is_dir():
         fix = "name a file with a host per line" + (f", {other}" if other else "")
         raise UsageError(f"there is no file {path}", where=where, fix=fix)
     try:

@@ -49,6 +49,7 @@ class SecretRefused(Exception):
 class Reader:
     """Converts one tree of values and collects what is wrong with it in `problems`.
 
+    `refused` are the paths of the values that are: without them, the rest of the tree is right.
     `extra` are keys that are valid at a path although its record has no such field.
     """
 
@@ -65,6 +66,7 @@ class Reader:
         self.secret = secret
         self.extra = extra
         self.problems: list[Problem] = []
+        self.refused: list[Path] = []
 
     def read(self, value: Any, type_: Any, path: Path) -> Any:
         """The value as `type_`, or FAILED after recording every problem in it."""
@@ -158,6 +160,7 @@ class Reader:
             except Mismatch:
                 continue
         self.problems += trial.problems
+        self.refused.append(path)
         return FAILED
 
     def _leaf(self, value: Any, type_: Any, path: Path) -> Any:
@@ -196,6 +199,7 @@ class Reader:
             return self.secret(value, type_, path)
         except SecretRefused as refused:
             self.problems.append(refused.problem)
+            self.refused.append(path)
             return FAILED
 
     def _unknown_keys(
@@ -226,6 +230,7 @@ class Reader:
 
     def _fail(self, what: str, path: Path, *, fix: str = "") -> Any:
         self.problems.append(Problem(what, where=self.sources.where(path), fix=fix))
+        self.refused.append(path)
         return FAILED
 
 

@@ -31,6 +31,33 @@ def load(
     components and listeners are checked later, by `Config.check_names`, and the sections of
     components by `build_section`.
     """
+    tree, sources, problems = _read(text, source, environ)
+    return _build(tree, sources, problems)
+
+
+def load_what_is_right(
+    text: str, *, source: str = "weaver.toml", environ: Mapping[str, str] = MappingProxyType({})
+) -> tuple[Config, list[Problem]]:
+    """As `load`, but the problems are returned, beside what is left without the values they name.
+
+    With it the rest can be examined in the same run. Raises ConfigError where nothing is left.
+    """
+    tree, sources, problems = _read(text, source, environ)
+    reader = Reader(sources)
+    reader.read(tree, Tables, ())
+    found = sorted([*problems, *reader.problems], key=_line)
+    for path in reader.refused:
+        tree = _without(tree, path)
+    try:
+        return _build(tree, sources), found
+    except ConfigError:
+        raise ConfigError(found) from None
+
+
+def _read(
+    text: str, source: str, environ: Mapping[str, str]
+) -> tuple[dict[str, Any], Sources, list[Problem]]:
+    """The tree of all values, where each is from, and the variables that belong nowhere."""
     text = text.removeprefix("\ufeff")
     overlay = Overlay(parse(text, source), Tables)
     variables = variables_of(environ)
@@ -39,7 +66,18 @@ def load(
         if variable not in sections:
             overlay.add(variable, variable.key)
     sources = Sources(source, locate(text), overlay.variables, sections)
-    return _build(overlay.tree, sources, overlay.problems)
+    return overlay.tree, sources, list(overlay.problems)
+
+
+def _without(tree: dict[str, Any], path: Path) -> dict[str, Any]:
+    """A tree without the value at a path; a list goes as a whole."""
+    if not path or path[0] not in tree:
+        return tree
+    key, below = str(path[0]), tree[path[0]]
+    rest = {name: value for name, value in tree.items() if name != key}
+    if len(path) == 1 or not is_table(below):
+        return rest
+    return rest | {key: _without(below, path[1:])}
 
 
 def load_mapping(tables: Mapping[str, Any], *, source: str) -> Config:

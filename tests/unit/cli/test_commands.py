@@ -4,10 +4,12 @@ import json
 import sys
 import types
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
 from weaver.cli.main import execute
+from weaver.config.load import load
 from weaver.errors import DefinitionError, Problem, UsageError, WeaverError
 
 
@@ -34,6 +36,14 @@ class FakeReport:
     notes: tuple[Problem, ...] = ()
 
 
+class FakeTarget(tuple[str | None, str | None]):
+    """What was asked for, with an empty weaver.toml."""
+
+    __slots__ = ()
+    config = load("")
+    project = Path()
+
+
 @dataclass
 class FakeApplication:
     """Stands for `weaver.application`; its target is the tuple of what was asked for."""
@@ -43,10 +53,13 @@ class FakeApplication:
     exit_code: int = 0
     ran: list[tuple[object, bool]] = field(default_factory=list[tuple[object, bool]])
 
-    def load_target(self, target: str | None, *, config: str | None) -> object:
+    def load_target(
+        self, target: str | None, *, config: str | None, faults: list[Problem] | None = None
+    ) -> object:
+        del faults
         if self.refusal is not None:
             raise self.refusal
-        return target, config
+        return FakeTarget((target, config))
 
     def check_target(self, target: object) -> FakeReport:
         return self.report
