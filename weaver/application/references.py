@@ -59,6 +59,9 @@ def wait(awaitable: Awaitable[T]) -> T:
             fix="write `await` instead",
         )
 
+    if not inspect.isawaitable(awaitable):
+        raise _not_awaitable(awaitable)
+
     async def awaited() -> T:
         return await awaitable
 
@@ -84,25 +87,41 @@ def options(reference: T, *, timeout: float | None = None, retry: bool = True) -
     DeadlineExceeded. `retry=False` forbids the runtime every retry. An object that is no
     reference, such as a fake in a unit test, is returned as it is.
     """
-    if timeout is not None and not timeout > 0:
+    number: Any = timeout  # of callers without a type checker, anything
+    if number is not None and not (isinstance(number, (int, float)) and number > 0):
         raise UsageError(
             f"options(timeout={timeout!r}): a timeout is a positive number of seconds",
             fix="leave it out for the deadline that applies anyway",
         )
-    return with_options(reference, Options(timeout=timeout, retry=retry))
+    chosen = Options(timeout=timeout, retry=retry)
+    component = getattr(type(reference), "_weaver_used", None)
+    if component is not None:  # of `use`: there may be no application to ask yet
+        later: T = _lazy_class(component, chosen)()
+        return later
+    return with_options(reference, chosen)
+
+
+def _not_awaitable(given: object) -> UsageError:
+    what = f"weaver.wait was given `{type(given).__name__}`, which cannot be awaited"
+    if inspect.isasyncgen(given):
+        fix = "read it in a coroutine of your own, with `async for`, and wait for that"
+    else:
+        fix = "give it the call of an `async def` method; a plain method gives its result at once"
+    return UsageError(what, fix=fix)
 
 
 def _current_or_fallback() -> Running:
     return running() or run_in_background()
 
 
-def _lazy_class(component: Any) -> type[Any]:
+def _lazy_class(component: Any, chosen: Options | None = None) -> type[Any]:
     if registry.declaration_of(component) is None and not isinstance(component, type):
         problem = unknown_component(component)
         raise UsageError(problem.what, why=problem.why, fix=problem.fix)
 
     def real() -> Any:
-        return _current_or_fallback().get(component)
+        reference = _current_or_fallback().get(component)
+        return reference if chosen is None else with_options(reference, chosen)
 
     def call(_self: object) -> Any:
         return real()
@@ -127,7 +146,6 @@ def _lazy_class(component: Any) -> type[Any]:
             "__getattr__": find,
             "__call__": call,
             "__repr__": describe,
-            "_weaver_binding": property(lambda _self: real()._weaver_binding),  # noqa: SLF001
-            "_weaver_variants": property(lambda _self: real()._weaver_variants),  # noqa: SLF001
+            "_weaver_used": component,
         },
     )

@@ -146,9 +146,12 @@ def limited(method: Method, label: str, seconds: float, target: Target) -> Targe
         )
 
     async def stream(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
-        when = asyncio.get_running_loop().time() + seconds
+        clock = asyncio.get_running_loop().time
+        when = clock() + seconds
         async with Closing(target(*args, **kwargs)) as items:
             while True:
+                if clock() >= when:  # a timeout ends nothing that does not wait
+                    raise exceeded()
                 async with _until(when, exceeded):
                     item = await anext(items, _END)
                 if item is _END:

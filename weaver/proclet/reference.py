@@ -11,7 +11,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn, TypeVar
 
-from weaver.component.model import Component
+from weaver.component.model import RESERVED, Component
 from weaver.errors import StateAccessError, UsageError, did_you_mean
 
 T = TypeVar("T")
@@ -124,6 +124,11 @@ def _reference_class(cls: type[Any], names: tuple[str, ...]) -> type[Any]:
 
 
 def _no_such_attribute(cls: type[Any], names: tuple[str, ...], name: str) -> StateAccessError:
+    if name in RESERVED:
+        return StateAccessError(
+            f"{cls.__name__}.{name} is called by the runtime, not through references",
+            fix=f"put what both need into a method of another name, and call that in `{name}` too",
+        )
     annotations = {n for base in cls.__mro__ for n in inspect.get_annotations(base)}
     if name in annotations or hasattr(cls, name):
         return StateAccessError(
