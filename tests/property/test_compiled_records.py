@@ -148,8 +148,8 @@ PARTS: dict[type[Any], Callable[[Any], list[Any]]] = {
 def described(value: Any) -> Any:
     if isinstance(value, msgspec.Struct):
         return type(value), [described(getattr(value, name)) for name in value.__struct_fields__]
-    parts = PARTS.get(type(value))
-    return type(value), repr(value) if parts is None else [described(p) for p in parts(value)]
+    parts: list[Any] = PARTS[type(value)](value) if type(value) in PARTS else []
+    return type(value), [described(part) for part in parts] or repr(value)
 
 
 @given(SEEDS)
