@@ -117,6 +117,7 @@ def test_it_serves_on_without_its_manager_and_another_one_goes_on(shop: Deployed
 
     attached = shop.command("attach", "till")
     assert attached.returncode == 0, attached.stderr
+    assert f"listener http: http://{address}" in attached.stdout
     assert shop.manager() != first
     assert get(address, "/add/1") == (200, "6")  # nothing was started anew
     until(lambda: {r["state"] for r in shop.run.replicas("names").values()} == {"ready"})

@@ -6,7 +6,7 @@ One of them may be on its way out, and end at any moment: what has become of it,
 import contextlib
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -17,7 +17,11 @@ from weaver.cli.rollout_follow import rollout_of
 from weaver.cli.versions import short
 from weaver.control.rollout import ENDED
 from weaver.deployers import registry
+from weaver.deployers.manager_client import ask_status
 from weaver.errors import Unreachable
+
+HEARD: Final = 10.0
+"""Seconds for envelopes to tell what runs: a host may be out of reach."""
 
 if TYPE_CHECKING:
     from weaver.control.messages import Fault
@@ -38,10 +42,34 @@ def wait_attached(record: "Record", task: "Task", *, as_json: bool) -> int:
         ended = succession.is_over(registry.latest(record))
         became = "has been taken back meanwhile" if ended else "is being taken back"
         click.echo(f"{record.app} {short(record.version)} {became}", err=True)
+    status = _heard(status, record)
     tell_live(status, as_json=as_json)
+    late = [f"{host} ({does})" for host, does in status.report.hosts.items() if does != "attached"]
+    if late:
+        click.echo(
+            f"not heard of yet: {', '.join(late)}; see: weaver status {record.app}", err=True
+        )
     if not as_json and len(versions) > 1:
         _tell_rollout(record)
     return 0
+
+
+def _heard(status: "Status", record: "Record") -> "Status":
+    """The status once the envelopes of a live version have answered, or the last one there was."""
+    found = {each.deployment: each for each in registry.records(record.app)}
+    deadline = time.monotonic() + HEARD
+    while any(does != "attached" for does in status.report.hosts.values()):
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.02)
+        try:
+            now = ask_status(found[status.report.deployment])
+        except Unreachable:
+            break  # it has ended since, or its manager has
+        if now.report.state != "live":
+            break
+        status = now
+    return status
 
 
 def _tell_rollout(record: "Record") -> None:
