@@ -30,10 +30,10 @@ COMPILE_TIMEOUT = 120.0  # seconds; it takes one or two
 MODULES = (
     "frames",
     "rpc/callee", "rpc/caller", "rpc/connection", "rpc/intake", "rpc/listener", "rpc/outbox",
-    "rpc/reassembly", "rpc/codec/arguments", "rpc/codec/values",
+    "rpc/methods", "rpc/reassembly", "rpc/codec/arguments", "rpc/codec/values",
     "proclet/answer", "proclet/balancing", "proclet/channel", "proclet/deadlines",
     "proclet/dispatcher", "proclet/eager", "proclet/item_stream", "proclet/outgoing",
-    "proclet/pool", "proclet/remote_method", "proclet/retrying", "proclet/spinning",
+    "proclet/peer", "proclet/pool", "proclet/remote_method", "proclet/retrying", "proclet/spinning",
     "ingress/counting", "ingress/ejection", "ingress/exchange", "ingress/passage",
     "ingress/replica", "ingress/http/answer", "ingress/http/body", "ingress/http/forwarding",
     "ingress/http/request", "ingress/http/response", "ingress/http/rules",

@@ -66,6 +66,11 @@ KIND_NAMES: Final = (
 WORDS: Final = Struct("<III")
 """The same header: length, call, and the rest as one number, which tells what is usual at once."""
 
+FOUR_WORDS: Final = Struct("<IIII")
+"""The same, and the first four bytes of the payload: the deadline, where there is one."""
+
+DEADLINE_SIZE: Final = 4
+
 HAS_DEADLINE: Final = 0x01
 HAS_TRACE: Final = 0x02
 HAS_CREDIT: Final = 0x04

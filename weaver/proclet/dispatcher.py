@@ -49,7 +49,10 @@ class Replies(Protocol):
 class _Hosted:
     """One method with all that a call of it needs, looked up once."""
 
-    __slots__ = ("arguments", "component", "context", "function", "kind", "name", "result")
+    __slots__ = (
+        "arguments", "component", "context", "dated", "deadline", "function", "kind", "name",
+        "result",
+    )  # fmt: skip
 
     def __init__(self, codec: MethodCodec) -> None:
         self.component = codec.component
@@ -61,6 +64,17 @@ class _Hosted:
         # Each call runs in a copy, which costs no more than an empty context.
         self.context = contextvars.Context()
         self.context.run(context.component.set, codec.component)
+        # That of the last deadline: most calls of one read have the same.
+        self.dated = self.context
+        self.deadline = context.NEVER
+
+    def own_context(self, deadline: float) -> contextvars.Context:
+        """For one call."""
+        if deadline != self.deadline:
+            self.dated = self.context.copy()
+            self.dated.run(_set_deadline, deadline)
+            self.deadline = deadline
+        return self.dated.copy()
 
 
 class Dispatcher:
@@ -105,13 +119,13 @@ class Dispatcher:
             replies.refuse(call, Outcome.OVERLOADED, "")
             return None
         hosted = self._methods[method]
-        own = hosted.context.copy()
+        own = hosted.own_context(deadline)
         if trace:
             name = f"{hosted.component.rpartition('.')[2]}.{hosted.name}"
             span = tracing.of_call(trace, name, hosted.component)
             own.run(tracing.enter, span)
             replies = tracing.Replies(replies, span)
-        coroutine = self._run(hosted, body, replies, call, deadline, metadata)
+        coroutine = self._run(hosted, body, replies, call, metadata)
         return start_eagerly(self._loop, coroutine, own)
 
     def _find(self, hosted: _Hosted) -> Callable[..., Any] | None:
@@ -127,12 +141,10 @@ class Dispatcher:
         body: Any,
         replies: Replies,
         call: int,
-        deadline: float,
         metadata: bytes,
     ) -> None:
         self.running += 1
         try:
-            _set_deadline(deadline)
             if metadata:
                 context.adopt(metadata)
             function = hosted.function or self._find(hosted)

@@ -17,7 +17,8 @@ from weaver.proclet.definition import Definition
 from weaver.proclet.dispatcher import Dispatcher
 from weaver.proclet.leases import WITHIN, Terms
 from weaver.proclet.patience import patiently
-from weaver.proclet.peer import Peer, PeerStatistics
+from weaver.proclet.peer import Peer
+from weaver.proclet.peer_statistics import PeerStatistics
 from weaver.proclet.pool import Pool
 from weaver.proclet.spinning import Spinner
 from weaver.routing import Endpoint, Routing
@@ -217,7 +218,8 @@ class Network:
             peer.move(endpoint)
 
     def _route(self) -> None:
-        old, self._groups, self.pools = self._groups, {}, {}
+        old, self._groups = self._groups, {}
+        self.pools.clear()  # not replaced: methods look into it
         for name, route in self.routing.groups.items():
             peers = tuple(
                 self._peers[e.replica] for e in route.endpoints if e.replica in self._peers

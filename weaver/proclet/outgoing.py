@@ -5,8 +5,8 @@ incoming calls are the business of `channel.py`.
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Collection
-from time import monotonic
 from typing import Final
 
 from weaver.errors import CodecError, DeadlineExceeded, RemoteCallError
@@ -21,6 +21,7 @@ from weaver.rpc.connection import Connection
 from weaver.rpc.events import Outcome, call_error
 from weaver.rpc.methods import MethodCodec
 
+_clock: Final = time.monotonic
 _deadline: Final = context.deadline.get
 _starting: Final = context.starting.get
 _trace: Final = context.trace.get
@@ -82,7 +83,7 @@ class Outgoing:
         None: `begin_later`, which waits for `room` before, and says that it was `crowded`.
         """
         when = _deadline()
-        now = monotonic()
+        now = _clock()
         latest = now + self._timeout
         if when > latest:
             when = latest
@@ -125,7 +126,7 @@ class Outgoing:
         when = _deadline()
         if not self._connection.has_room(len(body)):
             await self.room(codec, len(body))
-        call = self._send(codec, body, self._remaining(codec, when, monotonic()), WINDOW)
+        call = self._send(codec, body, self._remaining(codec, when, _clock()), WINDOW)
         self._flush()
         stream = self._streams[call] = ItemStream(call, codec.label, when, self._loop)
         if when != context.NEVER:

@@ -11,13 +11,12 @@ import time
 from collections.abc import Callable, Collection
 from typing import Final
 
-import msgspec
-
 from weaver.errors import ConnectionLost, ProtocolError, WeaverError
 from weaver.proclet.balancing import Load
 from weaver.proclet.channel import Channel
 from weaver.proclet.leases import WITHIN, Leases, Terms
 from weaver.proclet.outgoing import Outgoing
+from weaver.proclet.peer_statistics import PeerStatistics
 from weaver.routing import Endpoint
 from weaver.rpc import events
 from weaver.rpc.connection import Connection
@@ -41,18 +40,6 @@ DEAD: Final = 30.0
 
 STABLE: Final = 1.0
 """Seconds after which a connection that breaks counts as one that had worked."""
-
-
-class PeerStatistics(msgspec.Struct, frozen=True, kw_only=True):
-    """A snapshot of one replica; latency in seconds, calls as counts."""
-
-    replica: str
-    address: str
-    connected: bool
-    ejected: bool
-    in_flight: int
-    latency: float
-    made: int
 
 
 class Peer:

@@ -34,6 +34,7 @@ class RemoteMethod:
 
     def __init__(self, network: Network, codec: MethodCodec, options: Options) -> None:
         self._network = network
+        self._pools = network.pools
         self.codec = codec
         self._options = options
         self._component = codec.component
@@ -45,19 +46,18 @@ class RemoteMethod:
 
     def owned_elsewhere(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
         """Whether the key of a call belongs to another replica, which is known to be there."""
-        network = self._network
-        pool = network.pools.get(self._component)
+        pool = self._pools.get(self._component)
         if pool is None or not pool.peers or self.key is None:
             return False
         key = self.key(args, kwargs)
         owner = None if key is None else pool.route.assignment.owner(key)
-        return owner is not None and owner != network.replica and pool.knows(owner)
+        return owner is not None and owner != self._network.replica and pool.knows(owner)
 
     async def call(self, *args: Any, **kwargs: Any) -> Any:
         """Perform a call of an async method."""
         codec, body = self.codec, self._arguments.encode(args, kwargs)
         key = self.key(args, kwargs) if self.key is not None else None
-        found = self._network.pools.get(self._component)
+        found = self._pools.get(self._component)
         if found is not None and key is None and found.only is not None:
             pool, peer = found, found.only
         else:
@@ -121,7 +121,7 @@ class RemoteMethod:
 
     def now(self, key: int | None) -> tuple[Pool, Peer] | None:
         """Who takes a call at once; None: nobody yet."""
-        pool = self._network.pools.get(self._component)
+        pool = self._pools.get(self._component)
         if pool is None:
             return None
         peer = pool.choose(key, NOBODY)

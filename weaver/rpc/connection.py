@@ -23,7 +23,7 @@ import msgspec
 
 from weaver import frames
 from weaver.errors import ProtocolError
-from weaver.frames import HEADER_SIZE, MAX_PAYLOAD, PONG, U32, USUAL_REPLY, USUAL_REQUEST, WORDS
+from weaver.frames import DEADLINE_SIZE, HEADER_SIZE, MAX_PAYLOAD, PONG, USUAL_REPLY, USUAL_REQUEST
 from weaver.rpc.callee import Callee
 from weaver.rpc.caller import Caller
 from weaver.rpc.events import Closed, Drained, Event, Opened, Outcome, PeerDraining, Pong
@@ -36,8 +36,8 @@ from weaver.rpc.reassembly import Reassembly
 from weaver.rpc.state import State, Statistics
 
 _CLOSED: Final = State.CLOSED  # reading it from the class takes 900 instructions
-_words: Final = WORDS.unpack_from
-_u32: Final = U32.unpack_from
+_words: Final = frames.WORDS.unpack_from
+_four_words: Final = frames.FOUR_WORDS.unpack_from
 
 _AT_HANDSHAKE: Final = 1
 """In the place of the method of a refusal: the refusing side has executed nothing."""
@@ -186,18 +186,23 @@ class Connection:
         at = 0
         length: int  # said for the compiled core: else it compares objects
         word: int
+        first: int = 0
+        roomy = end - HEADER_SIZE - DEADLINE_SIZE  # up to there, a deadline is read with it
         last = -1 if self._decoder.partial else end - HEADER_SIZE
         while at <= last:
-            length, call, word = _words(read, at)
+            if at <= roomy:
+                length, call, word, first = _four_words(read, at)
+            else:
+                length, call, word = _words(read, at)
             body = at + HEADER_SIZE
             stop = body + length
             if stop > end or length > MAX_PAYLOAD:
                 break
             if word == USUAL_REPLY and self._open:
                 self.caller.on_usual_reply(call, read[body:stop], events)
-            elif word >> 16 == USUAL_REQUEST and self._open and length >= U32.size:
+            elif word >> 16 == USUAL_REQUEST and self._open and length >= DEADLINE_SIZE:
                 self.callee.on_usual_request(
-                    word & 0xFFFF, call, _u32(read, body)[0], read[body + 4 : stop], events
+                    word & 0xFFFF, call, first, read[body + DEADLINE_SIZE : stop], events
                 )
             else:
                 kind = word >> 16 & 0xFF

@@ -15,7 +15,7 @@ from weaver.errors import Problem
 from weaver.rpc import codec as codecs
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True)
 class MethodCodec:
     """One method with the codecs of its arguments and of its result, or of a stream's items."""
 
@@ -37,7 +37,7 @@ class MethodCodec:
         return self.result.decode(self.result.encode(value))
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True)
 class MethodTable:
     """All methods of an application, numbered alike in every process of one build."""
 
