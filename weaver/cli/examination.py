@@ -41,6 +41,9 @@ def needs_and_faults(app: Path | None, *, as_json: bool) -> "tuple[Needs, list[P
 
     try:
         if app is not None and app.is_file() and app.suffix != ".toml":
+            from weaver.packaging.manifest import check_whole
+
+            check_whole(app)
             return needs_of(app), []
         from weaver.packaging.build import build
 

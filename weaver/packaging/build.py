@@ -202,6 +202,14 @@ def _config_file(path: Path | None) -> Path:
             why="a build needs to know the entry, groups and listeners of the application",
             fix="name a weaver.toml, or write one; `weaver init NAME` shows how",
         )
+    if found.suffix != ".toml" and manifest.looks_like_pex(found):
+        raise UsageError(
+            f"{found} is a PEX, and no weaver.toml",
+            where=str(Path.cwd()),
+            why="what is built, run and deployed is the application that a weaver.toml describes",
+            fix="name the weaver.toml that it was built from; by itself, the file runs "
+            "the application in one process",
+        )
     return found.resolve()
 
 

@@ -8,6 +8,7 @@ another version of weaver can be read.
 import hashlib
 import json
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any, Literal
 
@@ -153,10 +154,32 @@ def open_pex(path: Path) -> zipfile.ZipFile:
     return pex
 
 
+def looks_like_pex(path: Path) -> bool:
+    """Whether a file begins as a PEX does, be it whole or not. False where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return file.read(2) in {b"#!", b"PK"}
+    except OSError:
+        return False
+
+
+def check_whole(path: Path) -> None:
+    """Compare all that is in a PEX with its check sums: 0.1 s for 7 MB. Raises PexError."""
+    with open_pex(path) as pex:
+        try:
+            damaged = pex.testzip()
+        except (zipfile.BadZipFile, zlib.error, OSError, ValueError) as error:
+            damaged = str(error)
+    if damaged is not None:
+        raise PexError(
+            f"{path} is damaged",
+            why=f"something in it is not as it was written: {damaged}",
+            fix=_REBUILD,
+        )
+
+
 def _no_pex(path: Path) -> PexError:
-    with path.open("rb") as file:
-        head = file.read(2)
-    if head in {b"#!", b"PK"}:
+    if looks_like_pex(path):
         return PexError(
             f"{path} is cut short or damaged",
             why="a PEX ends with a table of its contents, and this file does not "
@@ -165,7 +188,7 @@ def _no_pex(path: Path) -> PexError:
         )
     return PexError(
         f"{path} is not a PEX",
-        why="it is not a zip file" if head else "the file is empty",
+        why="it is not a zip file" if path.stat().st_size else "the file is empty",
         fix="name a file that `weaver build` has written",
     )
 

@@ -16,10 +16,11 @@ if TYPE_CHECKING:
 @json_option
 def command(*, pex: Path, as_json: bool) -> None:
     """Show what is in a PEX that `weaver build` has written, without running it."""
-    from weaver.packaging.manifest import build_id, read, read_pex_info
+    from weaver.packaging.manifest import build_id, check_whole, read, read_pex_info
     from weaver.packaging.suits import unsuited
 
     manifest = read(pex)
+    check_whole(pex)
     distributions = sorted(read_pex_info(pex)["distributions"])
     identity = build_id(pex)
     reason = unsuited(manifest, distributions)
