@@ -8,15 +8,20 @@ from weaver.cli.target import json_option
 
 
 @click.command("scale")
-@click.argument("app")
-@click.argument("changes", nargs=-1, required=True, metavar="GROUP=N...")
+@click.argument("words", nargs=-1, required=True, metavar="[APP] GROUP=N...")
 @json_option
-def command(*, app: str, changes: tuple[str, ...], as_json: bool) -> None:
-    """Run N replicas of each GROUP of APP, as in `weaver scale shop front=4`."""
+def command(*, words: tuple[str, ...], as_json: bool) -> None:
+    """Run N replicas of each GROUP of APP, as in `weaver scale shop front=4`.
+
+    APP may be left out where only one application runs.
+    """
     from weaver.cli.namesakes import meant
     from weaver.control.operator import Scale
     from weaver.deployers.manager_client import ask
 
+    app, changes = (None, words) if "=" in words[0] else (words[0], words[1:])
+    if not changes:
+        raise click.UsageError("Missing argument 'GROUP=N...'", click.get_current_context())
     wanted = [_parsed(change) for change in changes]
     record = meant(app)
     for group, replicas in wanted:
