@@ -4,6 +4,7 @@ So many rollouts as there are roles kill each role in each phase. What is lost i
 role: requests in flight in the killed process may be, and while no envelope holds the listener
 (that of the old version, before the new one is live) nobody is served for a moment. In a step the
 next one is killed when the one before is there again, if that is in time: `--pause` is how long.
+So is an envelope in any phase but the first: two of them are all that there is.
 """
 
 import asyncio
@@ -18,7 +19,7 @@ import msgspec
 import psutil
 
 from weaver.control.rollout import GetRollout, RolloutReport, Steer
-from weaver.deployers.manager_client import ask, ask_status
+from weaver.deployers.manager_client import ask, ask_status, lives
 from weaver.deployers.registry import Record
 from weaver.errors import Unreachable, WeaverError
 
@@ -89,13 +90,15 @@ class Killer:
     async def _kill(self, phase: str, role: str) -> bool:
         """Kill a process; False if there is none yet, or the one before is missed still."""
         pids = await asyncio.to_thread(self._pids, role)
-        if not pids or (phase.startswith("shifting") and not await asyncio.to_thread(self._whole)):
+        after_another = phase.startswith("shifting") or role.endswith("envelope")
+        whole = phase == "starting" or not after_another or await asyncio.to_thread(self._whole)
+        if not pids or not whole:
             return False
         self.kills.append((phase, role, self._failed()))
         print(f"  kill -9 {pids[0]} ({role} in {phase})", flush=True)
         os.kill(pids[0], signal.SIGKILL)
         if role == "manager":
-            while psutil.pid_exists(pids[0]):  # noqa: ASYNC110 - nobody tells
+            while lives(pids[0]):  # noqa: ASYNC110 - nobody tells
                 await asyncio.sleep(LOOK)
             await self._attach()
         return True
