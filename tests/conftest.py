@@ -19,7 +19,7 @@ settings.register_profile("ci", derandomize=True, deadline=None, database=None, 
 settings.register_profile("explore", deadline=None, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
-PATIENCE = 1.0  # seconds that threads, processes and sockets may take to go
+PATIENCE = 20.0  # seconds that threads, processes and sockets may take to go
 DESCRIPTORS = Path("/proc/self/fd")
 THREADS = Path("/proc/self/task")
 

@@ -20,7 +20,7 @@ from weaver.control.operator import (
 from weaver.control.rollout import ENDED, GetRollout, RolloutReport, Steer
 from weaver.control.stream import Codec, Receiver, encode
 
-PATIENCE = 10.0
+PATIENCE = 30.0
 
 
 class FakeManager:

@@ -123,7 +123,7 @@ class Replica:
 
     def kill(self) -> None:
         self.process.kill()
-        self.process.wait(10)
+        self.process.wait(30)
 
     def memory(self) -> int:
         return int(psutil.Process(self.process.pid).memory_info().rss)
@@ -173,7 +173,7 @@ class Running:
         """All that comes back for `data` until the proxy closes."""
         reader, writer = await self.raw(data)
         try:
-            return await asyncio.wait_for(reader.read(), 10)
+            return await asyncio.wait_for(reader.read(), 30)
         finally:
             writer.close()
 
@@ -198,18 +198,18 @@ async def proxying(table: Table, **limits: float) -> AsyncGenerator[Running]:
 
 async def read_answer(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
     """Head and body of one answer with a Content-Length."""
-    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 30)
     length = next(
         int(line.split(b":")[1])
         for line in head.lower().split(b"\r\n")
         if line.startswith(b"content-length")
     )
-    return head, await asyncio.wait_for(reader.readexactly(length), 10)
+    return head, await asyncio.wait_for(reader.readexactly(length), 30)
 
 
 async def eventually(path: Path) -> bool:
     """Whether `path` comes to exist within ten seconds."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not os.path.exists(path):  # noqa: ASYNC240, PTH110 - a stat is no wait
             await asyncio.sleep(0.01)
     return True

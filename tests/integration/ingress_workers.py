@@ -73,4 +73,4 @@ class Led:
     def close(self) -> None:
         self.control.close()
         self.process.kill()
-        self.process.wait(10)
+        self.process.wait(30)

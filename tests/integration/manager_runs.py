@@ -46,18 +46,18 @@ class Running:
         return self.deployer.envelopes["here"]
 
     async def live(self) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await self.loop.wait_live()
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Wait for a condition that some change of state makes true."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             with self.loop.changes.follow() as changes:
                 while not condition():
                     await changes.take()
 
     async def outcome(self) -> Outcome:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             return await asyncio.shield(self.ending)
 
     def states(self, group: str) -> list[str]:

@@ -25,10 +25,10 @@ from weaver.control.operator import ReplicaReport
 from weaver.deployers import registry
 from weaver.deployers.manager_client import ask_status
 
-PATIENCE: Final = 20.0
+PATIENCE: Final = 40.0
 """Seconds until what must happen counts as failed."""
 
-BUILT_WITHIN: Final = 50.0
+BUILT_WITHIN: Final = 90.0
 """The same where a PEX may have to be built first, with its wheels."""
 
 FILES: Final = {

@@ -53,7 +53,7 @@ def trusting() -> ssl.SSLContext:
 def shown(port: int) -> str:
     """The name in the certificate that a server of this host shows; blocks."""
     with (
-        socket.create_connection(("127.0.0.1", port), timeout=10) as sock,
+        socket.create_connection(("127.0.0.1", port), timeout=30) as sock,
         trusting().wrap_socket(sock) as tls,
     ):
         return name_in(tls.getpeercert(binary_form=True))

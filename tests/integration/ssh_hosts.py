@@ -28,7 +28,7 @@ from waiting import wait_until
 from weaver.deployers.ssh.client_config import CONFIG_FILE
 from weaver.deployers.ssh.inventory import Host, parse_inline
 
-PATIENCE = 10.0  # seconds for anything here to happen
+PATIENCE = 30.0  # seconds for anything here to happen
 NAMES = ("alpha", "beta", "gamma", "delta")
 MARK = "WEAVER_TEST_HOST"  # in the environment of whatever runs on a host
 DEFAULT_PATH = "/usr/local/bin:/usr/bin:/bin"  # what sshd gives to those who do not log in

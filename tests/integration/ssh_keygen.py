@@ -3,7 +3,7 @@
 import subprocess
 from pathlib import Path
 
-PATIENCE = 10.0  # seconds
+PATIENCE = 30.0  # seconds
 
 
 def make_key(path: Path, passphrase: str = "", kind: str = "ed25519") -> None:

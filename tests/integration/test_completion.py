@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 
 import pytest
 
-PATIENCE: Final = 20.0
+PATIENCE: Final = 40.0
 CLEAR: Final = "\x15"  # Ctrl-U: the line is emptied
 CONTROL: Final = re.compile(r"\x1b(\[[0-9;?]*[a-zA-Z]|[()].|\][^\x07]*\x07|.)|[\r\x07]|.\x08")
 

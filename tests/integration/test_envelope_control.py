@@ -151,7 +151,7 @@ async def test_noise_ends_the_connection_and_nothing_else(path: Path, noise: byt
 def test_a_daemon_returns_when_it_is_ready_and_survives_its_starter(tmp_path: Path) -> None:
     path = tmp_path / "run" / "e.sock"
     started = start_envelope(path, "--daemon")
-    assert started.wait(10) == 0
+    assert started.wait(30) == 0
     assert path.exists()
 
     async def end() -> None:
@@ -176,7 +176,7 @@ def test_a_daemon_that_cannot_listen_says_why(tmp_path: Path) -> None:
 def test_a_release_is_held_as_long_as_it_runs(tmp_path: Path) -> None:
     path, held = tmp_path / "run" / "e.sock", tmp_path / "running"
     envelope = start_envelope(path, "--hold", str(held), "--daemon")
-    assert envelope.wait(10) == 0
+    assert envelope.wait(30) == 0
     with held.open() as file:
         with pytest.raises(BlockingIOError):
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -216,7 +216,7 @@ def test_a_release_that_is_being_removed_is_refused(tmp_path: Path) -> None:
 def test_what_was_ended_leaves_nothing_and_is_not_begun_again(tmp_path: Path) -> None:
     path, ended = tmp_path / "run" / "e.sock", tmp_path / "ended" / "d1"
     envelope = start_envelope(path, "--ended", str(ended), "--daemon")
-    assert envelope.wait(10) == 0
+    assert envelope.wait(30) == 0
 
     async def end() -> None:
         async with attached(path) as manager:
@@ -231,7 +231,7 @@ def test_what_was_ended_leaves_nothing_and_is_not_begun_again(tmp_path: Path) ->
 
 
 async def eventually(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not holds():
             await asyncio.sleep(0.01)
 

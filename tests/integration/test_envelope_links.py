@@ -38,6 +38,6 @@ async def test_an_envelope_whose_link_breaks_at_its_end_has_ended(
 ) -> None:
     async with managing(tmp_path, BrokenLinks(error)) as running:
         await running.live()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await running.loop.stop(at_once=False)
         assert (await running.outcome()) == Outcome("stopped", None)

@@ -87,7 +87,7 @@ async def test_a_replica_stopped_before_its_python_has_begun_ends_with_its_envel
 ) -> None:
     async with attached(path) as manager:
         manager.send(orders(1, {"a": "idle"}, preload=False))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not (young := [p for p in envelope.children() if is_child(p)]):
                 await asyncio.sleep(0)
         young[0].suspend()

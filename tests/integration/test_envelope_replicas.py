@@ -44,11 +44,11 @@ def path(tmp_path: Path) -> Iterator[Path]:
     yield directory / "e.sock"
     try:
         processes = family.children(recursive=True)
-        envelope.wait(10)
+        envelope.wait(30)
     finally:
         envelope.kill()
         envelope.wait()
-    _, alive = psutil.wait_procs(processes, timeout=3)
+    _, alive = psutil.wait_procs(processes, timeout=30)
     assert alive == []
 
 
@@ -241,7 +241,7 @@ async def test_replicas_outlive_the_zygote_and_the_next_one_is_forked_again(
     assert envelope is not None
     (zygote,) = [p for p in envelope.children() if p.name() == "weaver-zygote"]
     zygote.kill()
-    zygote.wait(5)
+    zygote.wait(30)
     manager.send(orders(2, {"a": "idle", "b": "idle"}, preload=True))
     await manager.registered(2)
     assert manager.all(ReplicaExited) == []
@@ -257,10 +257,10 @@ async def test_what_a_replica_has_started_ends_with_it_or_with_the_envelope(
     child, away = (psutil.Process(int(pid)) for pid in manager.said(Probed)[0].nonce.split())
     os.kill(manager.all(ReplicaStarted)[0].pid, signal.SIGKILL)
     await manager.exited()
-    assert psutil.wait_procs([child], timeout=3)[1] == []
+    assert psutil.wait_procs([child], timeout=30)[1] == []
     manager.send(End())
     await manager.until_closed()
-    assert psutil.wait_procs([away], timeout=3)[1] == []
+    assert psutil.wait_procs([away], timeout=30)[1] == []
 
 
 @BOTH_WAYS
@@ -277,7 +277,7 @@ async def test_a_listener_is_held_across_the_death_of_its_replica(
     deadline = time.monotonic() + 5
     while not all_threads_stopped(first):  # no event tells
         assert time.monotonic() < deadline
-    with socket.create_connection(address(held.address), timeout=10) as queued:
+    with socket.create_connection(address(held.address), timeout=30) as queued:
         os.kill(first, signal.SIGKILL)
         answered = int(queued.recv(100))
     assert answered == (await manager.started(2))[1].pid
@@ -313,5 +313,5 @@ def address(text: str) -> tuple[str, int]:
 
 
 def ask(where: str) -> int:
-    with socket.create_connection(address(where), timeout=5) as connection:
+    with socket.create_connection(address(where), timeout=30) as connection:
         return int(connection.recv(100))

@@ -128,7 +128,7 @@ async def test_part_of_a_request_is_waited_for_and_a_tunnel_stays(one: Replica) 
         until = asyncio.get_running_loop().time() + 5.5
         while asyncio.get_running_loop().time() < until:  # beyond the time that requests have
             ws.write(b"\x81\x82\x00\x00\x00\x00hi")
-            assert await asyncio.wait_for(ws_reader.readexactly(8), 10) == b"\x81\x06one:hi"
+            assert await asyncio.wait_for(ws_reader.readexactly(8), 30) == b"\x81\x06one:hi"
         ws.close()
         assert await first.hear(Drained) == Drained(0)
 

@@ -64,7 +64,7 @@ class HAProxy:
 
     def stop(self) -> None:
         self._process.kill()
-        self._process.wait(10)
+        self._process.wait(30)
 
 
 @pytest.fixture

@@ -208,7 +208,7 @@ async def test_a_cycle_whose_starts_wait_for_each_other_is_refused_by_name(
         async def ready(self) -> None: ...
 
     with pytest.raises(StartError, match="wait for one another to start") as caught:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             async with weaver_app(Hen):
                 pass
     assert "Hen" in caught.value.what
@@ -227,7 +227,7 @@ async def test_a_self_call_during_start_is_refused(weaver_app: MakeApp) -> None:
         async def look(self) -> None: ...
 
     with pytest.raises(StartError, match="Narcissus"):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             async with weaver_app(Narcissus):
                 pass
 
@@ -253,7 +253,7 @@ async def test_a_circle_through_a_started_component_is_refused(weaver_app: MakeA
             return "late"
 
     with pytest.raises(StartError, match="Late"):
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             async with weaver_app(Late):
                 pass
 
@@ -327,6 +327,6 @@ async def test_what_waits_long_says_for_what(
             while "still waiting" not in caplog.text:
                 await asyncio.sleep(0.001)
 
-    async with asyncio.timeout(5), weaver_app(Slow):
+    async with asyncio.timeout(30), weaver_app(Slow):
         pass
     assert "Slow.start" in caplog.text

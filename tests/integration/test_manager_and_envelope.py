@@ -94,7 +94,7 @@ async def running(tmp_path: Path) -> AsyncGenerator[Running]:
                 running.loop.request_stop(at_once=True)
             await asyncio.wait((running.ending,), timeout=20)
             assert deployer.process is not None
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 await deployer.process.wait()
 
 

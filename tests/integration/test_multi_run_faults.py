@@ -59,7 +59,7 @@ def test_a_crash_loop_is_reported_with_its_last_lines_while_the_others_serve(
 
     began = time.monotonic()
     status, answer = shop.get("/lift")
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
     assert status == 500
     assert answer.startswith("Unreachable: ")
     assert "till.Weak" in answer

@@ -132,7 +132,7 @@ async def test_draining_lets_calls_finish_and_sends_new_ones_elsewhere(make: Rep
     assert not draining.done()
     callee.shelf.go_on.set()
     assert await in_flight == "first"
-    await asyncio.wait_for(draining, 10)
+    await asyncio.wait_for(draining, 30)
 
 
 @ending
@@ -204,7 +204,7 @@ async def test_a_stranger_is_cut_off(make: Replicas) -> None:
         host, _, port = callee.address.rpartition(":")
         reader, writer = await asyncio.open_connection(host, int(port))
     writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-    await asyncio.wait_for(reader.read(), 10)  # to the end of file
+    await asyncio.wait_for(reader.read(), 30)  # to the end of file
     writer.close()
     await writer.wait_closed()
 

@@ -39,7 +39,7 @@ async def test_threads_call_over_connections_of_their_own(make: Replicas) -> Non
         await asyncio.to_thread(caller.method("plain_fail"), 3)
     other = await make("shop-2")
     caller.network.update(routing(2, other))
-    await asyncio.wait_for(callee.network.drain(), 10)  # idle connections do not hold it up
+    await asyncio.wait_for(callee.network.drain(), 30)  # idle connections do not hold it up
     assert await asyncio.to_thread(plain, "x") == "X"
 
 

@@ -42,7 +42,7 @@ async def test_calls_go_over_tls_between_processes_of_one_deployment(
     host, _, port = callee.address.rpartition(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     writer.write(b"\0" * 64)  # no TLS: cut off
-    assert await asyncio.wait_for(reader.read(), 10) is not None
+    assert await asyncio.wait_for(reader.read(), 30) is not None
     writer.close()
     await writer.wait_closed()
 
@@ -94,7 +94,7 @@ async def test_unix_sockets_are_encrypted_only_if_always(
     assert await caller.method("echo")("x") == "x"
     reader, writer = await asyncio.open_unix_connection(callee.address.removeprefix("unix:"))
     writer.write(b"\0" * 64)
-    await asyncio.wait_for(reader.read(), 10)
+    await asyncio.wait_for(reader.read(), 30)
     writer.close()
     await writer.wait_closed()
 

@@ -149,4 +149,4 @@ def test_a_second_ctrl_c_ends_at_once_what_ignores_the_first(start: Start, targe
     began = time.monotonic()
     process.send_signal(signal.SIGINT)
     finish(process, 130)
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 30

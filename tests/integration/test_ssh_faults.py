@@ -287,7 +287,7 @@ def connected(at: tuple[str, int] | Path) -> socket.socket:
     if not isinstance(at, Path):
         return socket.create_connection(at, 10)
     sock = socket.socket(socket.AF_UNIX)
-    sock.settimeout(10)
+    sock.settimeout(30)
     try:
         sock.connect(str(at))
     except OSError:

@@ -81,7 +81,7 @@ def test_no_more_hosts_than_a_batch_are_worked_on_at_a_time(
             now.add(python.remote.name)
             most = max(most, len(now))
         if python.remote.name in {"a", "b"}:
-            met.wait(10)  # two at a time are needed for this to pass
+            met.wait(30)  # two at a time are needed for this to pass
         with lock:
             now.remove(python.remote.name)
         return ()

@@ -56,7 +56,7 @@ def in_terminal(command: list[str], typed: str, env: dict[str, str]) -> tuple[in
     finally:
         process.kill()
         process.wait()
-        reader.join(10)
+        reader.join(30)
         os.close(ours)
     return code, said.decode(errors="replace")
 

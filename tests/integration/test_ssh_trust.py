@@ -28,7 +28,7 @@ def operator() -> Iterator[Operator]:
 
 def says_hello(client: Client, host: Host) -> bool:
     with client.connect(host) as connection:
-        return connection.run("echo hello", timeout=10).stdout == b"hello\n"
+        return connection.run("echo hello", timeout=30).stdout == b"hello\n"
 
 
 def alpha(operator: Operator) -> Host:
@@ -294,11 +294,11 @@ def test_hosts_behind_a_gateway_share_one_connection(ssh_hosts: Operator) -> Non
         client.connect(ssh_hosts["gamma"].listed) as gamma,
     ):
         for connection, name in ((beta, "beta"), (gamma, "gamma")):
-            done = connection.run("pwd", timeout=10)
+            done = connection.run("pwd", timeout=30)
             assert done.stdout.decode().strip() == str(ssh_hosts[name].home)
         assert gateway.log.count("Accepted publickey") == 1
         beta.close()
-        assert gamma.run("echo on", timeout=10).stdout == b"on\n"
+        assert gamma.run("echo on", timeout=30).stdout == b"on\n"
     gateway.wait_for_sessions(0)
     assert says_hello(client, ssh_hosts["beta"].listed)
 
@@ -307,7 +307,7 @@ def test_a_chain_of_gateways(ssh_hosts: Operator) -> None:
     hosts = parse_inline("gamma")
     host = Host(name="gamma", host=hosts[0].host, jump="alpha,beta", where="hosts.txt:1")
     with connect(host) as connection:
-        assert connection.run("echo $HOME", timeout=10).stdout.decode().strip() == str(
+        assert connection.run("echo $HOME", timeout=30).stdout.decode().strip() == str(
             ssh_hosts["gamma"].home
         )
         assert ssh_hosts["alpha"].sessions()
@@ -365,7 +365,7 @@ def lock(operator: Operator, passphrase: str, form: str = "RFC4716") -> None:
     """Give the key a passphrase, in one of ssh-keygen's forms; RFC4716 is OpenSSH's own."""
     command = ["ssh-keygen", "-q", "-p", "-P", "", "-N", passphrase, "-m", form]
     command += ["-f", str(operator.key)]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, timeout=10)
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, timeout=30)
 
 
 class agent:
@@ -385,7 +385,7 @@ class agent:
         for key in keys:
             make_key(key)
         command = ["ssh-add", "-q", *map(str, keys), str(self._operator.key)]
-        subprocess.run(command, check=True, timeout=10, env=os.environ | environ)
+        subprocess.run(command, check=True, timeout=30, env=os.environ | environ)
         config = self._operator.config
         config.write_text(config.read_text().replace("IdentityAgent none", ""))
         return environ
@@ -396,4 +396,4 @@ class agent:
 
     def __exit__(self, *_: object) -> None:
         self._process.terminate()
-        self._process.wait(10)
+        self._process.wait(30)

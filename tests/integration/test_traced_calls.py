@@ -53,7 +53,7 @@ class Shelf:
 
     async def first(self, count: int, wanted: int) -> list[int]:
         found: list[int] = []
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             items = self.store.calls(count)
             async for item in items:
                 if item == wanted:

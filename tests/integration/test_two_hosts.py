@@ -200,7 +200,7 @@ async def takes_plain_text(address: str) -> bool:
         reader, writer = await asyncio.open_connection(*split(address))
     try:
         writer.writelines(peer.data_to_send())
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             found = peer.receive(await reader.read(4096))
         return any(isinstance(event, events.Opened) for event in found)
     except ConnectionError:

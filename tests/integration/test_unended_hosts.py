@@ -65,7 +65,7 @@ async def stopped(folder: Path, hosts: Hosts, *, cut: str = "") -> Outcome:
     with Journal(folder) as journal:
         loop = ControlLoop(SPEC, journal, hosts)
         running = asyncio.ensure_future(loop.run())
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await loop.wait_live()
             if cut:
                 hosts.cut(cut)

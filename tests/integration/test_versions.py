@@ -129,7 +129,7 @@ class Process:
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Wait for a condition that some change of the rollout makes true."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             with self.rolling.changes.follow() as changes:
                 while not condition():
                     await changes.take()
@@ -140,11 +140,11 @@ class Process:
     async def end(self) -> bool:
         """Wait until it has ended by itself."""
         assert self.running is not None
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             return await asyncio.shield(self.running)
 
     async def stop(self) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await self.versions.stop(at_once=True)
             await self.end()
 
@@ -152,7 +152,7 @@ class Process:
         """End it as SIGKILL does: nothing is written any more, and nobody is told."""
         assert self.running is not None
         self.versions.retire()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await asyncio.wait((self.running,))
 
 
@@ -184,7 +184,7 @@ def estate_of(deployer: Deployer, *, warm: str, more: str, pause: str) -> Estate
 
 async def ended(deployment: str) -> registry.Record:
     """The record of a version, once its end is written down."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not records()[deployment].ended:
             await asyncio.sleep(0.01)
     return records()[deployment]

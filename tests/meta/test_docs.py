@@ -92,7 +92,7 @@ class Player:
         first, *rest = shlex.split(command, comments=True)
         if first == "curl":
             url = re.sub(r"http://127\.0\.0\.1:\d+", self.address, rest[-1])
-            with urllib.request.urlopen(url, timeout=10) as response:
+            with urllib.request.urlopen(url, timeout=30) as response:
                 assert response.read().decode().strip() == output.strip()
         elif first in {"python", "weaver"}:
             done = subprocess.run(

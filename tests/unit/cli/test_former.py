@@ -29,7 +29,7 @@ def envelope(path: Path, memo: Memo) -> Generator[None]:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as server:
         server.bind(str(path))
         server.listen()
-        server.settimeout(10)
+        server.settimeout(30)
 
         def answer() -> None:
             client, _ = server.accept()
@@ -41,7 +41,7 @@ def envelope(path: Path, memo: Memo) -> Generator[None]:
         thread = threading.Thread(target=answer, name="weaver-fake-envelope")
         thread.start()
         yield
-        thread.join(10)
+        thread.join(30)
 
 
 def estate(listeners: dict[str, str]) -> Estate:

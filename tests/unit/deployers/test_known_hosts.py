@@ -191,8 +191,8 @@ def test_what_is_appended_is_found_by_ssh_keygen(tmp_path: Path) -> None:
     file = tmp_path / "kh"
     append(file, f"[web]:2222 {ONE}", "[web]:2222", ONE)
     command = ["ssh-keygen", "-F", "[web]:2222", "-l", "-f", str(file)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
     assert ONE.fingerprint in done.stdout
-    subprocess.run(["ssh-keygen", "-q", "-H", "-f", str(file)], timeout=10, check=True)
+    subprocess.run(["ssh-keygen", "-q", "-H", "-f", str(file)], timeout=30, check=True)
     assert "web" not in file.read_text()
     assert KnownHosts(read([file]), "web", 2222).judge(ONE) == "known"

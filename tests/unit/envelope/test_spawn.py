@@ -30,9 +30,9 @@ async def test_a_signal_to_a_process_that_begins_is_not_taken_for_one_to_us(
             process = spawning.spawn(command, stdout=output, stderr=output, inherited=())
         finally:
             os.close(output)
-        assert await asyncio.wait_for(process.exited, 10) == Exit(0, signal.SIGTERM)
+        assert await asyncio.wait_for(process.exited, 30) == Exit(0, signal.SIGTERM)
         assert not ours.is_set()
         os.kill(os.getpid(), signal.SIGTERM)  # and one to us is still ours
-        await asyncio.wait_for(ours.wait(), 5)
+        await asyncio.wait_for(ours.wait(), 30)
     finally:
         loop.remove_signal_handler(signal.SIGTERM)

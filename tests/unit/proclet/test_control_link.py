@@ -27,7 +27,7 @@ class Envelope:
         await self.link.open(self._theirs)
 
     async def read(self) -> list[Message]:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             data = await asyncio.get_running_loop().sock_recv(self.socket, 1 << 20)
         return self.feed(data)
 
@@ -67,7 +67,7 @@ async def test_messages_go_both_ways(envelope: Envelope) -> None:
     envelope.link.send(Probed("n1", "d", "b"))
     assert await envelope.read() == [Probed("n1", "d", "b")]
     envelope.socket.sendall(encode(Probe("n2")) + encode(Stop()))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while len(envelope.received) < 2:
             await asyncio.sleep(0)
     assert envelope.received == [Probe("n2"), Stop()]
@@ -104,7 +104,7 @@ async def test_no_record_of_another_thread_is_missed(envelope: Envelope) -> None
 
 async def test_the_end_of_the_envelope_is_told_once_and_our_own_not(envelope: Envelope) -> None:
     envelope.socket.shutdown(socket.SHUT_WR)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not envelope.lost:
             await asyncio.sleep(0)
     other = Envelope()
@@ -168,6 +168,6 @@ async def test_an_envelope_that_never_reads_does_not_stop_the_end(envelope: Enve
         envelope.link.log(LogRecord(0.0, "INFO", "x" * 60_000))
         envelope.link.flush()
     envelope.link.close()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while await asyncio.get_running_loop().sock_recv(envelope.socket, 1 << 16):
             pass

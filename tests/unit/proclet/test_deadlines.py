@@ -33,7 +33,7 @@ class Calls:
         return min(self.pending.values(), default=NEVER)
 
     async def wait(self) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await self.done.wait()
         self.deadlines.close()
 

@@ -82,7 +82,7 @@ async def test_timeouts_task_groups_and_wait_for_work_from_the_first_step() -> N
                 await asyncio.Event().wait()
         async with asyncio.TaskGroup() as group:
             results.append(group.create_task(asyncio.sleep(0, "grouped")))
-        results.append(await asyncio.wait_for(asyncio.sleep(0, "waited"), 5))
+        results.append(await asyncio.wait_for(asyncio.sleep(0, "waited"), 30))
         with pytest.raises(ExceptionGroup):
             async with asyncio.TaskGroup() as group:
                 group.create_task(asyncio.Event().wait())

@@ -133,8 +133,8 @@ async def test_the_loop_sleeps_again_when_the_window_is_over_and_timers_ran_mean
     loop.call_later(0.00001, fired.set_result, None)
     spinner.heard(loop.time(), 1)
     assert spinner.credit.until
-    await asyncio.wait_for(fired, 5.0)
-    async with asyncio.timeout(5.0):
+    await asyncio.wait_for(fired, 30)
+    async with asyncio.timeout(30):
         while spinner.credit.until:
             await asyncio.sleep(0)
     assert spinner.credit.credit == 0  # the window cost what there was

@@ -25,12 +25,12 @@ async def test_no_more_than_its_places_work_at_once() -> None:
             most = max(most, working)
             if working == 2:
                 both.set()
-        gate.wait(5)
+        gate.wait(30)
         with lock:
             working -= 1
 
     tasks = [asyncio.create_task(workers.run(work)) for _ in range(8)]
-    await asyncio.to_thread(both.wait, 5)
+    await asyncio.to_thread(both.wait, 30)
     gate.set()
     await asyncio.gather(*tasks)
     workers.close()
@@ -50,7 +50,7 @@ async def test_a_waiting_worker_lends_its_place() -> None:
         found: int = run_from_thread(inner(depth - 1), loop)
         return 1 + found
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         assert await workers.run(outer, 50) == 50
         assert await workers.run(outer, 0) == 0
     workers.close()
@@ -83,7 +83,7 @@ async def test_a_cancelled_waiter_does_not_keep_a_place() -> None:
         await second
     gate.set()
     assert await first
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         assert await workers.run(lambda: "next") == "next"
     workers.close()
 

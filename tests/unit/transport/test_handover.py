@@ -24,7 +24,7 @@ def pair() -> Iterator[handover.Pair]:
 def connection() -> Iterator[tuple[socket.socket, socket.socket]]:
     """A client's socket and the server's."""
     with bind("127.0.0.1:0") as listening:
-        client = socket.create_connection(listening.getsockname(), timeout=10)
+        client = socket.create_connection(listening.getsockname(), timeout=30)
         select.select([listening], [], [], 10)
         server, _ = listening.accept()
     with client, server:
@@ -46,7 +46,7 @@ def test_a_connection_goes_on_where_it_is_received(
     received = handover.receive(pair.receiver)
     assert received is not None
     with received:
-        received.settimeout(10)
+        received.settimeout(30)
         assert received.getpeername() == client.getsockname()
         text = b""
         while len(text) < 21:

@@ -74,7 +74,7 @@ def test_who_is_accepted_by_nobody_does_not_keep_it_open(monkeypatch: pytest.Mon
         with client_of(listening) as client:
             await asyncio.get_running_loop().sock_connect(client, listening.getsockname())
             let_nobody_in(listening)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 await end_when_taken(listening)
         assert listening.fileno() < 0
 
