@@ -285,7 +285,7 @@ class Load:
         address: str,
         clients: int = 4,
         path: str = "/",
-        pause: float = 0.002,
+        pause: float = 0.02,
         enter: Callable[[], None] | None = None,
     ) -> None:
         self.answers: collections.Counter[str] = collections.Counter()
