@@ -4,17 +4,23 @@ This file decides what every command has in common: global options, lazy loading
 help texts of all commands stand here, so that `weaver --help` imports none of them.
 """
 
+import errno
 import importlib
 import os
 import sys
+import traceback
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NoReturn
 
-import click
-from click.shell_completion import CompletionItem
+try:  # Ctrl-C may come while these are read: half of the time that a short command takes
+    import click
+    from click.shell_completion import CompletionItem
 
-from weaver.cli.errors import show
-from weaver.errors import UsageError, did_you_mean
+    from weaver.cli.errors import FAILED, show
+    from weaver.errors import UsageError, WeaverError, did_you_mean
+except KeyboardInterrupt:
+    sys.exit(130)
 
 # Command -> its line in `weaver --help`. The module is weaver.cli.commands.<command>.
 COMMANDS = {
@@ -27,7 +33,7 @@ COMMANDS = {
     "diff": "Show what differs between two versions.",
     "doctor": "Show what would fail on hosts or this machine, before it does.",
     "multi": "Run an application as many processes on this machine.",
-    "deploy": "Deploy an application on this machine; it goes on by itself.",
+    "deploy": "Deploy an application, here or on hosts; it goes on by itself.",
     "rollout": "Show or follow the rollout of a new version.",
     "promote": "Give all traffic to the new version now.",
     "pause": "Hold a rollout where it is, or go on with it.",
@@ -51,6 +57,7 @@ COMMANDS = {
     "version": "Show the versions of weaver, Python and the platform.",
 }
 
+_UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 _INTERRUPTED = 130  # what shells report for a command that was ended by Ctrl-C
 
 
@@ -140,13 +147,39 @@ def execute(args: Sequence[str]) -> int:
         sys.stdout.flush()
     except (KeyboardInterrupt, click.Abort):
         return _INTERRUPTED
-    except BrokenPipeError:
-        # The reader (`| head`) has left. Python flushes once more at exit: let that succeed.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # the reader (`| head`) has left
+        _drop_output()
         return 1
     except Exception as error:  # noqa: BLE001 - the outermost frame: everything gets one shape
+        if isinstance(error, OSError) and _is_of_output(error):
+            return _unwritten(error, debug=debug)
         return show(error, debug=debug)
     return result if isinstance(result, int) else 0
+
+
+def _is_of_output(error: OSError) -> bool:
+    """Whether it was raised by whatever prints: such an error names no file."""
+    if error.filename is not None or error.errno not in _UNWRITABLE:
+        return False
+    last = Path(traceback.extract_tb(error.__traceback__)[-1].filename)
+    return bool({"click", "rich", "cli"} & {*last.parts})
+
+
+def _unwritten(error: OSError, *, debug: bool) -> int:
+    _drop_output()
+    failure = WeaverError(
+        "what the command prints cannot be written",
+        where="standard output",
+        why=error.strerror or str(error),
+        fix="free space where it goes, or send it elsewhere",
+    )
+    show(failure, debug=debug)
+    return FAILED
+
+
+def _drop_output() -> None:
+    """Let Python's flush at exit succeed."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def main() -> NoReturn:
