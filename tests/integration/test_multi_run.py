@@ -151,7 +151,7 @@ def test_a_second_interrupt_ends_at_once(project: Path) -> None:
         until(lambda: "press Ctrl-C again" in run.output())
         run.signal(signal.SIGINT)
         until(run.ended, 5)
-        assert run.wait() == 0
+        assert run.wait() == 130
         assert run.processes() == []
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from weaver.application.interrupts import EXIT_INTERRUPTED
 from weaver.cli.deployment import print_record
 from weaver.control.faults import error_of
 from weaver.control.messages import LogRecord
@@ -46,7 +47,7 @@ def run_foreground(config: Path | None, *, strict_copies: bool, as_json: bool) -
         run.print_rest()
         if outcome.result in {"failed", "fenced"} and outcome.fault is not None:
             raise error_of(outcome.fault)
-        return 0
+        return EXIT_INTERRUPTED if run.asked > 1 else 0
 
     return asyncio.run(go())
 
@@ -70,7 +71,7 @@ class _Run:
         self._printed = 0
         self._began = time.monotonic()
         self._loop: ControlLoop | None = None
-        self._asked = 0
+        self.asked = 0
 
     def prepare(self, loop: ControlLoop) -> None:
         """Before anything starts: the first Ctrl-C ends in order, the next one at once."""
@@ -81,11 +82,11 @@ class _Run:
 
     def _stop(self, name: str) -> None:
         assert self._loop is not None
-        self._asked += 1
+        self.asked += 1
         if not self._as_json:
-            hint = "stopping; press Ctrl-C again to end at once" if self._asked == 1 else "now"
+            hint = "stopping; press Ctrl-C again to end at once" if self.asked == 1 else "now"
             click.echo(f"{name}: {hint}", err=True)
-        self._loop.request_stop(at_once=self._asked > 1)
+        self._loop.request_stop(at_once=self.asked > 1)
 
     async def watch(self, loop: ControlLoop) -> None:
         """Print the log as it comes, and where the listeners are once it is live."""
