@@ -38,8 +38,10 @@ def deploying(app: str) -> Generator[None]:
                 why="one deploy at a time: which version would win?",
                 fix="wait until it is live; or end that command",
             ) from error
-        os.ftruncate(lock, 0)
-        os.pwrite(lock, f"process {os.getpid()}, since {time.strftime('%H:%M:%S')}".encode(), 0)
+        with contextlib.suppress(OSError):  # it holds without; a full disk is told by what needs it
+            os.ftruncate(lock, 0)
+            owned = f"process {os.getpid()}, since {time.strftime('%H:%M:%S')}"
+            os.pwrite(lock, owned.encode(), 0)
         yield
     finally:
         os.close(lock)
