@@ -1,5 +1,5 @@
 # `make demo` runs the boutique; `make test` runs every check. Both set up what they need in .venv,
-# and do it again only when a pyproject.toml has changed. `make help` lists the rest.
+# and do it again only when a pyproject.toml, or what is compiled, has changed. `make help` lists the rest.
 
 # The interpreter for .venv; by default the first of these that is Python 3.11 or newer.
 PYTHON ?= python3 python3.13 python3.12 python3.11 python
@@ -10,6 +10,9 @@ PORT ?= 8080
 ARGS ?=
 
 BIN := $(VENV)/bin
+# Compiled by an editable install, beside its sources (docs/decisions/0012).
+CODEC := weaver/rpc/codec
+COMPILED := hatch_build.py $(wildcard $(CODEC)/c/*)
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check --no-input
 SOURCES := weaver tests examples bench
 
@@ -116,6 +119,7 @@ bench-check: $(VENV)/.bench
 
 clean:
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build
+	@rm -f $(CODEC)/_records*.so
 	@find $(SOURCES) -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:
@@ -136,13 +140,13 @@ $(BIN)/python:
 	  exit 1; \
 	}
 
-$(VENV)/.demo: pyproject.toml examples/boutique/pyproject.toml | $(BIN)/python
+$(VENV)/.demo: pyproject.toml examples/boutique/pyproject.toml $(COMPILED) | $(BIN)/python
 	@echo "Installing weaver and the boutique into $(VENV)"
 	@$(PIP) install --editable . --editable examples/boutique
 	@touch $@
 
 # Dependency groups need a pip that knows them.
-$(VENV)/.test: pyproject.toml | $(BIN)/python
+$(VENV)/.test: pyproject.toml $(COMPILED) | $(BIN)/python
 	@echo "Installing weaver and its test tools into $(VENV)"
 	@$(PIP) install "pip>=25.1"
 	@$(PIP) install --editable . --group test

@@ -167,4 +167,4 @@ def _compiler(root: Path) -> list[str]:
     command.append(f"-I{sysconfig.get_path('include')}")
     if sys.platform == "darwin":
         return [*command, "-bundle", "-undefined", "dynamic_lookup"]
-    return [*command, "-shared", "-Wl,--build-id=none"]
+    return [*command, "-shared", "-s", "-Wl,--build-id=none"]

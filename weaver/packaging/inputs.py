@@ -3,6 +3,7 @@
 import hashlib
 import importlib.metadata
 import platform
+import re
 import sysconfig
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatch
@@ -13,6 +14,7 @@ from weaver.packaging.errors import BuildError
 from weaver.packaging.imports import FirstParty
 
 _NEVER = {"__pycache__", "node_modules"}
+_EXTENSION = re.compile(r"\.(?:cpython-|cp|pypy)\d\w*-[^.]+\.(?:so|pyd)$")
 
 
 def own_files(
@@ -82,10 +84,18 @@ def _below(folder: Path) -> Iterator[Path]:
     for path in sorted(folder.iterdir()):
         if path.name in _NEVER or path.name.startswith(".") or path.suffix in {".pyc", ".pyo"}:
             continue
+        if _is_for_another_python(path.name):
+            continue
         if path.is_dir():
             yield from _below(path)
         elif path.is_file():
             yield path
+
+
+def _is_for_another_python(name: str) -> bool:
+    """Whether a compiled module is one that this interpreter, and so the PEX, cannot load."""
+    ours = str(sysconfig.get_config_var("EXT_SUFFIX"))
+    return _EXTENSION.search(name) is not None and not name.endswith(ours)
 
 
 def _is_excluded(file: Path, project: Path, patterns: Iterable[str]) -> bool:

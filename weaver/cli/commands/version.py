@@ -8,6 +8,7 @@ from importlib import metadata
 import click
 
 from weaver.cli.target import json_option
+from weaver.rpc.codec.compiled import record_codec
 
 
 def weaver_version() -> str:
@@ -25,16 +26,22 @@ def core() -> str:
     return "pure Python" if origin is None or origin.endswith((".py", ".pyc")) else "compiled"
 
 
+def records() -> str:
+    """Whether the codec of records runs compiled (docs/decisions/0012)."""
+    return "pure Python" if record_codec() is None else "compiled"
+
+
 @click.command("version")
 @json_option
 def command(*, as_json: bool) -> None:
-    """Show the versions of weaver, Python and the platform, and whether the core is compiled."""
+    """Show the versions of weaver, Python and the platform, and what of weaver is compiled."""
     found = {
         "weaver": weaver_version(),
         "python": platform.python_version(),
         "implementation": platform.python_implementation(),
         "platform": platform.platform(),
         "core": core(),
+        "records": records(),
     }
     if as_json:
         click.echo(json.dumps(found))
@@ -43,3 +50,4 @@ def command(*, as_json: bool) -> None:
     click.echo(f"Python    {found['python']} ({found['implementation']})")
     click.echo(f"platform  {found['platform']}")
     click.echo(f"core      {found['core']}")
+    click.echo(f"records   {found['records']}")
