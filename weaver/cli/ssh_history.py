@@ -38,12 +38,14 @@ class Audits:
         known.sort(key=lambda each: each[0].time)
         width = max((len(host) for host in self.entries), default=0)
         wide = max((len(entry.who) for entry, _ in known), default=0)
-        lines = [f"{'TIME':<19} {'HOST':<{width}} {'WHO':<{wide}} WHAT    {'BUILD':<12} RESULT"]
+        lines = [
+            f"{'TIME':<19}  {'HOST':<{width}}  {'WHO':<{wide}}  WHAT     {'BUILD':<12}  RESULT"
+        ]
         for entry, host in known:
             clock = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(entry.time))
             lines.append(
-                f"{clock} {host:<{width}} {entry.who:<{wide}} {entry.what:<7} "
-                f"{entry.build_id[:12]:<12} {entry.result}"
+                f"{clock}  {host:<{width}}  {entry.who:<{wide}}  {entry.what:<7}  "
+                f"{entry.build_id[:12]:<12}  {entry.result}"
             )
         return lines if known else ["nothing was done to it on these hosts"]
 

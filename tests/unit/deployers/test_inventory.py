@@ -145,7 +145,7 @@ def test_comments_and_quotes() -> None:
         ("'web", "a quote is not closed", ""),
         ("web dir='/a", "a quote is not closed", ""),
         ("[front] web", "nothing may follow [front]", "its own line"),
-        ("[my front]", '"[my" cannot be a host', ""),
+        ("[my front]", 'the brackets of "[my" are not closed', "without spaces"),
         ("[1front]", "cannot be the name of a group", "begin with a letter"),
         ("[front:children]", "[front:children] is not known here", "under each of their groups"),
     ],
@@ -202,3 +202,13 @@ def test_a_limit_names_groups_and_hosts() -> None:
     with pytest.raises(ConfigError, match='no host or group "fornt"') as caught:
         limited(hosts, ["fornt"])
     assert 'did you mean "front"?' in str(caught.value)
+
+
+@pytest.mark.parametrize("line", ["[big one]", "[grp", "web[01:20", "[::1:22"])
+def test_brackets_that_are_not_closed_are_called_so(line: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse(f"web1\n{line}\n", "hosts.txt")
+    [problem] = caught.value.problems
+    assert problem.where == "hosts.txt:2"
+    assert "are not closed" in problem.what
+    assert "write [group], a name without spaces" in problem.fix

@@ -201,6 +201,12 @@ def _group(token: str) -> str | None:
 
 def _destination(text: str) -> tuple[str, list[str], int | None]:
     """User, hosts and port of `[user@]host[:port]`."""
+    if text.count("[") != text.count("]"):
+        raise _Fault(
+            f'the brackets of "{text}" are not closed',
+            "write [group], a name without spaces, on a line of its own; hosts as web[01:20], "
+            "addresses as [::1]:22",
+        )
     user, at, rest = text.rpartition("@")
     if at and not _USER.fullmatch(user):
         raise _Fault(f'"{user}" cannot be a user in "{text}"', "write: user@host")
