@@ -1,7 +1,6 @@
 """Connections that go from one process to another, while their clients notice nothing."""
 
 import asyncio
-import contextlib
 import signal
 from collections.abc import AsyncGenerator
 
@@ -146,7 +145,7 @@ async def test_who_leaves_alone_takes_back_what_nobody_takes(sockets: Place) -> 
     client = await Client.open(sockets.port)
     await client.ask()
     assert await server.tell("leave") == "ended"
-    assert await asyncio.wait_for(client.reader.read(), 10) == b""  # in order, without a reset
+    assert await asyncio.wait_for(client.reader.read(), 30) == b""  # in order, without a reset
     client.close()
 
 
@@ -155,7 +154,7 @@ async def test_the_last_one_closes_idle_connections_in_order(sockets: Place) -> 
     client = await Client.open(sockets.port)
     await client.ask()
     assert await server.tell("stop") == "ended"
-    assert await asyncio.wait_for(client.reader.read(), 10) == b""
+    assert await asyncio.wait_for(client.reader.read(), 30) == b""
     client.close()
 
 
@@ -204,16 +203,13 @@ async def test_strict_clients_see_no_failure_while_two_processes_take_turns(
         for number in range(20):
             group.create_task(keep_asking(0.002 * number))
         group.create_task(connect_anew())
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(4):
-                while True:
-                    for leaving, coming in ((first, second), (second, first)):
-                        assert await coming.tell("on") == "ok"
-                        assert await leaving.tell("off") == "ok"
-                        turns += 1
-                        await asyncio.sleep(0.05)
+        async with asyncio.timeout(50):
+            while turns < 40 or min(pids.get(server.pid, 0) for server in (first, second)) <= 100:
+                for leaving, coming in ((first, second), (second, first)):
+                    assert await coming.tell("on") == "ok"
+                    assert await leaving.tell("off") == "ok"
+                    turns += 1
+                    await asyncio.sleep(0.05)
         done.set()
-    assert turns > 10
-    assert min(pids.get(server.pid, 0) for server in (first, second)) > 100
     while [await server.tell("descriptors") for server in (first, second)] != before:
         await asyncio.sleep(0.05)
