@@ -133,7 +133,8 @@ async def run(options: argparse.Namespace, folder: Path) -> bool:
                 sys.stdout.flush()
     finally:
         await shop.weaver("stop", "rollouts")
-    print(*killer.lines(), sep="\n")
+    for line in killer.lines():
+        print(line)
     for kind, count in sorted(tally.answers.items()):
         print(f"{kind:30} {count:8}")
     cuts = statistics.quantiles(tally.times, n=1000)

@@ -81,7 +81,8 @@ class Killer:
 
     def lines(self) -> list[str]:
         """What was lost at each kill, until the next."""
-        after = [failed for _, _, failed in self.kills[1:]] + [self._failed()]
+        after = [failed for _, _, failed in self.kills[1:]]
+        after += [self._failed()] if self.kills else []
         return [
             f"kill -9 in {phase:12} of {role:15} {then - before:6} failed"
             for (phase, role, before), then in zip(self.kills, after, strict=True)
