@@ -69,6 +69,6 @@ def open_shop(weaver_app: MakeApp) -> OpenShop:
 async def _open(make_app: MakeApp) -> AsyncGenerator[Shop]:
     async with make_app(Web, config=FREE_PORT) as app:
         base = f"http://{app.address()}"
-        async with httpx.AsyncClient(base_url=base, timeout=20, trust_env=False) as visitor:
+        async with httpx.AsyncClient(base_url=base, timeout=50, trust_env=False) as visitor:
             await visitor.get("/_healthz")  # what serving starts is not the test's to end
             yield Shop(app, visitor)

@@ -44,7 +44,7 @@ async def library(version: str, make_app: MakeApp) -> AsyncGenerator[httpx.Async
         return
     async with make_app(APP, config=FREE_PORT) as running:
         base = f"http://{running.address()}"
-        async with httpx.AsyncClient(base_url=base, timeout=20, trust_env=False) as client:
+        async with httpx.AsyncClient(base_url=base, timeout=50, trust_env=False) as client:
             yield client
 
 

@@ -74,7 +74,7 @@ UNEVEN: Final = (
 def visit(address: str) -> list[str]:
     """What a visitor is answered, without what is drawn anew each time."""
     pages: list[str] = []
-    with httpx.Client(base_url=f"http://{address}", timeout=20, trust_env=False) as browser:
+    with httpx.Client(base_url=f"http://{address}", timeout=50, trust_env=False) as browser:
         for method, path, fields in VISIT:
             answer = browser.request(method, path, data=fields or None)
             text = f"{answer.status_code} {answer.headers.get('location', '')}\n{answer.text}"
@@ -87,7 +87,7 @@ def visit(address: str) -> list[str]:
 def order(address: str) -> None:
     """Put something into the cart and pay for it, as a visitor does."""
     with httpx.Client(
-        base_url=f"http://{address}", timeout=20, follow_redirects=True, trust_env=False
+        base_url=f"http://{address}", timeout=50, follow_redirects=True, trust_env=False
     ) as visitor:
         added = visitor.post("/cart", data={"product_id": MUG, "quantity": "2"})
         assert added.status_code == 200

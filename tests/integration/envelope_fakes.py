@@ -194,14 +194,14 @@ class FakeManager:
     def records(self) -> list[LogRecord]:
         return [record for logs in self.all(Logs) for record in logs.records]
 
-    async def until(self, condition: Callable[[], bool], seconds: float = 10.0) -> None:
+    async def until(self, condition: Callable[[], bool], seconds: float = 40.0) -> None:
         try:
             async with asyncio.timeout(seconds), self._changed:
                 await self._changed.wait_for(condition)
         except TimeoutError:
             raise AssertionError(f"not within {seconds} s; the last: {self.events[-30:]}") from None
 
-    async def until_closed(self, seconds: float = 10.0) -> None:
+    async def until_closed(self, seconds: float = 40.0) -> None:
         await self.until(lambda: self.closed, seconds)
 
     async def started(self, count: int = 1) -> list[ReplicaStarted]:

@@ -213,7 +213,7 @@ def routing(version: int, *replicas: Replica, assignment: Assignment | None = No
     return Routing(version, {"shop": route})
 
 
-async def until(condition: Callable[[], object], within: float = 10.0) -> None:
+async def until(condition: Callable[[], object], within: float = 40.0) -> None:
     async with asyncio.timeout(within):
         while not condition():
             await asyncio.sleep(0.002)

@@ -180,7 +180,7 @@ class Proclet:
         await until(arrived, f"calls from {caller} to {callee}")
         return found[0]
 
-    async def exit_code(self, within: float = 10.0) -> int:
+    async def exit_code(self, within: float = 40.0) -> int:
         """How it ended; everything that it has said is there then."""
         await until(lambda: self.process.poll() is not None and self._over, "its end", within)
         return self.process.wait()
@@ -211,7 +211,7 @@ class Proclet:
         self.said += self._receiver.feed(data)
 
 
-async def until(condition: Callable[[], object], what: str, within: float = 20.0) -> None:
+async def until(condition: Callable[[], object], what: str, within: float = 40.0) -> None:
     """Poll until this holds; fails after `within` seconds, saying for what it waited."""
     deadline = time.monotonic() + within
     while not condition():

@@ -63,7 +63,7 @@ class Site:
 
 async def get(app: TestApp, listener: str, path: str = "/") -> httpx.Response:
     url = f"http://{app.address(listener)}{path}"
-    async with httpx.AsyncClient(trust_env=False, timeout=20) as client:
+    async with httpx.AsyncClient(trust_env=False, timeout=50) as client:
         return await client.get(url)
 
 

@@ -264,6 +264,6 @@ def run_envelope(path: Path, *options: str) -> subprocess.CompletedProcess[str]:
         [*command, "--host", "here", *options],
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=50,
         check=False,
     )

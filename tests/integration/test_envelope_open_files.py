@@ -26,7 +26,7 @@ def test_an_envelope_raises_its_soft_limit_to_the_hard_one() -> None:
                 limits = Path(f"/proc/{envelope.pid}/limits").read_text()
             finally:
                 envelope.terminate()
-            envelope.communicate(timeout=20)
+            envelope.communicate(timeout=50)
     (line,) = [line for line in limits.splitlines() if line.startswith("Max open files")]
     words = line.split()
     assert hard > LOW

@@ -92,7 +92,7 @@ async def running(tmp_path: Path) -> AsyncGenerator[Running]:
             if not running.ending.done():
                 running.loop.request_stop()
                 running.loop.request_stop(at_once=True)
-            await asyncio.wait((running.ending,), timeout=20)
+            await asyncio.wait((running.ending,), timeout=50)
             assert deployer.process is not None
             async with asyncio.timeout(30):
                 await deployer.process.wait()

@@ -90,7 +90,7 @@ class Load:
         connection.close()
 
     def _connection(self) -> http.client.HTTPConnection:
-        return http.client.HTTPConnection(self._host, self._port, timeout=20)
+        return http.client.HTTPConnection(self._host, self._port, timeout=50)
 
     def _get(self, connection: http.client.HTTPConnection, page: str) -> bool:
         path = f"/{page}/{next(NUMBERS)}"

@@ -225,7 +225,7 @@ def test_a_file_that_was_cut_short_says_so(built: Built, tmp_path: Path, left: i
     cut = tmp_path / "cut.pex"
     cut.write_bytes(built.path.read_bytes()[:left])
     cut.chmod(0o755)
-    done = subprocess.run([cut], capture_output=True, text=True, timeout=20, check=False)
+    done = subprocess.run([cut], capture_output=True, text=True, timeout=50, check=False)
     assert done.returncode == 1
     assert done.stderr == f"error: {cut} is cut short: copy it again\n"
     assert execute(["inspect", str(cut)]) == 1

@@ -188,7 +188,7 @@ def envelope() -> Iterator[int]:
         stdin=subprocess.PIPE,
     )
     yield process.pid
-    process.communicate(timeout=20)
+    process.communicate(timeout=50)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are found in /proc")

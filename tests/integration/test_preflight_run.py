@@ -112,7 +112,7 @@ def test_no_more_than_16_are_asked_at_once(tmp_path: Path) -> None:
             now += 1
             most = max(most, now)
         if int(host.name[1:]) < 16:
-            crowd.wait(timeout=20)
+            crowd.wait(timeout=50)
         with lock:
             now -= 1
         raise Unreachable("down", where=host.name)

@@ -111,7 +111,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
 
 def finish(process: "subprocess.Popen[str]", code: int) -> str:
-    output, _ = process.communicate(timeout=20)
+    output, _ = process.communicate(timeout=50)
     assert process.returncode == code, output
     assert "Traceback" not in output
     return output

@@ -108,7 +108,7 @@ def test_commands_share_a_connection_whose_host_allows_few() -> None:
     with running_hosts(kind) as operator, dial(operator) as connection:
         pool = ThreadPoolExecutor(12)
         with pool:
-            runs = [pool.submit(connection.run, f"echo {n}", timeout=20) for n in range(12)]
+            runs = [pool.submit(connection.run, f"echo {n}", timeout=50) for n in range(12)]
             assert [run.result().stdout for run in runs] == [b"%d\n" % n for n in range(12)]
 
 
@@ -127,7 +127,7 @@ def test_many_at_once_are_let_in_by_a_host_that_drops_some() -> None:
         host = operator.hosts[0].listed
         connections = list(pool.map(client.connect, [host] * 16))
         try:
-            assert all(c.run("true", timeout=20).exit_code == 0 for c in connections)
+            assert all(c.run("true", timeout=50).exit_code == 0 for c in connections)
         finally:
             for connection in connections:
                 connection.close()

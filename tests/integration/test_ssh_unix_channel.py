@@ -161,7 +161,7 @@ async def test_many_links_and_commands_share_a_connection_that_allows_two_sessio
                 ]
                 for n, link in enumerate(links):
                     link.send(b"%d" % n)
-                runs = [asyncio.to_thread(connection.run, "echo on", timeout=20) for _ in range(4)]
+                runs = [asyncio.to_thread(connection.run, "echo on", timeout=50) for _ in range(4)]
                 assert {done.stdout for done in await asyncio.gather(*runs)} == {b"on\n"}
                 for n, link in enumerate(links):
                     assert await link.receive() == b"%d" % n
@@ -172,7 +172,7 @@ async def test_a_bridge_leaves_a_session_for_commands() -> None:
         host = operator.hosts[0]
         with Client(environ=operator.environ).connect(host.listed) as connection:
             async with echo((host, connection)) as link:
-                done = await asyncio.to_thread(connection.run, "echo on", timeout=20)
+                done = await asyncio.to_thread(connection.run, "echo on", timeout=50)
                 assert done.stdout.endswith(b"on\n")
                 link.send(b"x")
                 assert await link.receive() == b"x"

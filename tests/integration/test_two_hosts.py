@@ -131,7 +131,7 @@ class Deployed:
 
     async def aclose(self) -> None:
         self.loop.request_stop(at_once=True)
-        await asyncio.wait((self.ending,), timeout=20)
+        await asyncio.wait((self.ending,), timeout=50)
         self.ending.cancel()
         await self.network.aclose()
         self._workers.close()

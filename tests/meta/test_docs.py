@@ -140,7 +140,7 @@ class Player:
             )
         if self.serving is not None:
             self.serving.send_signal(signal.SIGINT)
-            assert self.serving.wait(timeout=20) == 0
+            assert self.serving.wait(timeout=50) == 0
             assert self.serving.stdout is not None
             self.serving.stdout.close()
             self.serving = None
