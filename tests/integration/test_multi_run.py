@@ -134,6 +134,7 @@ def test_a_state_directory_that_cannot_be_made_is_named(project: Path, tmp_path:
         assert run.start().wait() == 1
         assert "XDG_STATE_HOME" in run.output()
         assert run.left() == []
+        assert {path.name for path in run.runtime.rglob("*")} <= {"weaver"}  # no directory either
 
 
 def test_a_replica_that_hangs_is_replaced_while_the_others_serve(shop: MultiRun) -> None:
@@ -145,12 +146,12 @@ def test_a_replica_that_hangs_is_replaced_while_the_others_serve(shop: MultiRun)
 
 
 def test_a_second_interrupt_ends_at_once(project: Path) -> None:
-    with multi_run(project, TILL_STOPS="8") as run:
+    with multi_run(project, TILL_STOPS="100", WEAVER__APP__STOP_TIMEOUT="100s") as run:
         run.start().live()
         run.signal(signal.SIGINT)
         until(lambda: "press Ctrl-C again" in run.output())
         run.signal(signal.SIGINT)
-        until(run.ended, 5)
+        until(run.ended, 50)
         assert run.wait() == 130
         assert run.processes() == []
 

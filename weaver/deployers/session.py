@@ -53,11 +53,15 @@ class Session:
         self.spec = estate.spec
         application = self.spec.application
         self.deployment = application.deployment
-        self.sockets = runtime_directory(application.deployment)
         self._folder = state_directory("journals", application.app, application.deployment)
-        self.deployer = deployer_in(self.sockets)
-        self.record = _record(estate, self.sockets)
-        self.journal = Journal(self._folder)
+        self.sockets = runtime_directory(application.deployment)
+        try:
+            self.deployer = deployer_in(self.sockets)
+            self.record = _record(estate, self.sockets)
+            self.journal = Journal(self._folder)
+        except BaseException:
+            self._leave_nothing()
+            raise
         try:
             self.journal.inherit(estate.desired, estate.epoch, estate.rollout)
             left = None if self.spec.foreground else estate
@@ -196,6 +200,14 @@ class Session:
             self.record = registry.ended(self.record, result, fault, unended)
         except WeaverError as error:
             log.warning("%s: %s", error.what, error.why)
+
+    def _leave_nothing(self) -> None:
+        """Remove the directories of a deployment that has not begun; others are not empty."""
+        if self.spec.foreground:
+            self._clear(journal=True)
+        for folder in (self.sockets, self._folder):
+            with contextlib.suppress(OSError):
+                folder.rmdir()
 
     def _clear(self, *, journal: bool) -> None:
         shutil.rmtree(self.sockets, ignore_errors=True)
