@@ -15,6 +15,7 @@ import click
 
 from weaver.cli.deployment import plain_status
 from weaver.cli.detached import start_manager
+from weaver.deployers import registry
 from weaver.deployers.manager_client import ask
 from weaver.errors import Unreachable, UsageError, WeaverError
 
@@ -168,7 +169,7 @@ def _status(record: "Record") -> "Status | None":
     from weaver.control.operator import GetStatus, Status
 
     with contextlib.suppress(Unreachable):  # the next look tells
-        for answer in ask(record, GetStatus()):
+        for answer in ask(registry.latest(record), GetStatus()):
             if isinstance(answer, Status):
                 return answer
     return None

@@ -1,5 +1,6 @@
 """How a rollout that is under way makes way for another version: the newest one supersedes it."""
 
+import contextlib
 import time
 from typing import TYPE_CHECKING, Final
 
@@ -36,9 +37,10 @@ def make_way(app: str, most: int = 2) -> int:
         if phase == "warm" and len(found) < most:
             break
         if phase not in UNDER_WAY and (found[0].deployment, len(found)) not in told:
-            told.add((found[0].deployment, len(found)))
-            for _ in ask(found[0], Steer("supersede")):
-                pass
+            with contextlib.suppress(Unreachable):  # it ends at this moment, or its manager does
+                for _ in ask(found[0], Steer("supersede")):
+                    pass
+                told.add((found[0].deployment, len(found)))
         if time.monotonic() > deadline:
             raise WeaverError(
                 f"the rollout of {app} that is under way does not end",
