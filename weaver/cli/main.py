@@ -49,7 +49,7 @@ COMMANDS = {
     "scale": "Change how many replicas of a group run.",
     "exec": "Run a command beside a replica, in its environment.",
     "shell": "Open a shell on a host, in the current release of an application.",
-    "prune": "Remove old releases from hosts.",
+    "prune": "Remove old releases, here or from hosts.",
     "attach": "Put a new manager in charge of a deployment that has lost its own.",
     "stop": "Stop a deployment in order.",
     "init": "Create a small application to start from.",

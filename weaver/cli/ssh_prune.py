@@ -1,12 +1,13 @@
 """What `weaver prune` removes on each host, and how it tells."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from weaver.cli.host_table import HostTable
 
 if TYPE_CHECKING:
+    from weaver.deployers.local_releases import Pruned as PrunedHere
     from weaver.deployers.ssh.inventory import Host
     from weaver.deployers.ssh.releases import Pruned
     from weaver.errors import WeaverError
@@ -17,7 +18,9 @@ class Found:
     """What was removed, or would be, by host and application; and what went wrong by host."""
 
     plan_only: bool
-    pruned: "dict[str, dict[str, Pruned]]" = field(default_factory=dict[str, Any])
+    pruned: "Mapping[str, Mapping[str, Pruned | PrunedHere]]" = field(
+        default_factory=dict[str, Any]
+    )
     faults: "dict[str, WeaverError]" = field(default_factory=dict[str, Any])
 
     def plain(self) -> dict[str, Any]:

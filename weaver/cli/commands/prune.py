@@ -4,13 +4,14 @@ import json
 
 import click
 
-from weaver.cli.hosts import accept_new_option, hosts_of, limit_option, ssh_option
+from weaver.cli.hosts import accept_new_option, here_option, hosts_of, limit_option, ssh_option
 from weaver.cli.target import json_option
 
 
 @click.command("prune")
 @click.argument("app", required=False)
 @ssh_option
+@here_option
 @limit_option
 @accept_new_option
 @click.option(
@@ -22,24 +23,27 @@ def command(
     *,
     app: str | None,
     ssh: str | None,
+    here: bool,
     limit: str | None,
     accept_new: bool,
     keep: int,
     plan_only: bool,
     as_json: bool,
 ) -> int:
-    """Remove old releases of APP, or of all applications, from the hosts of --ssh.
+    """Remove old releases of APP, or of all applications, here or from the hosts of --ssh.
 
     Never the current one, the good one before it, or one that runs.
     """
-    from weaver.errors import UsageError
+    from weaver.cli.ssh_prune import Found, prune
 
-    hosts = hosts_of(ssh, limit, quiet=as_json)
+    hosts = hosts_of(ssh, limit, here=here, quiet=as_json)
     if hosts is None:
-        raise UsageError("prune is about hosts", fix="add --ssh hosts.txt")
-    from weaver.cli.ssh_prune import prune
+        from weaver.deployers.local_releases import prune_here
 
-    found = prune(app, hosts, accept_new=accept_new, keep=keep, plan_only=plan_only)
+        pruned = prune_here(app, keep, plan_only=plan_only)
+        found = Found(plan_only, {"this machine": pruned})
+    else:
+        found = prune(app, hosts, accept_new=accept_new, keep=keep, plan_only=plan_only)
     if as_json:
         click.echo(json.dumps(found.plain(), indent=2))
     else:
