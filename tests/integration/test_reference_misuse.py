@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import weaver
-from weaver.errors import StateAccessError, UsageError
+from weaver.errors import DefinitionError, StateAccessError, UsageError
 from weaver.proclet.current import running
 from weaver.testing import MakeApp
 
@@ -26,6 +26,10 @@ class Ticker:
 
     def now(self) -> int:
         return 12
+
+    @staticmethod
+    def zero() -> int:
+        return 0
 
 
 EARLY = weaver.options(weaver.use(Ticker), timeout=0.2)
@@ -77,3 +81,16 @@ async def test_what_the_runtime_calls_is_no_method(name: str, weaver_app: MakeAp
     async with weaver_app(Ticker, main=False) as app:
         with pytest.raises(StateAccessError, match="called by the runtime"):
             getattr(app.get(Ticker), name)
+
+
+async def test_what_belongs_to_the_class_is_no_method(weaver_app: MakeApp) -> None:
+    async with weaver_app(Ticker, main=False) as app:
+        with pytest.raises(StateAccessError, match="belongs to the class"):
+            app.get(Ticker).zero()
+
+
+async def test_a_class_is_no_fake(weaver_app: MakeApp) -> None:
+    with pytest.raises(DefinitionError, match="the fake Ticker is a class") as caught:
+        async with weaver_app(Ticker, fakes=[Ticker]):
+            pass
+    assert "Ticker()" in str(caught.value)

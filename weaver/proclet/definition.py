@@ -132,12 +132,18 @@ def _fake_problems(components: list[Component], fakes: Fakes) -> list[Problem]:
                     fix=f"let it inherit {component.short_name}, or add them",
                 )
             )
-    problems += [
-        Problem(
-            f"the fake {type(fake).__name__} stands for no component of the application",
-            why="a fake is found by type: it must be an instance of a component or interface",
-            fix="let its class inherit the component, or give fakes={Component: fake}",
+    return problems + [_unused_fake(fake) for fake in fakes.unused()]
+
+
+def _unused_fake(fake: Any) -> Problem:
+    if isinstance(fake, type):
+        return Problem(
+            f"the fake {fake.__name__} is a class",
+            why="a fake is the object that is called",
+            fix=f"give an instance: fakes=[{fake.__name__}()]",
         )
-        for fake in fakes.unused()
-    ]
-    return problems
+    return Problem(
+        f"the fake {type(fake).__name__} stands for no component of the application",
+        why="a fake is found by type: it must be an instance of a component or interface",
+        fix="let its class inherit the component, or give fakes={Component: fake}",
+    )

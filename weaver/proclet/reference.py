@@ -129,6 +129,12 @@ def _no_such_attribute(cls: type[Any], names: tuple[str, ...], name: str) -> Sta
             f"{cls.__name__}.{name} is called by the runtime, not through references",
             fix=f"put what both need into a method of another name, and call that in `{name}` too",
         )
+    kept: Any = inspect.getattr_static(cls, name, None)
+    if isinstance(kept, (staticmethod, classmethod)):
+        return StateAccessError(
+            f"{cls.__name__}.{name} belongs to the class; references offer methods of objects",
+            fix=f"call {cls.__name__}.{name}, or make it a method with `self`",
+        )
     annotations = {n for base in cls.__mro__ for n in inspect.get_annotations(base)}
     if name in annotations or hasattr(cls, name):
         return StateAccessError(

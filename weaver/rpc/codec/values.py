@@ -21,6 +21,8 @@ FAILURES: Final = (
 """What conversions raise for values that are not as declared."""
 
 _MOST_DEPTH: Final = 100
+_WORDS: Final = {"array": "list", "object": "dict", "null": "None"}
+"""Python's words for msgspec's."""
 
 
 class ValueCodec:
@@ -126,18 +128,22 @@ def undecodable(label: str, plan: Plan, error: BaseException) -> CodecError:
     if isinstance(error, RecursionError):
         return CodecError(f"{label} is nested too deeply")
     text, _, place = str(error).partition(" - at `")
-    kinds = re.fullmatch(r"Expected (`[^`]+`), got (`[^`]+`)", text)
-    what = (
-        f"is {kinds[2]}, expected {kinds[1]}" if kinds else f"does not match its annotation: {text}"
-    )
+    kinds = re.fullmatch(r"Expected `([^`]+)`, got `([^`]+)`", text)
+    found, part = _named(plan, place.rstrip("`"))
+    what = f"does not match its annotation: {text}"
+    if kinds:
+        expected = _WORDS.get(kinds[1], kinds[1])
+        if part is not None and kinds[1] in _WORDS:
+            expected = part.shown
+        what = f"is `{_WORDS.get(kinds[2], kinds[2])}`, expected `{expected}`"
     return CodecError(
-        _sentence(label, _named(plan, place.rstrip("`")), what),
+        _sentence(label, found, what),
         fix="give what the annotation says, or change the annotation",
     )
 
 
-def _named(plan: Plan | None, place: str) -> str:
-    """Msgspec's `$[2].name`, with the names of positional fields where they are known."""
+def _named(plan: Plan | None, place: str) -> tuple[str, Plan | None]:
+    """Msgspec's `$[2].name` with the names of fields, and what is there, where they are known."""
     out = ""
     for token in re.findall(r"\[([^\]]*)\]|\.([A-Za-z_]\w*)", place):
         key = token[0] or token[1]
@@ -146,7 +152,7 @@ def _named(plan: Plan | None, place: str) -> str:
             with contextlib.suppress(KeyError, IndexError, ValueError):
                 shown, inner = plan.inner(key)
         out, plan = out + shown, inner
-    return out
+    return out, plan
 
 
 def _sentence(label: str, place: str, text: str) -> str:

@@ -19,7 +19,7 @@ import msgspec
 import pydantic
 import pytest
 
-from weaver.errors import RemoteApplicationError
+from weaver.errors import CodecError, RemoteApplicationError
 from weaver.rpc.codec import ValueCodec, decode_exception, encode_exception, register
 
 NULL_LITERAL = Literal["a", 3, None] | None  # noqa: PYI061 # None among the values, and beside them
@@ -161,9 +161,14 @@ def test_what_can_be_an_argument_can_be_a_field_of_an_exception(value: Any) -> N
     assert back.other == 7
 
 
+LOST: list[Any] = [
+    threading.Lock(), Late(1), collections.defaultdict(threading.Lock), object(), [print],
+]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     "value",
-    [threading.Lock(), Late(1), collections.defaultdict(threading.Lock), object(), [print]],
+    LOST,
     ids=["lock", "unset field", "factory", "object", "callable"],
 )
 def test_a_field_that_cannot_travel_never_hides_the_error(value: object) -> None:
@@ -190,3 +195,19 @@ def test_a_field_whose_class_is_unknown_here_is_left_out(monkeypatch: pytest.Mon
     assert "field" in back.__notes__[0]
     assert type(decode_exception(group)) is ExceptionGroup
     assert isinstance(decode_exception(argument), RemoteApplicationError)
+
+
+@pytest.mark.parametrize(
+    ("annotation", "value", "message"),
+    [
+        (list[int], "x", "it is `str`, expected `list[int]`"),
+        (dict[str, list[int]], {"a": {}}, "it[…] is `dict`, expected `list[int]`"),
+        (tuple[int, dict[str, int]], (1, [2]), "it[1] is `list`, expected `dict[str, int]`"),
+        (list[str], [None], "it[0] is `None`, expected `str`"),
+    ],
+    ids=str,
+)
+def test_messages_speak_of_the_annotation(annotation: Any, value: Any, message: str) -> None:
+    with pytest.raises(CodecError) as caught:
+        there_and_back(annotation, value)
+    assert caught.value.what == message
