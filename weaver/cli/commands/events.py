@@ -17,12 +17,12 @@ def command(*, app: str | None, follow: bool, as_json: bool) -> None:
     """Show what has happened to the running deployment of APP: starts, crashes, scaling."""
     import msgspec
 
+    from weaver.cli.following import answers
     from weaver.cli.namesakes import meant
     from weaver.control.operator import GetEvents, History
-    from weaver.deployers.manager_client import TIMEOUT, ask
 
     record = meant(app)
-    for answer in ask(record, GetEvents(follow), timeout=None if follow else TIMEOUT):
+    for answer in answers(record, GetEvents(follow), follow=follow):
         if not isinstance(answer, History):
             continue
         for event in answer.events:

@@ -36,10 +36,11 @@ def command(
     as_json: bool,
 ) -> None:
     """Show the log of the running deployment of APP."""
+    from weaver.cli.following import answers
     from weaver.cli.log_names import check_log_names
     from weaver.cli.namesakes import meant
     from weaver.control.operator import GetLogs, LogFilter, Records
-    from weaver.deployers.manager_client import TIMEOUT, ask, ask_status
+    from weaver.deployers.manager_client import ask_status
 
     wanted = LogFilter(
         component=component,
@@ -53,7 +54,7 @@ def command(
     record = meant(app)
     if component or replica:
         check_log_names(record.app, component, replica, ask_status(record).report.groups)
-    for answer in ask(record, GetLogs(wanted, follow), timeout=None if follow else TIMEOUT):
+    for answer in answers(record, GetLogs(wanted, follow), follow=follow):
         if isinstance(answer, Records):
             for entry in answer.records:
                 print_record(entry, as_json=as_json)
