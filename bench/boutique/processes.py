@@ -67,13 +67,14 @@ def stolen() -> float:
 
 @dataclass(frozen=True)
 class Usage:
-    """CPU seconds of some processes, and of the whole machine."""
+    """CPU seconds of some processes and of the whole machine, `at` seconds of a steady clock."""
 
     processes: dict[int, float]
     busy: float
     stolen: float
+    at: float
 
     @classmethod
     def now(cls, pids: Iterable[int]) -> "Usage":
         """What has been used so far."""
-        return cls(cpu_of(pids), busy(), stolen())
+        return cls(cpu_of(pids), busy(), stolen(), time.monotonic())
