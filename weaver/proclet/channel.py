@@ -105,6 +105,9 @@ class Channel(Listener):
         self._happened: collections.deque[events.Event] = collections.deque()
         self._behind = False
         self._acted = 0
+        self._done = self._loop.create_future()
+        self._done.set_result(None)
+        self._at_once: asyncio.Future[None] | None = None
         self._corked = False
         self._flushing = False
         self._paused = False
@@ -138,6 +141,8 @@ class Channel(Listener):
     def receive(self, data: bytes | bytearray | memoryview) -> None:
         """Take bytes from the peer; a violation ends the connection and every call on it."""
         self.heard = self._flushed = _clock()
+        # Within a read no task runs; a connection in memory may be read by one.
+        self._at_once = self._done if _current_task(self._loop) is None else None
         self._corked = True
         try:
             happened = self.connection.receive(data)
@@ -294,13 +299,13 @@ class Channel(Listener):
             return
         answer = self._waiting.pop(call, None)
         if answer is not None:
-            # Within a read no task runs; a connection in memory may be read by one.
-            answer.wake(body, now, _current_task(self._loop) is None)
+            answer.wake(body, now, self._at_once)
 
     def _replied(self, reply: events.Reply) -> None:
         answer = self._waiting.pop(reply.call, None)
         if answer is not None:
-            answer.wake(reply.body, _clock(), _current_task(self._loop) is None)
+            at_once = self._done if _current_task(self._loop) is None else None
+            answer.wake(reply.body, _clock(), at_once)
 
     # --- calls of the peer ---
 

@@ -68,14 +68,6 @@ class _Hosted:
         self.dated = self.context
         self.deadline = context.NEVER
 
-    def own_context(self, deadline: float) -> contextvars.Context:
-        """For one call."""
-        if deadline != self.deadline:
-            self.dated = self.context.copy()
-            self.dated.run(_set_deadline, deadline)
-            self.deadline = deadline
-        return self.dated.copy()
-
 
 class Dispatcher:
     """Runs the methods of the components of this process for callers elsewhere.
@@ -119,7 +111,11 @@ class Dispatcher:
             replies.refuse(call, Outcome.OVERLOADED, "")
             return None
         hosted = self._methods[method]
-        own = hosted.own_context(deadline)
+        if deadline != hosted.deadline:
+            hosted.dated = hosted.context.copy()
+            hosted.dated.run(_set_deadline, deadline)
+            hosted.deadline = deadline
+        own = hosted.dated.copy()
         if trace:
             name = f"{hosted.component.rpartition('.')[2]}.{hosted.name}"
             span = tracing.of_call(trace, name, hosted.component)

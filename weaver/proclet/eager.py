@@ -16,6 +16,7 @@ from weaver.proclet.going_on import going_on
 
 _tasks: Final = cast("dict[Any, asyncio.Task[Any]]", asyncio.tasks._current_tasks)  # type: ignore[attr-defined] # noqa: SLF001
 _Task: Final[Any] = asyncio.Task
+_new: Final = _Task.__new__
 _next: Final = next
 _DONE: Final = object()
 
@@ -58,7 +59,7 @@ else:
         """
         if loop in _tasks:
             return loop.create_task(coroutine, context=own)
-        task: asyncio.Task[None] = _Task.__new__(_Task)
+        task: asyncio.Task[None] = _new(_Task)
         _tasks[loop] = task  # what tasks themselves do around each step
         try:  # `next` ends without an exception: `send` raises one, 3 % of a small call
             yielded = own.run(_next, coroutine.__await__(), _DONE)

@@ -173,7 +173,7 @@ class Callee:
         outbox = self._outbox
         if (
             len(calls) >= self._most
-            or call in calls
+            or (call <= self._newest and call in calls)
             or len(outbox.small) + outbox.lane_bytes > self._max_queued
         ):
             self.on_request(HAS_DEADLINE, method, call, U32.pack(deadline_ms) + body, events)

@@ -33,9 +33,11 @@ async def test_the_waiter_goes_on_inside_of_the_read() -> None:
     caller = Caller()
     await asyncio.sleep(0)
     seen: list[bytes] = []
+    done = asyncio.get_running_loop().create_future()
+    done.set_result(None)
 
     def read() -> None:
-        caller.answer.wake(b"sold", caller.began + 0.25, at_once=True)
+        caller.answer.wake(b"sold", caller.began + 0.25, at_once=done)
         seen.append(caller.came)
 
     asyncio.get_running_loop().call_soon(read)
@@ -73,7 +75,7 @@ async def test_a_waiter_that_is_cancelled_before_it_waits_gives_the_call_up() ->
 async def test_a_call_that_was_answered_is_not_given_up() -> None:
     caller = Caller()
     await asyncio.sleep(0)
-    caller.answer.wake(b"sold", time.monotonic(), at_once=False)
+    caller.answer.wake(b"sold", time.monotonic(), at_once=None)
     caller.task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await caller.task
