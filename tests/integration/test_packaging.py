@@ -18,6 +18,7 @@ from weaver.packaging import manifest
 from weaver.packaging.build import Built, build
 from weaver.packaging.freeze import in_virtual_environment
 from weaver.packaging.installed import install
+from weaver.rpc.codec.compiled import record_codec
 
 pytestmark = pytest.mark.skipif(
     not in_virtual_environment(), reason="wheels are taken from a virtual environment"
@@ -244,6 +245,8 @@ def test_an_installed_release_runs_the_same(built: Built) -> None:
     source, bytecode = where.split()
     assert source.startswith(str(python.parents[1]))
     assert Path(bytecode).is_file()
+    asked = "from weaver.rpc.codec.compiled import record_codec; print(record_codec() is None)"
+    assert run([python, "-I", "-c", asked]).strip() == str(record_codec() is None)
 
 
 def test_two_installations_at_once_make_one(built: Built) -> None:
