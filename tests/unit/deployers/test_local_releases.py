@@ -30,7 +30,8 @@ def release(version: str, app: str = "shop", age: float = 100) -> Path:
     inside = folder / "venv" / "lib" / "python3.11" / "site-packages"
     inside.mkdir(parents=True)
     (inside / MANIFEST).write_bytes(encode(Manifest("1", app, "shop:Web")))
-    os.utime(folder, (time.time() - age,) * 2)
+    then = time.time() - age
+    os.utime(folder, (then, then))
     return folder
 
 

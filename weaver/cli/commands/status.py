@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from weaver.cli.deployment import ago, app_argument, plain_status
+from weaver.cli.errors import as_problem, show_problems
 from weaver.cli.target import json_option
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def command(*, app: str | None, as_json: bool) -> None:
         try:
             found.append(ask_status(record))
         except Unreachable as error:
-            click.echo(f"warning: {error}", err=True)
+            show_problems([as_problem(error)], label="warning")
     if as_json:
         click.echo(json.dumps([plain_status(status) for status in found], indent=2))
         return
