@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from weaver.errors import CodecError
@@ -22,6 +22,7 @@ from weaver.rpc.codec.compiled import record_codec
 pytestmark = pytest.mark.skipif(record_codec() is None, reason="weaver runs without its C code")
 
 SEEDS = st.integers(0, 2**32)
+FEW = settings(max_examples=50)  # each makes classes, and two codecs of them
 ZONES = [datetime.UTC, datetime.timezone(datetime.timedelta(hours=2)), None]
 EDGES = [n + d for n in (-(2**31), -(2**15), -(2**7), -32, 0, 2**7, 2**8, 2**16, 2**32, 2**63)
          for d in (-1, 0, 1)] + [-(2**63), 2**64 - 1]  # fmt: skip
@@ -153,6 +154,7 @@ def described(value: Any) -> Any:
 
 
 @given(SEEDS)
+@FEW
 def test_both_give_the_same_bytes_and_values(seed: int) -> None:
     random = Random(seed)
     annotation, make = containing(struct(random), random)
@@ -164,6 +166,7 @@ def test_both_give_the_same_bytes_and_values(seed: int) -> None:
 
 
 @given(SEEDS)
+@FEW
 def test_both_refuse_the_same_bytes(seed: int) -> None:
     random = Random(seed)
     annotation, make = containing(struct(random), random)
@@ -196,6 +199,7 @@ WRONG: list[Any] = [
 
 
 @given(SEEDS)
+@FEW
 def test_both_treat_a_wrong_value_alike(seed: int) -> None:
     """A field of the wrong type, or none at all."""
     random = Random(seed)
@@ -214,6 +218,7 @@ def test_both_treat_a_wrong_value_alike(seed: int) -> None:
 
 
 @given(SEEDS)
+@FEW
 def test_both_refuse_a_subclass(seed: int) -> None:
     random = Random(seed)
     cls, make = struct(random, depth=1)
