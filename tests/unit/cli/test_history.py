@@ -107,3 +107,17 @@ def test_json_has_the_record_and_the_words(
     assert found["shifts"][2] == {"time": 3.0, "phase": "shifting", "share": 0.05}
     assert execute(["history"]) == 0
     assert "live" in capsys.readouterr().out
+
+
+def test_what_was_never_deployed_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    assert execute(["history"]) == 0
+    assert capsys.readouterr().out == "nothing was deployed on this machine yet\n"
+    registry.write(record(1.0, ended=2.0))
+    assert execute(["history", "shp"]) == 2
+    shown = capsys.readouterr().err
+    assert 'no application called "shp" was ever deployed here' in shown
+    assert 'did you mean "shop"?' in shown

@@ -58,10 +58,21 @@ def command(
 def _show_deployments(app: str | None, *, evidence: bool, as_json: bool) -> None:
     from weaver.cli.render_history import lines_of, plain
     from weaver.deployers import registry
+    from weaver.errors import UsageError, did_you_mean
 
     found = registry.records(app)
+    if app is not None and not found:
+        known = sorted({record.app for record in registry.records()})
+        raise UsageError(
+            f'no application called "{app}" was ever deployed here',
+            why=f"known: {', '.join(known) or 'none'}",
+            fix=did_you_mean(app, known) or "see what was done on hosts with --ssh hosts.txt",
+        )
     if as_json:
         click.echo(json.dumps([plain(record, found) for record in found], indent=2))
+        return
+    if not found:
+        click.echo("nothing was deployed on this machine yet")
         return
     for line in lines_of(found, evidence=evidence):
         click.echo(line)
