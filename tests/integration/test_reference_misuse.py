@@ -11,6 +11,8 @@ from weaver.errors import DefinitionError, StateAccessError, UsageError
 from weaver.proclet.current import running
 from weaver.testing import MakeApp
 
+pytestmark = pytest.mark.weaver_runners("local", "rpc")  # processes would add nothing here
+
 
 @weaver.component
 class Ticker:
