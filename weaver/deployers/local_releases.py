@@ -58,7 +58,7 @@ def _prune(app: str, releases: list[Path], keep: int, *, plan_only: bool) -> Pru
             removed.append(key)
             freed += sum(path.lstat().st_size for path in release.rglob("*") if path.is_file())
             if not plan_only:
-                shutil.rmtree(release, ignore_errors=True)
+                _remove(release)
     present = {release.name for release in releases}
     return Pruned(tuple(removed), {k: why for k, why in kept.items() if k in present}, freed)
 
@@ -69,6 +69,13 @@ def reasons(records: Sequence[Record], keep: int) -> dict[str, str]:
     versions = list(dict.fromkeys(record.version for record in good))[:keep]
     kept = {_folder(version): "was good" for version in versions}
     return kept | {_folder(record.version): "runs" for record in records if not record.ended}
+
+
+def _remove(release: Path) -> None:
+    """Remove a release; one of which a part is left, if that is interrupted, counts as none."""
+    with contextlib.suppress(OSError):
+        (release / "venv").rename(release / "work")  # whoever installs it begins by removing that
+    shutil.rmtree(release, ignore_errors=True)
 
 
 def _folder(version: str) -> str:

@@ -79,4 +79,6 @@ def test_options_about_hosts_need_some(
     for words in (["deploy", "--plan"], ["attach", "--steal"], ["doctor", "--limit", "web1"]):
         assert execute(words) == 2
         assert "hosts" in capsys.readouterr().err
-    assert execute(["prune"]) == 2
+    for words in (["prune", "--limit", "web1"], ["prune", "--accept-new"]):
+        assert execute(words) == 2
+        assert "hosts" in capsys.readouterr().err

@@ -1,6 +1,7 @@
 """Which of the releases on this machine `weaver prune` removes."""
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -77,6 +78,24 @@ def test_a_release_that_a_process_was_started_from_stays() -> None:
         assert prune_here("shop", 1)["shop"].kept[folder.name] == "runs"
         process.communicate(b"\n")
     assert prune_here("shop", 1)["shop"].removed == (folder.name,)
+
+
+def test_a_removal_that_is_interrupted_leaves_no_half_release(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folder = release(BAD)
+    python = folder / "venv" / "bin" / "python"
+    python.parent.mkdir()
+    python.touch()
+    release(LAST, age=1)
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(shutil, "rmtree", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        prune_here("shop", 1)
+    assert not python.exists()  # or the next deploy would take it for a whole one
 
 
 def test_the_latest_good_versions_are_counted_once_each() -> None:

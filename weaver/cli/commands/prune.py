@@ -35,9 +35,12 @@ def command(
     Never the current one, the good one before it, or one that runs.
     """
     from weaver.cli.ssh_prune import Found, prune
+    from weaver.errors import UsageError
 
     hosts = hosts_of(ssh, limit, here=here, quiet=as_json)
     if hosts is None:
+        if limit is not None or accept_new:
+            raise UsageError("this option is about hosts", fix="add --ssh hosts.txt")
         from weaver.deployers.local_releases import prune_here
 
         pruned = prune_here(app, keep, plan_only=plan_only)
