@@ -163,7 +163,6 @@ class Workshop:
     def __init__(self) -> None:
         self.names: dict[str, Any] = {}
         self._numbers = itertools.count()
-        self.building: dict[Any, str] = {}
         self.knots: dict[Any, Any] = {}
         """Types whose plan is being made, by `recursion`."""
 

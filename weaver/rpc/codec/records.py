@@ -1,4 +1,4 @@
-"""Records: dataclasses, attrs classes, msgspec Structs, pydantic models, NamedTuple, TypedDict.
+"""Records: dataclasses, attrs classes, msgspec Structs, NamedTuple.
 
 They travel as arrays of their fields, without names. Rebuilding calls the plain constructor of a
 class whose constructor only assigns, or does those assignments itself (`constructors.py`); of any
@@ -7,7 +7,6 @@ has run them. An instance of a subclass is refused, never sliced.
 """
 
 import dataclasses
-import sys
 import typing
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -15,7 +14,8 @@ from typing import Any
 import msgspec
 
 from weaver.rpc.codec.constructors import assignable, keyword_fields, only_assigns
-from weaver.rpc.codec.filling import filled, filled_model
+from weaver.rpc.codec.filling import filled
+from weaver.rpc.codec.generics import field_types
 from weaver.rpc.codec.plan import (
     Build,
     Plan,
@@ -30,10 +30,9 @@ from weaver.rpc.codec.plan import (
     surroundings,
     unpacked,
 )
+from weaver.rpc.codec.recursion import knotted
 from weaver.rpc.codec.scalars import refuse_class
 from weaver.rpc.codec.shapes import struct_shape
-from weaver.rpc.codec.typed_dicts import typed_dict_plan
-from weaver.rpc.codec.wire import WireDecoder, encode_wire
 
 
 def record_plan(annotation: Any, workshop: Workshop, build: Build) -> Plan | None:
@@ -41,39 +40,35 @@ def record_plan(annotation: Any, workshop: Workshop, build: Build) -> Plan | Non
     cls = typing.get_origin(annotation) or annotation
     if not isinstance(cls, type):
         return None
-    if typing.is_typeddict(cls):
-        return typed_dict_plan(cls, workshop, build)
-    fields = _fields(cls, annotation)
-    if fields is None:
-        return None
-    if annotation in workshop.building:
-        return _recursive(cls, workshop.building[annotation], workshop)
-    name = workshop.building[annotation] = f"recursive{len(workshop.building)}"
-    shown = cls.__qualname__.rpartition("<locals>.")[2]
-    plans = [(field, plan_within(f"{shown}.{field}", type_, build)) for field, type_ in fields]
-    plan = _positional(cls, plans, workshop)
-    _finish_recursion(name, plan, workshop)
-    del workshop.building[annotation]
-    return _struct(cls, annotation, plan, plans) if issubclass(cls, msgspec.Struct) else plan
-
-
-def _fields(cls: type[Any], annotation: Any) -> list[tuple[str, Any]] | None:
-    """The fields with their resolved types, or None for a class that is no record."""
     names = _field_names(cls)
     if names is None:
         return None
+
+    def outer() -> Plan:
+        shown = cls.__qualname__.rpartition("<locals>.")[2]
+        plans = [
+            (name, plan_within(f"{shown}.{name}", type_, build))
+            for name, type_ in _fields(cls, annotation, names)
+        ]
+        plan = _positional(cls, plans, workshop)
+        return _struct(cls, annotation, plan, plans) if issubclass(cls, msgspec.Struct) else plan
+
+    return knotted(annotation, workshop, outer, cls.__name__, (cls,))
+
+
+def _fields(cls: type[Any], annotation: Any, names: list[str]) -> list[tuple[str, Any]]:
+    """The fields with their resolved types."""
     try:
-        hints = typing.get_type_hints(cls, include_extras=True)
+        types = field_types(annotation)
     except Exception as error:
         raise Unsupported(
             f"the annotations of {cls.__name__} cannot be resolved: {error}",
             "import the names they use at run time, outside `if TYPE_CHECKING`",
         ) from error
-    given = _type_arguments(cls, annotation)
-    missing = [name for name in names if name not in hints]
+    missing = [name for name in names if name not in types]
     if missing:
         raise Unsupported(f"{cls.__name__}.{missing[0]} has no annotation", "write its type")
-    return [(name, _substituted(hints[name], given)) for name in names]
+    return [(name, types[name]) for name in names]
 
 
 def _field_names(cls: Any) -> list[str] | None:
@@ -84,39 +79,11 @@ def _field_names(cls: Any) -> list[str] | None:
     if hasattr(cls, "__attrs_attrs__"):
         return [a.name for a in cls.__attrs_attrs__]
     names = getattr(cls, "_fields", None) if _is_tuple(cls) else None
-    if _is_pydantic(cls):
-        names = cls.__pydantic_fields__
     return None if names is None else list(names)
 
 
 def _is_tuple(cls: Any) -> bool:
     return issubclass(cls, tuple)
-
-
-def _is_pydantic(cls: type[Any]) -> bool:
-    pydantic = sys.modules.get("pydantic")
-    return pydantic is not None and issubclass(cls, pydantic.BaseModel)
-
-
-def _type_arguments(cls: type[Any], annotation: Any) -> dict[Any, Any]:
-    """What the type variables of a generic class stand for, those of its bases included."""
-    given = dict(zip(getattr(cls, "__parameters__", ()), typing.get_args(annotation), strict=False))
-    for base in getattr(cls, "__orig_bases__", ()):
-        origin = typing.get_origin(base)
-        if isinstance(origin, type) and origin is not typing.Generic:
-            args = tuple(_substituted(a, given) for a in typing.get_args(base))
-            for variable, arg in zip(getattr(origin, "__parameters__", ()), args, strict=False):
-                given.setdefault(variable, arg)
-    return given
-
-
-def _substituted(type_: Any, given: dict[Any, Any]) -> Any:
-    if isinstance(type_, typing.TypeVar):
-        return given.get(type_, type_)
-    parameters = getattr(type_, "__parameters__", ())
-    if parameters and not isinstance(type_, type):
-        return type_[tuple(given.get(p, p) for p in parameters)]
-    return type_
 
 
 # --- positional form ---
@@ -231,10 +198,8 @@ def _maker(cls: type[Any], names: Sequence[str], workshop: Workshop) -> Callable
 
         return call
 
-    fill = filled_model if _is_pydantic(cls) else filled
-
     def build_with(*values: Any) -> Any:
-        return fill(cls, names, values)
+        return filled(cls, names, values)
 
     build = workshop.constant(build_with)
     return lambda values: f"{build}({', '.join(values)})"
@@ -266,43 +231,3 @@ def _is_native_struct(cls: Any, fields: Sequence[tuple[str, Plan]]) -> bool:
         and not hasattr(cls, "__post_init__")
         and all(plan.native for _, plan in fields)
     )
-
-
-# --- recursion: the inner occurrence is encoded by itself ---
-
-
-def _recursive(cls: type[Any], name: str, workshop: Workshop) -> Plan:
-    workshop.names.setdefault(f"{name}_used", True)
-
-    def parts(value: Any) -> Any:  # known when the outermost occurrence is finished
-        return workshop.names[f"{name}_parts"](value)
-
-    return Plan(
-        cls.__name__,
-        bytes,
-        frozenset({"str"}),
-        (cls,),
-        lower=lambda v: f"{name}_encode({v})",
-        lift=lambda v: f"{name}_decode({v})",
-        fault=lambda v: _class_fault(cls, v, ()),
-        parts=parts,
-    )
-
-
-def _finish_recursion(name: str, plan: Plan, workshop: Workshop) -> None:
-    if f"{name}_used" not in workshop.names:
-        return
-    lower, lift = workshop.lowering(plan), workshop.lifting(plan)
-    assert lower is not None
-    assert lift is not None
-    typed = WireDecoder(plan.wire)
-
-    def encode(value: Any) -> bytes:
-        return encode_wire(lower(value))
-
-    def decode(data: bytes) -> Any:
-        return lift(typed.decode(data))
-
-    workshop.names[f"{name}_encode"] = encode
-    workshop.names[f"{name}_decode"] = decode
-    workshop.names[f"{name}_parts"] = plan.parts
