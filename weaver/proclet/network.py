@@ -219,7 +219,7 @@ class Network:
 
     def _route(self) -> None:
         old, self._groups = self._groups, {}
-        self.pools.clear()  # not replaced: methods look into it
+        pools: dict[str, Pool] = {}
         for name, route in self.routing.groups.items():
             peers = tuple(
                 self._peers[e.replica] for e in route.endpoints if e.replica in self._peers
@@ -228,9 +228,13 @@ class Network:
             if name in old:
                 pool.inherit(old[name])
             for component in route.components:
-                self.pools[component] = pool
+                pools[component] = pool
                 if route.endpoints:
                     self._asked.discard(component)
+        # Methods look into it, also from threads: what stays known is never missing from it.
+        self.pools.update(pools)
+        for component in self.pools.keys() - pools.keys():
+            del self.pools[component]
 
     def _changed(self) -> None:
         for pool in self._groups.values():
