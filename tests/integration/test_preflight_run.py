@@ -1,5 +1,6 @@
 """Many hosts side by side: each within its own time, and whoever fails hides nobody."""
 
+import contextlib
 import json
 import socket
 import subprocess
@@ -132,11 +133,20 @@ def test_a_peer_at_a_wrong_address_is_named(tmp_path: Path) -> None:
     assert (second.check, second.level) == ("peers", "ok")
 
 
+def _meeting_beside_a_stranger() -> tuple[dict[str, dict[str, object]], socket.socket]:
+    """What two hosts are asked, and a socket at the first port of one: others may have it."""
+    for _ in range(100):
+        asked = meetings([Peer("a", "127.0.0.1"), Peer("b", "127.0.0.1")])
+        ports = msgspec.convert(asked["a"]["ports"], list[int])
+        with contextlib.suppress(OSError):
+            return asked, socket.create_server(("127.0.0.1", ports[0]))
+    raise AssertionError("every port was in use")
+
+
 def test_a_silent_stranger_at_the_port_of_a_peer_is_passed_over() -> None:
-    asked = meetings([Peer("a", "127.0.0.1"), Peer("b", "127.0.0.1")])
-    ports = msgspec.convert(asked["a"]["ports"], list[int])
+    asked, stranger = _meeting_beside_a_stranger()
     program = Path(peers.__file__).with_name("peer_program.py")
-    with socket.create_server(("127.0.0.1", ports[0])):
+    with stranger:
         running = [
             subprocess.Popen(
                 [sys.executable, "-I", "-S", str(program), json.dumps(question)],

@@ -3,12 +3,13 @@
 import asyncio
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
 from manager_fakes import FakeDeployer, FakeLink
 
+from weaver.cli import succession
 from weaver.cli.main import execute
 from weaver.control.messages import Application
 from weaver.control.operator import StopDeployment
@@ -131,13 +132,13 @@ def test_stop_names_the_hosts_and_how_to_end_it_there(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    def ask(asked: Record, request: StopDeployment, *, timeout: float | None) -> Iterator[None]:
+    def ask(asked: Record, request: StopDeployment, *, timeout: float | None) -> Generator[None]:
         assert isinstance(request, StopDeployment)
         assert timeout is None
         registry.ended(asked, "stopped", unended=("b",))
-        return iter(())
+        yield from ()
 
-    monkeypatch.setattr(manager_client, "ask", ask)
+    monkeypatch.setattr(succession, "ask", ask)
     monkeypatch.setattr(manager_client, "is_managed", _is_managed)
     assert execute(["stop", "shop", *(["--json"] if as_json else [])]) == 1
     out = capsys.readouterr().out

@@ -108,9 +108,7 @@ class Channel(Listener):
         self._done = self._loop.create_future()
         self._done.set_result(None)
         self._at_once: asyncio.Future[None] | None = None
-        self._corked = False
-        self._flushing = False
-        self._paused = False
+        self._corked = self._flushing = self._paused = False
         self._lanes = connection.lanes
         self.calls = Outgoing(connection, self.flush, timeout=timeout)
         self._room_wanted = self.calls.room_wanted
