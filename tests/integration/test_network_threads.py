@@ -64,8 +64,8 @@ async def test_a_thread_finds_a_restarted_replica(make: Replicas) -> None:
     plain = caller.method("plain")
     assert await asyncio.to_thread(plain, "a") == "A"
     await callee.network.aclose()
-    again = await make("shop-1")
     await until(lambda: not caller.network.statistics[0].connected)
+    again = await make("shop-1")  # at the same path, which the caller may find by itself
     waiting = asyncio.create_task(asyncio.to_thread(plain, "b"))
     caller.network.update(routing(2, again))
     assert await waiting == "B"
