@@ -50,12 +50,7 @@ def test_the_end_of_the_newest_is_not_that_of_all(sockets: Path) -> None:
         newest = stack.enter_context(FakeManager(sockets / "new"))
         newest.meanwhile = lambda _: bool(registry.ended(new, "stopped"))
         oldest = stack.enter_context(FakeManager(sockets / "old"))
-
-        def ends(_name: str) -> bool:
-            registry.ended(old, "stopped")
-            return False
-
-        oldest.meanwhile = ends
+        oldest.meanwhile = lambda _: not registry.ended(old, "stopped")
         assert stop(new, at_once=False) == ()
         assert oldest.requests == ["StopDeployment"]
 
@@ -66,12 +61,9 @@ def test_the_next_manager_is_told_where_one_goes(sockets: Path) -> None:
         first = stack.enter_context(FakeManager(sockets / "first"))
         first.meanwhile = lambda _: bool(note("d2", sockets / "second", pid=SECOND))
         second = stack.enter_context(FakeManager(sockets / "second"))
-
-        def ends(_name: str) -> bool:
-            registry.ended(registry.latest(record), "stopped", unended=("a", "b"))
-            return False
-
-        second.meanwhile = ends
+        second.meanwhile = lambda _: (
+            not registry.ended(registry.latest(record), "stopped", unended=("a", "b"))
+        )
         assert stop(record, at_once=True) == ("a", "b")
         assert second.requests == ["StopDeployment"]
 
@@ -82,12 +74,7 @@ def test_a_run_of_the_same_name_is_left_alone(sockets: Path) -> None:
     with ExitStack() as stack:
         fake = stack.enter_context(FakeManager(sockets / "other"))
         own = stack.enter_context(FakeManager(sockets / "own"))
-
-        def ends(_name: str) -> bool:
-            registry.ended(record, "stopped")
-            return False
-
-        own.meanwhile = ends
+        own.meanwhile = lambda _: not registry.ended(record, "stopped")
         assert stop(record, at_once=False) == ()
         assert fake.requests == []
         assert not registry.latest(other).ended

@@ -14,8 +14,8 @@ from typing import Any
 import msgspec
 
 from weaver.rpc.codec.constructors import assignable, keyword_fields, only_assigns
+from weaver.rpc.codec.fields import field_names, resolved_types
 from weaver.rpc.codec.filling import filled
-from weaver.rpc.codec.generics import field_types
 from weaver.rpc.codec.plan import (
     Build,
     Plan,
@@ -40,7 +40,7 @@ def record_plan(annotation: Any, workshop: Workshop, build: Build) -> Plan | Non
     cls = typing.get_origin(annotation) or annotation
     if not isinstance(cls, type):
         return None
-    names = _field_names(cls)
+    names = field_names(cls)
     if names is None:
         return None
 
@@ -58,32 +58,11 @@ def record_plan(annotation: Any, workshop: Workshop, build: Build) -> Plan | Non
 
 def _fields(cls: type[Any], annotation: Any, names: list[str]) -> list[tuple[str, Any]]:
     """The fields with their resolved types."""
-    try:
-        types = field_types(annotation)
-    except Exception as error:
-        raise Unsupported(
-            f"the annotations of {cls.__name__} cannot be resolved: {error}",
-            "import the names they use at run time, outside `if TYPE_CHECKING`",
-        ) from error
+    types = resolved_types(annotation)
     missing = [name for name in names if name not in types]
     if missing:
         raise Unsupported(f"{cls.__name__}.{missing[0]} has no annotation", "write its type")
     return [(name, types[name]) for name in names]
-
-
-def _field_names(cls: Any) -> list[str] | None:
-    if dataclasses.is_dataclass(cls):
-        return [f.name for f in dataclasses.fields(cls)]
-    if issubclass(cls, msgspec.Struct):
-        return list(cls.__struct_fields__)
-    if hasattr(cls, "__attrs_attrs__"):
-        return [a.name for a in cls.__attrs_attrs__]
-    names = getattr(cls, "_fields", None) if _is_tuple(cls) else None
-    return None if names is None else list(names)
-
-
-def _is_tuple(cls: Any) -> bool:
-    return issubclass(cls, tuple)
 
 
 # --- positional form ---

@@ -7,8 +7,8 @@ import typing
 from collections.abc import Callable
 from typing import Any
 
-from weaver.rpc.codec.generics import field_types
-from weaver.rpc.codec.plan import Build, Parts, Plan, Unsupported, Workshop, plan_within
+from weaver.rpc.codec.fields import resolved_types
+from weaver.rpc.codec.plan import Build, Parts, Plan, Workshop, plan_within
 from weaver.rpc.codec.recursion import knotted
 
 Convert = Callable[[Any], Any]
@@ -32,13 +32,7 @@ def typed_dict_plan(annotation: Any, workshop: Workshop, build: Build) -> Plan |
 
 
 def _outer(cls: Any, annotation: Any, workshop: Workshop, build: Build) -> Plan:
-    try:
-        types = field_types(annotation)
-    except Exception as error:
-        raise Unsupported(
-            f"the annotations of {cls.__name__} cannot be resolved: {error}",
-            "import the names they use at run time, outside `if TYPE_CHECKING`",
-        ) from error
+    types = resolved_types(annotation)
     plans = {
         name: plan_within(f'{cls.__name__}["{name}"]', type_, build)
         for name, type_ in types.items()

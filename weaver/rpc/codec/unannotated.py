@@ -1,11 +1,9 @@
 """Records whose fields are taken as they are, without a plan made from their annotations."""
 
-import dataclasses
 import sys
 from typing import Any
 
-import msgspec
-
+from weaver.rpc.codec.fields import field_names, is_tuple
 from weaver.rpc.codec.filling import filled, filled_model
 
 
@@ -23,7 +21,7 @@ def built_record(cls: type[Any], values: list[Any]) -> Any:
     names = _names(cls)
     if names is None or len(names) != len(values):
         raise ValueError(f"{cls.__qualname__} is no record of {len(values)} fields here")
-    if _is_tuple(cls):
+    if is_tuple(cls):
         row: Any = tuple
         return row.__new__(cls, values)
     fill = filled_model if _is_pydantic(cls) else filled
@@ -31,20 +29,7 @@ def built_record(cls: type[Any], values: list[Any]) -> Any:
 
 
 def _names(cls: Any) -> list[str] | None:
-    if dataclasses.is_dataclass(cls):
-        return [f.name for f in dataclasses.fields(cls)]
-    if issubclass(cls, msgspec.Struct):
-        return list(cls.__struct_fields__)
-    if hasattr(cls, "__attrs_attrs__"):
-        return [a.name for a in cls.__attrs_attrs__]
-    if _is_pydantic(cls):
-        return list(cls.__pydantic_fields__)
-    names: Any = getattr(cls, "_fields", None) if _is_tuple(cls) else None
-    return None if names is None else list(names)
-
-
-def _is_tuple(cls: Any) -> bool:
-    return issubclass(cls, tuple)
+    return list(cls.__pydantic_fields__) if _is_pydantic(cls) else field_names(cls)
 
 
 def _is_pydantic(cls: type[Any]) -> bool:
