@@ -56,6 +56,8 @@ def headline(report: RolloutReport, now: float) -> str:
 def standing(report: RolloutReport) -> str:
     """What happens now, in a line."""
     parts = [PHASES.get(report.phase, report.phase)]
+    if report.phase == "before" and report.held:
+        parts = ["the new version is up"]  # no hook begins while it is paused
     if report.phase == "shifting" and report.steps:
         share = report.steps[min(report.step, len(report.steps) - 1)]
         parts.append(f"step {report.step + 1} of {len(report.steps)} ({percent(share)})")

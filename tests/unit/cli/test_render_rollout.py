@@ -57,6 +57,8 @@ def test_the_headline_says_what_happens_and_what_comes_next() -> None:
     assert headline(but(SHIFTING, step=2), 100.0).endswith("done in 12 s")
     assert headline(but(SHIFTING, held=True), 100.0).endswith("(25 %), paused")
     assert headline(but(SHIFTING, next_at=50.0), 100.0).endswith("next in 0 s")
+    waits = headline(but(SHIFTING, phase="before", held=True), 100.0)
+    assert waits == "the new version is up, paused", "no hook begins while it is paused"
     warm = headline(but(SHIFTING, phase="warm", next_at=700.0), 100.0)
     assert warm == "the new version serves alone, the old one is kept warm, it stops in 10 min"
     assert headline(but(SHIFTING, phase="a new word", next_at=0.0), 0.0) == "a new word"

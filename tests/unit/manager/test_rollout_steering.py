@@ -43,8 +43,33 @@ def test_a_rollout_that_is_paused_early_gives_the_new_version_nothing(phase: str
     scene.wait(3600)
     assert scene.phase in {"before", "opening"}
     scene.steer("resume")
+    scene.tell(events.HookEnded("before"))
     scene.report()
     assert scene.phase == "shifting"
+    assert scene.all(effects.RunHook) == [effects.RunHook("before")]
+
+
+@pytest.mark.parametrize("action", ["resume", "promote"])
+def test_no_migration_begins_while_a_rollout_is_paused(action: events.Action) -> None:
+    scene = Scene(HOOKS)
+    scene.steer("pause")
+    scene.observe(NEW)
+    scene.wait(3600)
+    assert (scene.phase, scene.all(effects.RunHook)) == ("before", [])
+    scene.steer(action)
+    assert scene.all(effects.RunHook) == [effects.RunHook("before")]
+    scene.wait(scene.state.plan.waits.hook)
+    assert scene.state.rollout.outcome == "failed", "it has its time from when it begins"
+
+
+def test_a_migration_that_had_not_begun_is_run_under_the_next_manager() -> None:
+    scene = Scene(HOOKS, phase="before", held=True)
+    scene.observe(NEW)
+    assert (scene.phase, scene.all(effects.RunHook)) == ("before", [])
+    scene.steer("resume")
+    assert scene.all(effects.RunHook) == [effects.RunHook("before")]
+    begun = Scene(HOOKS, phase="before", held=True, migrated=True)
+    assert begun.state.rollout.outcome == "failed"
 
 
 def test_a_paused_rollout_is_still_watched() -> None:

@@ -116,7 +116,10 @@ def _starting(turn: Turn) -> bool:
 
 def _before(turn: Turn) -> bool:
     state = turn.state
-    if state.plan.before and state.hooked != "before":
+    migrates = state.plan.before and state.hooked != "before"
+    if migrates and not (state.rollout.migrated or state.rollout.held):
+        turn.decide(migrated=True)
+    if migrates and turn.state.rollout.migrated:
         return False
     if state.until:
         turn.set(until=0.0)

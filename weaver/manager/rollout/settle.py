@@ -80,7 +80,8 @@ def _wanted_hook(state: State) -> str:
     phase, plan = state.rollout.phase, state.plan
     if state.hooked == phase:
         return ""
-    return phase if (phase == "before" and plan.before) or (phase == "after" and plan.after) else ""
+    migrates = phase == "before" and plan.before and state.rollout.migrated
+    return phase if migrates or (phase == "after" and plan.after) else ""
 
 
 def _cancel_hook(turn: Turn) -> None:

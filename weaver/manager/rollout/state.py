@@ -93,8 +93,9 @@ class Rollout(msgspec.Struct, frozen=True, kw_only=True):
     """What has been decided and must survive the manager. Free of secrets.
 
     `old` and `new` are deployment ids; `old` is "" where no version ran before. `step` is an index
-    of the plan's steps. `held`: a person has paused it; `promoted`: the steps are skipped. `fault`
-    is why it was taken back, or what its `after` hook said; `evidence` are failed requests.
+    of the plan's steps. `held`: a person has paused it; `promoted`: the steps are skipped.
+    `migrated`: its `before` hook has been begun. `fault` is why it was taken back, or what its
+    `after` hook said; `evidence` are failed requests.
     """
 
     old: str
@@ -103,6 +104,7 @@ class Rollout(msgspec.Struct, frozen=True, kw_only=True):
     step: int = 0
     held: bool = False
     promoted: bool = False
+    migrated: bool = False
     outcome: Outcome = ""
     fault: Fault | None = None
     evidence: tuple[FailedRequest, ...] = ()

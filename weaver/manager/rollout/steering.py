@@ -76,15 +76,21 @@ def steer(turn: Turn, action: Action) -> None:
             turn.decide(held=True)
         case "resume":
             turn.decide(held=False)
-            if turn.state.rollout.phase == "opening":
-                phases.rearm(turn)  # it may have been held for longer than an ingress may take
+            _rearm(turn)
         case "promote" | "supersede" if turn.state.rollout.phase == "warm":
             phases.enter(turn, "retiring")
         case "promote":
             turn.decide(held=False, promoted=True)
             if turn.state.rollout.phase == "shifting":
                 phases.shift(turn, len(turn.state.plan.steps) - 1)
-            elif turn.state.rollout.phase == "opening":
-                phases.rearm(turn)
+            else:
+                _rearm(turn)
         case "rollback" | "abort" | "supersede":
             phases.withdraw(turn, _OUTCOMES[action])
+
+
+def _rearm(turn: Turn) -> None:
+    """It may have been held for longer than the ingress, or a hook that begins now, may take."""
+    rollout = turn.state.rollout
+    if rollout.phase == "opening" or (rollout.phase == "before" and not rollout.migrated):
+        phases.rearm(turn)

@@ -76,8 +76,8 @@ def _happen(turn: Turn, event: Event) -> None:
 
 def _begin(turn: Turn) -> None:
     """Go on at the phase that was saved; a hook that may have run is not run again."""
-    phase, plan = turn.state.rollout.phase, turn.state.plan
-    if phase == "before" and plan.before:
+    phase, plan, rollout = turn.state.rollout.phase, turn.state.plan, turn.state.rollout
+    if phase == "before" and plan.before and (rollout.migrated or not rollout.held):
         why = "the manager ended while it ran, and whether it has ended is not known"
         fix = "look what it did, and deploy again"
         turn.set(hooked="before")
