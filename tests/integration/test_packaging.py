@@ -14,10 +14,11 @@ from pathlib import Path
 import pytest
 
 from weaver.cli.main import execute
-from weaver.packaging import manifest
+from weaver.packaging import freeze, manifest, skeleton
 from weaver.packaging.build import Built, build
 from weaver.packaging.freeze import in_virtual_environment
 from weaver.packaging.installed import install
+from weaver.packaging.skeleton import Skeleton, Unfit
 from weaver.rpc.codec.compiled import record_codec
 
 pytestmark = pytest.mark.skipif(
@@ -212,6 +213,50 @@ def test_the_same_input_gives_the_same_bytes_in_any_folder(
     assert not back.fresh
     assert (tmp_path / "app.pex").read_bytes() == built.path.read_bytes()
     assert os.access(tmp_path / "app.pex", os.X_OK)
+
+
+def test_what_is_kept_of_a_pex_makes_what_pex_would_make(
+    built: Built, shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = copy_of(shop, tmp_path)
+    (other.parent / "shop" / "greeter.py").write_text(FILES["shop/greeter.py"] + "# other\n")
+    (other.parent / "shop" / "deep" / "er").mkdir(parents=True)
+    (other.parent / "shop" / "deep" / "er" / "\u00e9 data.bin").write_bytes(bytes(100_000))
+    with monkeypatch.context() as patched:
+        patched.delattr(freeze, "Pex")  # is not needed
+        filled = build(other)
+    assert filled.fresh
+    assert filled.build_id != built.build_id
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))  # in which nothing is kept
+    assert build(other).build_id == filled.build_id
+
+
+def test_what_is_kept_of_a_pex_is_for_one_state_of_an_environment(
+    built: Built, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    metadata = tmp_path / "site" / "odd-1.dist-info"
+    metadata.mkdir(parents=True)
+    (metadata / "METADATA").write_text("Name: odd\nVersion: 1\n")
+    monkeypatch.setattr(sys, "path", [str(metadata.parent), *sys.path])
+    with zipfile.ZipFile(built.path) as archive:
+        archive.extractall(tmp_path / "all")
+        own = [
+            n for n in archive.namelist() if not n.startswith((".", "__", "PEX")) and n[-1] != "/"
+        ]
+    files = {name: tmp_path / "all" / name for name in own}
+    skeleton.keep(built.path, files, ["odd"], ["odd"], tmp_path)
+    kept = Skeleton.find(["odd"])
+    assert kept is not None
+    assert Skeleton.find(["odd>=1"]) is None
+    (metadata / "METADATA").write_text("Name: odd\nVersion: 2\n")
+    assert Skeleton.find(["odd"]) is None
+    with pytest.raises(Unfit):
+        kept.fill({"__main__.py": tmp_path / "all" / "shop" / "web.py"}, tmp_path / "x.pex")
+    shutil.rmtree(tmp_path / "skeleton", ignore_errors=True)
+    del files["shop/web.py"]  # then it would not be what pex has made
+    skeleton.keep(built.path, files, ["odd"], ["odd"], tmp_path)
+    assert Skeleton.find(["odd"]) is None
 
 
 def test_the_file_alone_runs_the_application(built: Built, tmp_path: Path) -> None:

@@ -11,20 +11,21 @@ import subprocess
 import sys
 from collections.abc import Callable, Generator
 from pathlib import Path
+from typing import Self
 
 import msgspec
 
 from weaver.config.configuration import Config
 from weaver.config.load import load
 from weaver.errors import UsageError
-from weaver.packaging import described, freeze, inputs, manifest, places
+from weaver.packaging import described, freeze, inputs, manifest, places, skeleton
 from weaver.packaging.complete import check_complete
 from weaver.packaging.errors import BuildError, PexError
 from weaver.packaging.imports import FirstParty, Sources
 from weaver.packaging.manifest import Manifest
 from weaver.packaging.native_core import core_in
 from weaver.packaging.requirements import WEAVER, name_of, requirements_of
-from weaver.packaging.wheels import keep_wheels, known_wheels, wheels_key
+from weaver.packaging.skeleton import Skeleton, Unfit
 
 KEPT = 5  # builds of one weaver.toml; going back to a state that was built before costs nothing
 
@@ -101,7 +102,7 @@ class _Job:
         """Build, and keep the result."""
         self._check_project()
         self.progress("reading the application")
-        with freeze.Pex(places.cache_root() / "pex") as pex:
+        with _Packer(self.project) as packer:
             described_as, sources = described.describe(self.source)
             requirements = requirements_of(self.project)
             with _work_folder(self.builds) as work:
@@ -112,7 +113,8 @@ class _Job:
                 (stage / manifest.MANIFEST).write_bytes(manifest.encode(complete))
                 count = len(requirements)
                 self.progress(f"packing the application with {count} requirements")
-                pex.freeze(requirements, stage, output, self._wheels(requirements))
+                files[manifest.MANIFEST] = stage / manifest.MANIFEST
+                packer.pack(requirements, stage, files, output)
                 return self._keep(output, complete, sources, digest)
 
     def _stage(self, packages: tuple[FirstParty, ...], stage: Path) -> dict[str, Path]:
@@ -137,11 +139,6 @@ class _Job:
             revision=_revision(self.project),
         )
 
-    def _wheels(self, requirements: tuple[str, ...]) -> Path | None:
-        """The wheels of the last build, if this one will have the same."""
-        distributions = self.recipe.distributions
-        return known_wheels(self.builds, wheels_key(requirements, distributions))
-
     def _keep(self, pex: Path, complete: Manifest, sources: Sources, digest: str) -> Built:
         names = _distributions(pex)
         for warning in check_complete(sources, names, self.project):
@@ -150,8 +147,6 @@ class _Job:
         key = self._key(digest, distributions)
         build_id = manifest.build_id(pex)
         path = self.builds / f"{key}.pex"
-        wheels = wheels_key(complete.requirements, distributions)
-        keep_wheels(self.builds, wheels, pex, pex.parent)
         pex.replace(path)
         kept = _prune(self.builds)
         builds = {k: v for k, v in self.recipe.builds.items() if k in kept} | {key: build_id}
@@ -190,6 +185,45 @@ class _Job:
                 "this Python is in no virtual environment: the installed versions are taken from "
                 "the package index"
             )
+
+
+class _Packer:
+    """What writes the PEX: pex, or what is kept of an earlier one of its files, if that suffices.
+
+    pex is started ahead of its arguments, because it takes long to start.
+    """
+
+    def __init__(self, project: Path) -> None:
+        self.skeleton = _skeleton_for(project)
+        self._pex = None if self.skeleton else freeze.Pex(places.cache_root() / "pex")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._pex is not None:
+            self._pex.__exit__(*error)
+
+    def pack(
+        self, requirements: tuple[str, ...], stage: Path, files: dict[str, Path], output: Path
+    ) -> None:
+        """Write `output` of the files below `stage`. Raises BuildError and OSError."""
+        if self.skeleton is not None:
+            with contextlib.suppress(OSError, Unfit):  # what is wrong with a disk, pex will say
+                self.skeleton.fill(files, output)
+                return
+            output.unlink(missing_ok=True)
+        self._pex = self._pex or freeze.Pex(places.cache_root() / "pex")
+        self._pex.freeze(requirements, stage, output)
+        names = (*sorted(_distributions(output)), WEAVER)
+        skeleton.keep(output, files, requirements, names, output.parent)
+
+
+def _skeleton_for(project: Path) -> Skeleton | None:
+    try:
+        return Skeleton.find(requirements_of(project))
+    except BuildError:  # the application may have problems too: those are said first
+        return None
 
 
 def _config_file(path: Path | None) -> Path:

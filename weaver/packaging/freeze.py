@@ -71,26 +71,16 @@ class Pex:
             self._waiting.kill()
         self._waiting.communicate()
 
-    def freeze(
-        self, requirements: Sequence[str], sources: Path, output: Path, wheels: Path | None = None
-    ) -> None:
+    def freeze(self, requirements: Sequence[str], sources: Path, output: Path) -> None:
         """Write a PEX to `output`, once per instance. Raises BuildError and leaves no file.
 
-        Requirements come from `wheels`, if that folder is given and has them all, else from the
-        virtual environment of this interpreter, without a network; where this is none, from the
-        package index, in the installed versions.
+        Requirements come from the virtual environment of this interpreter, without a network; where
+        this is none, from the package index, in the installed versions.
         """
         # Everything below `sources` is packed. It is a folder of ours that holds nothing else: -D
         # of the project itself would pack its .env and .git too.
         options = ["--sources-directory", str(sources), *OPTIONS]
         options += ["--pex-root", str(self._root), "--output-file", str(output)]
-        if wheels is not None:
-            known = ["--pre-resolved-dists", str(wheels), *requirements]
-            code, _ = _run(self._waiting, [*known, *options])
-            if code == 0 and output.is_file():
-                tell_when_cut(output)
-                return
-            self._waiting = _start()
         code, said = _run(self._waiting, [*_from_environment(output, requirements), *options])
         if code or not output.is_file():
             raise failure(said, code)
