@@ -7,15 +7,18 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from weaver.control.messages import Fault
+from weaver.control.messages import Fault, LogRecord
 from weaver.control.operator import (
     DeploymentReport,
     Done,
+    GetLogs,
     GetStatus,
     ListenerReport,
+    Records,
     Refused,
     Request,
     Status,
+    admits,
 )
 from weaver.control.rollout import ENDED, GetRollout, RolloutReport, Steer
 from weaver.control.stream import Codec, Receiver, encode
@@ -31,7 +34,7 @@ class FakeManager:
     the commands that came; `refusal` answers them, where there is one. `after` is what is reported
     once a command has come. Whoever asks for the status gets that of `deployment` in each of
     `states`; after "starting" the manager goes. `meanwhile` is called with the name of each
-    request; True from it, and the manager goes, too.
+    request; True from it, and the manager goes, too. `logs` is its log; after that, it goes.
     """
 
     def __init__(
@@ -47,6 +50,7 @@ class FakeManager:
         self._statuses = [_status(deployment, version, state) for state in states]
         self.reports = list(reports)
         self.after: list[RolloutReport] = []
+        self.logs: list[LogRecord] = []
         self.steered: list[str] = []
         self.refusal: Fault | None = None
         self.requests: list[str] = []
@@ -112,7 +116,13 @@ class FakeManager:
                 goes = self._statuses[-1].report.state == "starting"
                 return [*self._statuses, *([] if goes else [Done()])]
             case _:
-                return [Done()]
+                return self._records(request) if isinstance(request, GetLogs) else [Done()]
+
+    def _records(self, request: GetLogs) -> list[Any]:
+        found = [r for r in self.logs if admits(request.filter, r)]
+        tail = request.filter.tail
+        shown = found[max(len(found) - tail, 0) :] if tail >= 0 else found
+        return [Records(tuple(shown)), *([] if request.follow else [Done()])]
 
 
 def _status(deployment: str, version: str, state: str) -> Status:

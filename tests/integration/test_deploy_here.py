@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -99,6 +100,38 @@ def kept_log(shop: Deployed) -> str:
     return "".join(path.read_text() for path in paths)
 
 
+def added(log: str) -> list[str]:
+    """The numbers that were added, as a log has them."""
+    lines = [line.split()[-2:] for line in log.splitlines() if line.strip()]
+    return [number for word, number in lines if word == "added"]
+
+
+def following(shop: Deployed) -> subprocess.Popen[bytes]:
+    """`weaver logs -f till`, which shows its lines already."""
+    out, err = shop.run.state / "followed", shop.run.state / "said"
+    with out.open("wb") as stdout, err.open("wb") as stderr:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "weaver", "logs", "-f", "till"],
+            env=shop.run.env,
+            stdout=stdout,
+            stderr=stderr,
+        )
+    until(lambda: "added 2" in out.read_text() or process.poll() is not None)
+    return process
+
+
+def assert_all_was_followed(shop: Deployed, follower: subprocess.Popen[bytes]) -> None:
+    """Every line was shown once, from one manager to the next, and can be read still."""
+    assert follower.wait(PATIENCE) == 0
+    said = (shop.run.state / "said").read_text().splitlines()
+    assert said[-2].startswith("till has a manager again, process ")
+    assert said[-1] == "till: stopped"
+    assert added((shop.run.state / "followed").read_text()) == ["2", "3", "1"]
+    left = shop.command("logs", "till", "--grep", "added")
+    assert added(left.stdout) == ["2", "3", "1"]
+    assert left.stderr.endswith(": stopped\n")
+
+
 def test_it_serves_on_without_its_manager_and_another_one_goes_on(shop: Deployed) -> None:
     done = shop.deploy()
     assert done.returncode == 0, done.stderr
@@ -108,6 +141,7 @@ def test_it_serves_on_without_its_manager_and_another_one_goes_on(shop: Deployed
     until(lambda: len(shop.run.replicas("names")) == 3)
     first = shop.manager()
     until(lambda: "added 2" in kept_log(shop))
+    follower = following(shop)
     os.kill(first, signal.SIGKILL)
     until(lambda: not _runs(first))
     assert get(address, "/add/3") == (200, "5")
@@ -123,13 +157,13 @@ def test_it_serves_on_without_its_manager_and_another_one_goes_on(shop: Deployed
     until(lambda: {r["state"] for r in shop.run.replicas("names").values()} == {"ready"})
     assert len(shop.run.replicas("names")) == 3
     until(lambda: "added 1" in kept_log(shop))
-    lines = [line.split()[-2:] for line in shop.run.ask("logs", "till").splitlines()]
-    assert [n for word, n in lines if word == "added"] == ["2", "3", "1"]
+    assert added(shop.run.ask("logs", "till")) == ["2", "3", "1"]
     again = shop.command("attach", "till")
     assert "has a manager already" in again.stdout
     shop.run.ask("stop", "till")
     until(lambda: not shop.running())
     assert list(shop.run.runtime.rglob("*.sock")) == []
+    assert_all_was_followed(shop, follower)
 
 
 def test_what_lost_its_manager_can_be_stopped(shop: Deployed) -> None:

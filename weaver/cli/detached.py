@@ -18,7 +18,7 @@ from weaver.cli.deployment import plain_status, print_record
 from weaver.control.faults import error_of
 from weaver.deployers import registry
 from weaver.deployers.directories import state_directory
-from weaver.deployers.manager_client import ask, ask_status, is_managed
+from weaver.deployers.manager_client import ask_status, is_managed
 from weaver.errors import WeaverError
 
 if TYPE_CHECKING:
@@ -177,13 +177,14 @@ def settled(record: registry.Record) -> "Status | None":
 
 
 def follow_logs(record: registry.Record, *, as_json: bool) -> None:
-    """Print the log as it grows, until the deployment ends or Ctrl-C."""
-    from weaver.control.operator import GetLogs, LogFilter, Records
+    """Print the log as it grows, whichever manager has it, until the deployment ends or Ctrl-C."""
+    from weaver.cli.following import entries
+    from weaver.control.messages import LogRecord
+    from weaver.control.operator import GetLogs, LogFilter
 
-    for answer in ask(record, GetLogs(LogFilter(), follow=True), timeout=None):
-        if isinstance(answer, Records):
-            for entry in answer.records:
-                print_record(entry, as_json=as_json)
+    for entry in entries(record, GetLogs(LogFilter(), follow=True)):
+        if isinstance(entry, LogRecord):
+            print_record(entry, as_json=as_json)
 
 
 def failure(record: registry.Record, fault: "Fault | None") -> WeaverError:

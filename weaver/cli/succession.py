@@ -52,14 +52,20 @@ def on_stderr(text: str) -> None:
 
 
 def answers(
-    record: "Record", request: "Request", *, to: Next = still, say: Say = on_stderr
+    record: "Record",
+    request: "Request",
+    *,
+    to: Next = still,
+    say: Say = on_stderr,
+    again: Callable[[], "Request"] | None = None,
 ) -> Generator["Answer"]:
     """The answers of the manager of a deployment; where it goes, those of the next one.
 
-    `to` tells whom to ask then, None for nobody: that ends the answers. Raises ManagerGone where
-    there is none within `PATIENCE`, and what a manager refuses.
+    `to` tells whom to ask then, None for nobody: that ends the answers; `again` what, if that is
+    not the same: that it is another one is always said then. Raises ManagerGone where there is none
+    within `PATIENCE`, and what a manager refuses.
     """
-    waiting = _Waiting(say)
+    waiting = _Waiting(say, always=again is not None)
     while True:
         try:
             with contextlib.closing(ask(record, request, timeout=None)) as found:
@@ -72,6 +78,7 @@ def answers(
                 return
             record = follower
             waiting.go_on(record, error)
+            request = again() if again is not None else request
         else:
             return
 
@@ -79,14 +86,15 @@ def answers(
 class _Waiting:
     """The time without a manager, and what has been said of it."""
 
-    def __init__(self, say: Say) -> None:
+    def __init__(self, say: Say, *, always: bool) -> None:
         self._say = say
+        self._always = always
         self._since: float | None = None
         self._said = False
 
     def over(self, record: "Record") -> None:
         """A manager answers."""
-        if self._said:
+        if self._said or (self._always and self._since is not None):
             self._say(f"{record.app} has a manager again, process {record.pid}")
         self._since, self._said = None, False
 

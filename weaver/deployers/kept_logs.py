@@ -1,14 +1,14 @@
 """The log of a deployment as its managers keep it: the latest records, also over their own end.
 
-Two files in turn, of bounded size. Envelopes tell a new manager once more what they still have:
-what is known from the files is not added twice. A full disk costs what comes then, only.
+Two files in turn, of bounded size, which stay when the deployment is over. Envelopes tell a new
+manager once more what they still have: what is known from the files is not added twice. A full disk
+costs what comes then, only.
 """
 
 import asyncio
-import contextlib
 import logging
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +16,7 @@ import msgspec
 
 from weaver.control.messages import LogRecord
 from weaver.deployers.feed import Feed
+from weaver.deployers.left_logs import NEWER, OLDER, read
 
 log = logging.getLogger("weaver.manager")
 
@@ -26,7 +27,6 @@ FLUSH: Final = 0.2
 """Seconds until records are written: many at once cost one system call."""
 
 _encode: Final = msgspec.json.Encoder().encode
-_decode: Final = msgspec.json.Decoder(LogRecord).decode
 
 _Known = tuple[float, str, str]
 
@@ -39,12 +39,12 @@ class KeptLogs(Feed[LogRecord]):
 
     def __init__(self, size: int, folder: Path) -> None:
         super().__init__(size)
-        self._newer, self._older = folder / "log.jsonl", folder / "log.1.jsonl"
+        self._newer, self._older = folder / NEWER, folder / OLDER
         self._known: set[_Known] = set()
         self._unwritten: list[LogRecord] = []
         self._timer: asyncio.TimerHandle | None = None
         self._failed = False
-        self.latest.extend(self._read())
+        self.latest.extend(read(folder))
         self._known.update(map(_known, self.latest))
 
     def add(self, entries: Iterable[LogRecord]) -> None:
@@ -79,13 +79,6 @@ class KeptLogs(Feed[LogRecord]):
             if not self._failed:
                 log.warning("the log of the application cannot be kept: %s", error)
             self._failed = True
-
-    def _read(self) -> Iterator[LogRecord]:
-        for path in (self._older, self._newer):
-            with contextlib.suppress(OSError), path.open("rb") as file:
-                for line in file:
-                    with contextlib.suppress(msgspec.MsgspecError):  # cut off by a full disk
-                        yield _decode(line)
 
 
 def _known(record: LogRecord) -> _Known:

@@ -14,11 +14,15 @@ import msgspec
 
 from weaver.control.ingress import FailedRequest
 from weaver.control.messages import Fault
+from weaver.deployers import left_logs
 from weaver.deployers.directories import state_directory
 from weaver.errors import UsageError, WeaverError, did_you_mean
 
 KEPT = 50
 """Records of ended deployments that are kept for each application."""
+
+LOGS_KEPT = 10
+"""Of those, how many keep the log of the application: it can be 8 MiB."""
 
 
 class Shift(msgspec.Struct, frozen=True):
@@ -46,7 +50,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     still run replicas, counts as not ended. `good` is when it was seen to serve as it should, 0 for
     never; a result can also be "replaced", "withdrawn", "rolled back", "aborted" or "superseded",
     by a rollout, whose steps are `shifts`. `evidence` are requests that failed, and `lines` the
-    last ones of its log, where it was taken back.
+    last ones of its log, where it was taken back or has failed.
     """
 
     app: str
@@ -174,12 +178,18 @@ def _read(path: Path) -> Record | None:
 def _prune(folder: Path) -> None:
     known = [(r, path) for path in folder.glob("*.json") if (r := _read(path)) and r.ended]
     known.sort(key=lambda entry: entry[0].started)
+    for record, _ in known[:-LOGS_KEPT]:
+        left_logs.remove(log_folder(record))
     for record, path in known[:-KEPT]:
         path.unlink(missing_ok=True)
         log = state_directory("logs", record.app) / f"{record.deployment}.log"
         log.unlink(missing_ok=True)
-        journal = state_directory("journals", record.app) / record.deployment
-        shutil.rmtree(journal, ignore_errors=True)
+        shutil.rmtree(log_folder(record), ignore_errors=True)
+
+
+def log_folder(record: Record) -> Path:
+    """Where the log of the application is kept, beside the journal of its managers."""
+    return state_directory("journals", record.app) / record.deployment
 
 
 def safe(name: str) -> str:

@@ -26,6 +26,7 @@ from weaver.deployers.directories import runtime_directory, state_directory
 from weaver.deployers.estate import Estate
 from weaver.deployers.journal import Journal
 from weaver.deployers.kept_logs import KeptLogs
+from weaver.deployers.left_logs import leave_only
 from weaver.deployers.manager_server import Managed, ManagerServer, Steered
 from weaver.errors import WeaverError
 
@@ -190,6 +191,7 @@ class Session:
             return
         if outcome is None:
             outcome = Outcome("", None)
+        self._close_logs()  # whoever reads of the end may read the log
         unended = outcome.unended if self.record.hosts else ()
         result: str = outcome.result or "interrupted"
         fault = outcome.fault
@@ -211,7 +213,9 @@ class Session:
 
     def _clear(self, *, journal: bool) -> None:
         shutil.rmtree(self.sockets, ignore_errors=True)
-        if journal:
+        if journal and not self.spec.foreground:
+            leave_only(self._folder)  # the log can be read still
+        elif journal:
             shutil.rmtree(self._folder, ignore_errors=True)
 
 

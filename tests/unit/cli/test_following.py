@@ -1,4 +1,4 @@
-"""Who follows a log or events is told how the deployment ended, if it has."""
+"""Who follows a log or events goes on with the next manager, and is told how it all ended."""
 
 import os
 import tempfile
@@ -6,10 +6,13 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from fake_manager import FakeManager
 
+from weaver.cli import succession
 from weaver.cli.main import execute
+from weaver.control.messages import LogRecord
 from weaver.deployers import registry
 from weaver.deployers.registry import Record
 
@@ -44,10 +47,63 @@ def test_the_end_of_a_deployment_ends_it(
     assert capsys.readouterr().err == "shop: stopped\n"
 
 
-def test_a_manager_that_is_gone_is_an_error_still(
+def line(number: int) -> LogRecord:
+    return LogRecord(time.time() - 1000 + number, "INFO", f"line {number}", replica="front-1")
+
+
+def shown(capsys: pytest.CaptureFixture[str]) -> tuple[list[str], str]:
+    """The lines of the log, and what was said besides."""
+    out, err = capsys.readouterr()
+    return [text.partition("line ")[2] for text in out.splitlines()], err
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [((), ["1", "1", "2", "3"]), (("-n", "1"), ["2", "3"]), (("-n", "0"), [])],
+)
+def test_another_manager_goes_on_with_the_log(
+    running: tuple[Record, Path],
+    words: tuple[str, ...],
+    expected: list[str],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    record, path = running
+    once_more = path.with_name("m2")
+    one, two, three = line(1), line(2), line(3)
+    with FakeManager(path) as before, FakeManager(once_more) as after:
+        before.logs, after.logs = [one, one, two], [one, one, two, three]
+        replaced = msgspec.structs.replace(record, socket=str(once_more))
+
+        def takes_over(_: str) -> bool:
+            registry.write(replaced)
+            return False
+
+        before.meanwhile = takes_over
+        after.meanwhile = lambda _: not registry.ended(replaced, "stopped").ended
+        assert execute(["logs", "-f", "shop", *words]) == 0
+    lines, said = shown(capsys)
+    assert lines == expected
+    assert said == f"shop has a manager again, process {os.getpid()}\nshop: stopped\n"
+
+
+def test_what_no_manager_takes_over_is_an_error_still(
+    running: tuple[Record, Path],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(succession, "PATIENCE", 0.1)
+    _, path = running
+    with FakeManager(path) as manager:
+        manager.meanwhile = lambda _: True
+        assert execute(["logs", "-f", "shop"]) == 1
+    assert "the manager of shop has gone, and none has taken over" in capsys.readouterr().err
+
+
+def test_a_run_in_the_foreground_has_no_other_manager(
     running: tuple[Record, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    _, path = running
+    record, path = running
+    registry.write(msgspec.structs.replace(record, foreground=True))
     with FakeManager(path) as manager:
         manager.meanwhile = lambda _: True
         assert execute(["logs", "-f", "shop"]) == 1

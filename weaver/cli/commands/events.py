@@ -17,17 +17,15 @@ def command(*, app: str | None, follow: bool, as_json: bool) -> None:
     """Show what has happened to the running deployment of APP: starts, crashes, scaling."""
     import msgspec
 
-    from weaver.cli.following import answers
+    from weaver.cli.following import entries
     from weaver.cli.namesakes import meant
-    from weaver.control.operator import GetEvents, History
+    from weaver.control.operator import GetEvents, HistoryEvent
 
-    record = meant(app)
-    for answer in answers(record, GetEvents(follow), follow=follow):
-        if not isinstance(answer, History):
+    for event in entries(meant(app), GetEvents(follow)):
+        if not isinstance(event, HistoryEvent):
             continue
-        for event in answer.events:
-            if as_json:
-                click.echo(json.dumps(msgspec.to_builtins(event)))
-            else:
-                clock = time.strftime("%H:%M:%S", time.localtime(event.time))
-                click.echo(f"{clock} {event.kind:<10} {event.text}")
+        if as_json:
+            click.echo(json.dumps(msgspec.to_builtins(event)))
+        else:
+            clock = time.strftime("%H:%M:%S", time.localtime(event.time))
+            click.echo(f"{clock} {event.kind:<10} {event.text}")

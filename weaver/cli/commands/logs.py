@@ -2,21 +2,41 @@
 
 import re
 import time
+from typing import TYPE_CHECKING
 
 import click
 
-from weaver.cli.deployment import app_argument, print_record
+from weaver.cli import completing
+from weaver.cli.deployment import print_record
 from weaver.cli.target import json_option
+
+if TYPE_CHECKING:
+    from weaver.control.operator import LogFilter
+    from weaver.deployers.registry import Record
 
 _LEVELS = ("debug", "info", "warning", "error", "critical")
 
 
 @click.command("logs")
-@app_argument
+@click.argument(
+    "app", metavar="[APP[@VERSION]]", required=False, shell_complete=completing.known_apps
+)
 @click.option("-f", "--follow", is_flag=True, help="Go on with what comes.")
 @click.option("-n", "--tail", type=click.IntRange(0), metavar="N", help="The last N lines only.")
-@click.option("--component", metavar="NAME", default="", help="Of this component only.")
-@click.option("--replica", metavar="ID", default="", help="Of this replica or group only.")
+@click.option(
+    "--component",
+    metavar="NAME",
+    default="",
+    shell_complete=completing.components,
+    help="Of this component only.",
+)
+@click.option(
+    "--replica",
+    metavar="ID",
+    default="",
+    shell_complete=completing.replicas,
+    help="Of this replica or group only.",
+)
 @click.option("--level", type=click.Choice(_LEVELS), help="This severe or more.")
 @click.option("--grep", metavar="TEXT", default="", help="Lines that contain TEXT.")
 @click.option("--trace", metavar="ID", default="", help="Of this trace only; see weaver traces.")
@@ -35,12 +55,13 @@ def command(
     since: str | None,
     as_json: bool,
 ) -> None:
-    """Show the log of the running deployment of APP."""
-    from weaver.cli.following import answers
-    from weaver.cli.log_names import check_log_names
+    """Show the log of the deployment of APP that runs, or else the last one that it has left.
+
+    With --follow, until the deployment is over, whichever manager it has.
+    """
+    from weaver.cli import left_log
     from weaver.cli.namesakes import meant
-    from weaver.control.operator import GetLogs, LogFilter, Records
-    from weaver.deployers.manager_client import ask_status
+    from weaver.control.operator import LogFilter
 
     wanted = LogFilter(
         component=component,
@@ -51,13 +72,38 @@ def command(
         trace=trace,
         tail=-1 if tail is None else tail,
     )
-    record = meant(app)
-    if component or replica:
-        check_log_names(record.app, component, replica, ask_status(record).report.groups)
-    for answer in answers(record, GetLogs(wanted, follow), follow=follow):
-        if isinstance(answer, Records):
-            for entry in answer.records:
+    if (record := left_log.over(app)) is None:
+        record = meant(app)
+        if _show(record, wanted, follow=follow, as_json=as_json):
+            return
+    left_log.tell(record)
+    for entry in left_log.records(record, wanted):
+        print_record(entry, as_json=as_json)
+
+
+def _show(record: "Record", wanted: "LogFilter", *, follow: bool, as_json: bool) -> bool:
+    """Show what the manager knows; False where the deployment has ended before that."""
+    from weaver.cli.following import entries
+    from weaver.cli.log_names import check_log_names
+    from weaver.cli.succession import is_over
+    from weaver.control.messages import LogRecord
+    from weaver.control.operator import GetLogs
+    from weaver.deployers import registry
+    from weaver.deployers.manager_client import ask_status
+    from weaver.errors import Unreachable
+
+    component, replica = wanted.component, wanted.replica
+    try:
+        if component or replica:
+            check_log_names(record.app, component, replica, ask_status(record).report.groups)
+        for entry in entries(record, GetLogs(wanted, follow)):
+            if isinstance(entry, LogRecord):
                 print_record(entry, as_json=as_json)
+    except Unreachable:
+        if follow or not is_over(registry.latest(record)):
+            raise
+        return False
+    return True
 
 
 def _seconds(text: str) -> float:
