@@ -157,12 +157,15 @@ class Dispatcher:
                 await _stream(hosted, function(*args, **kwargs), replies, call)
         except Exception as error:  # noqa: BLE001 # every error of the application is the caller's
             replies.fail(call, error)
-        except GeneratorExit:  # its loop has ended without it: nobody is left to answer
-            raise
         except BaseException as error:
-            # Cancelled by the caller: nobody listens. Cancelled by the method itself, or an
-            # attempt to exit: the caller must not be left waiting, nor this process be ended.
+            # Cancelled by the caller: nobody listens. Cancelled by the method itself, an attempt to
+            # exit, or a GeneratorExit of the method: the caller must not be left waiting, nor this
+            # process be ended. Where the loop has ended without it, nobody is left to answer.
+            if not self._loop.is_running():
+                raise
             replies.fail(call, error)
+            if isinstance(error, GeneratorExit):
+                return  # a task that asks for itself here may be one that is being collected
             task = asyncio.current_task()
             if task is not None and task.cancelling():
                 raise

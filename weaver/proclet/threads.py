@@ -38,7 +38,8 @@ class Workers:
     async def run(self, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
         """Run a plain function in a worker thread with this context.
 
-        Cancellation returns at once; the function itself runs to its end, as threads must.
+        Cancellation returns at once; the function itself runs to its end, as threads must. Its
+        StopIteration becomes a RuntimeError, as that of a coroutine does.
         """
         await self._take()
         context = contextvars.copy_context()
@@ -47,6 +48,8 @@ class Workers:
             _place.workers = self
             try:
                 return context.run(function, *args, **kwargs)
+            except StopIteration as error:  # futures refuse it: whoever awaits would wait for ever
+                raise RuntimeError("the method raised StopIteration") from error
             finally:
                 _place.workers = None
                 self._from_thread(self._give)

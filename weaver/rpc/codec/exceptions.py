@@ -57,10 +57,16 @@ class _Message(msgspec.Struct, array_like=True, gc=False):
 
 
 def encode_exception(error: BaseException) -> bytes:
-    """The bytes of an exception with its causes. A field that cannot travel is left out."""
+    """The bytes of an exception with its causes. A field that cannot travel is left out.
+
+    Raises nothing, whatever the exception does when it is looked at: its caller waits.
+    """
     nodes: list[_Node] = []
-    _add(error, nodes, {}, 0)
-    shown = _cut("".join(traceback.format_exception(error)))
+    try:
+        _add(error, nodes, {}, 0)
+        shown = _cut("".join(traceback.format_exception(error)))
+    except Exception as odd:  # noqa: BLE001 # a property that raises, for instance
+        nodes, shown = [_bare(error, odd)], ""
     return msgspec.msgpack.encode(_Message(nodes, shown))
 
 
@@ -125,6 +131,14 @@ def _node(error: BaseException) -> _Node:
     )
 
 
+def _bare(error: BaseException, odd: Exception) -> _Node:
+    """An exception without anything that it holds."""
+    cls = type(error)
+    why = f"all that it holds ({type(odd).__name__}: {_cut(_text(odd))})"
+    nothing = encode_anything(())
+    return _Node(cls.__module__, cls.__qualname__, _cut(_text(error)), nothing, {}, {}, [why], [])
+
+
 def _args(args: tuple[Any, ...], left_out: list[str]) -> bytes:
     """The constructor's arguments; one that cannot travel becomes its text."""
     kept: list[Any] = []
@@ -164,7 +178,10 @@ def _text(error: BaseException) -> str:
 
 
 def _cut(text: str) -> str:
-    return text if len(text) <= MOST_TEXT else text[:MOST_TEXT] + f" … [{len(text)} characters]"
+    """Text of bounded length that can be encoded: the name of a file may hold any byte."""
+    if len(text) > MOST_TEXT:
+        text = text[:MOST_TEXT] + f" … [{len(text)} characters]"
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 # --- building ---

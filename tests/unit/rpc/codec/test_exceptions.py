@@ -48,6 +48,15 @@ class Strict(Exception):
         raise AssertionError("constructed")
 
 
+class Guarded(Exception):
+    __slots__ = ("_code",)
+
+    def __getattribute__(self, name: str) -> Any:
+        if name == "_code":
+            raise ValueError("not today")
+        return super().__getattribute__(name)
+
+
 class Faulty(Exception):
     def __str__(self) -> str:
         raise ValueError("no message today")
@@ -223,3 +232,17 @@ def test_long_messages_are_cut() -> None:
 def test_bytes_that_are_no_exception_give_a_codec_error() -> None:
     assert isinstance(decode_exception(b""), CodecError)
     assert isinstance(decode_exception(b"\xff" * 100), CodecError)
+
+
+def test_one_that_cannot_be_looked_at_arrives_bare_and_says_so() -> None:
+    back = travel(Guarded("shut"))
+    assert type(back) is Guarded
+    assert "not today" in back.__notes__[0]
+
+
+def test_the_bytes_of_a_name_that_is_no_text_are_escaped() -> None:
+    back = travel(ValueError("cannot read a\udcff", "b\udcfe"))
+    assert back.args == ("cannot read a\\udcff", "b\\udcfe")
+    odd = BankError("x")
+    odd.add_note("of c\udcfd")
+    assert travel(odd).__notes__[0] == "of c\\udcfd"
