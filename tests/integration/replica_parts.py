@@ -5,6 +5,7 @@ Replicas import this file too, so it imports no pytest.
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import socket
@@ -64,6 +65,9 @@ class Store:
         LOG.info("put %s", text)
         return len(text)
 
+    async def keep(self, things: list[str]) -> list[str]:
+        return things
+
 
 @weaver.component
 class Shop:
@@ -95,6 +99,15 @@ class Shop:
     async def where(self) -> tuple[str, ...]:
         d = weaver.deployment()
         return (d.app, d.version, d.deployment, d.group, d.replica, d.host)
+
+    async def shares(self) -> bool:
+        """Whether a call of another component gives the very object: no codec was in between."""
+        things = ["tea"]
+        return await self.store.keep(things) is things
+
+    async def runs_on(self) -> tuple[str, bool]:
+        """The module of the event loop, and whether what lived at the start is left to stay."""
+        return type(asyncio.get_running_loop()).__module__, gc.get_freeze_count() > 10_000
 
 
 @weaver.component

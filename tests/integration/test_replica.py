@@ -90,6 +90,22 @@ async def test_a_replica_serves_calls_and_says_whose_lines_are_whose(tmp_path: P
         assert (starts.component, starts.stream) == (full("Shop"), "stdout")
         edge = await one.wait_for_edge("Shop", "Store")
         assert (edge.method, edge.calls, edge.errors, edge.remote) == ("put", 1, 0, 0)
+        assert await shop.shares()
+
+
+@pytest.mark.parametrize("installed", [True, False])
+async def test_a_replica_runs_on_uvloop_or_where_that_is_missing_on_asyncio(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, installed: bool
+) -> None:
+    if not installed:
+        (tmp_path / "uvloop.py").write_text("raise ImportError('not installed')")
+        monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    async with proclet(tmp_path, BOTH) as one, serving(one) as shop:
+        module, frozen = await shop.runs_on()
+        assert module.partition(".")[0] == ("uvloop" if installed else "asyncio")
+        assert frozen
+        one.send(Stop())
+        assert await one.exit_code() == 0
 
 
 async def test_an_idle_replica_shows_what_it_uses(tmp_path: Path) -> None:

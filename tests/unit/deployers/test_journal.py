@@ -30,6 +30,8 @@ def test_desired_state_is_there_again_for_the_next_manager(tmp_path: Path) -> No
         assert journal.desired() is None
         journal.save(Desired())
         journal.save(DESIRED)
+        ahead = journal.path.with_name(f"{journal.path.name}-wal")
+        assert ahead.stat().st_size > 0  # written ahead: nobody who is killed tears the rest
     with Journal(tmp_path) as journal:
         assert journal.desired() == DESIRED
 

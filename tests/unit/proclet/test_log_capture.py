@@ -7,6 +7,8 @@ import sys
 import threading
 from collections.abc import Generator
 
+import structlog
+
 import weaver
 from weaver.control.messages import LogRecord
 from weaver.proclet import context
@@ -30,6 +32,12 @@ class Talker:
         inner()
 
 
+@weaver.component
+class Teller:
+    def tell(self) -> None:
+        structlog.get_logger("teller").warning("sold", mugs=3)
+
+
 class Loud(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         return record.getMessage().upper()
@@ -50,7 +58,7 @@ def captured() -> Generator[list[LogRecord]]:
 
 
 def whose() -> Whose:
-    return Whose(define([Talker]).graph.components.values())
+    return Whose(define([Talker, Teller]).graph.components.values())
 
 
 def messages(records: list[LogRecord]) -> list[str]:
@@ -136,3 +144,39 @@ def test_a_handler_for_the_terminal_does_not_say_everything_twice() -> None:
     finally:
         root.removeHandler(terminal)
         root.removeHandler(elsewhere)
+
+
+def test_structlog_through_logging_keeps_its_form_and_its_component() -> None:
+    shared: list[structlog.typing.Processor] = [structlog.stdlib.add_log_level]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+    )
+    terminal = logging.StreamHandler(sys.stderr)
+    renderer = structlog.processors.KeyValueRenderer(key_order=["event"])
+    terminal.setFormatter(
+        structlog.stdlib.ProcessorFormatter(processor=renderer, foreign_pre_chain=shared)
+    )
+    root = logging.getLogger()
+    root.addHandler(terminal)
+    try:
+        with captured() as records:
+            Teller().tell()
+            LOG.error("plain")
+    finally:
+        root.removeHandler(terminal)
+        structlog.reset_defaults()
+    assert [(r.message, r.level, r.component) for r in records] == [
+        ("event='sold' mugs=3 level='warning'", "WARNING", f"{__name__}.Teller"),
+        ("event='plain' level='error'", "ERROR", ""),
+    ]
+
+
+def test_structlog_as_it_comes_is_what_it_prints() -> None:
+    with captured() as records:
+        Teller().tell()
+    (record,) = records
+    assert (record.stream, record.component) == ("stdout", f"{__name__}.Teller")
+    assert "sold" in record.message
+    assert "mugs" in record.message
