@@ -1,12 +1,15 @@
-"""What holds for every test: nothing is left behind, and generated data is the same each time.
+"""What holds for every test: a home of its own, nothing is left behind, generated data is the same.
 
 HYPOTHESIS_PROFILE=explore looks for new failures; the default profile is deterministic.
 """
 
 import asyncio
 import contextlib
+import functools
 import gc
 import os
+import shutil
+import tempfile
 import threading
 import time
 from collections.abc import Generator, Iterator
@@ -22,6 +25,32 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 PATIENCE = 20.0  # seconds that threads, processes and sockets may take to go
 DESCRIPTORS = Path("/proc/self/fd")
 THREADS = Path("/proc/self/task")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Give all workers of this run one home: nothing of the user's own is read or written.
+
+    Builds are kept in it as in a user's: what one worker has built, none builds again.
+    """
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        return  # it has the environment of who has started it
+    folder = Path(tempfile.mkdtemp(prefix="wv-home-", dir="/tmp"))  # short: sockets are in it
+    config.add_cleanup(functools.partial(shutil.rmtree, folder, ignore_errors=True))
+    (folder / "run").mkdir(mode=0o700)
+    # ssh asks the system, and not HOME, where ~/.ssh is.
+    (folder / "ssh_config").write_text(f"UserKnownHostsFile {folder}/.ssh/known_hosts\n")
+    tools = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    os.environ.setdefault("PYRIGHT_PYTHON_CACHE_DIR", tools)  # where it has put itself
+    os.environ.pop("SSH_AUTH_SOCK", None)
+    os.environ |= {
+        "HOME": str(folder),
+        "WEAVER_SSH_CONFIG": str(folder / "ssh_config"),
+        "XDG_CACHE_HOME": str(folder / ".cache"),
+        "XDG_CONFIG_HOME": str(folder / ".config"),
+        "XDG_DATA_HOME": str(folder / ".local" / "share"),
+        "XDG_RUNTIME_DIR": str(folder / "run"),
+        "XDG_STATE_HOME": str(folder / ".local" / "state"),
+    }
 
 
 @pytest.fixture(autouse=True, scope="session")

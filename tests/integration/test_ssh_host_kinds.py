@@ -1,5 +1,7 @@
 """Hosts as they are: umasks, shells, old Pythons, spaces, full disks."""
 
+import os
+import pwd
 import shutil
 import stat
 import subprocess
@@ -86,7 +88,8 @@ def test_the_command_is_the_same_for_every_shell(
 
 def other_pythons() -> list[str]:
     found = [shutil.which(f"python3.{minor}") for minor in range(8, 16)]
-    installed = Path("~/.pyenv/versions").expanduser().glob("3.*/bin/python3")
+    home = pwd.getpwuid(os.getuid()).pw_dir  # HOME is that of the tests
+    installed = Path(home, ".pyenv", "versions").glob("3.*/bin/python3")
     usable = [str(path) for path in installed if int(path.parts[-3].split(".")[1]) >= 8]
     return sorted({*usable, *(path for path in found if path)})
 
