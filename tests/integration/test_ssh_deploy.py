@@ -1,7 +1,11 @@
 """`weaver deploy --ssh`: a shop on three hosts, as a user deploys, looks at and ends it."""
 
+import fcntl
+import json
 import os
 import signal
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -44,8 +48,9 @@ def test_a_shop_on_three_hosts_serves_and_ends_without_a_trace(
     assert planned.returncode == 0, planned.stderr
     assert "nothing was changed" in planned.stdout
     assert not (ssh_hosts["alpha"].home / ".weaver" / "blobs").exists()
+    is_interrupted_at_once(shop, ssh_hosts)
 
-    done = shop.deploy()
+    done = shop.deploy("--steal")
     assert done.returncode == 0, done.stderr
     assert shop.get("/add/2") == (200, "2")
     assert shop.get("/name/ann") == (200, "name of ann")
@@ -79,6 +84,31 @@ def test_a_shop_on_three_hosts_serves_and_ends_without_a_trace(
     assert {replica["state"] for replica in shop.replicas()} == {"ready"}  # of one deployment
     assert shop.command("stop", "till").returncode == 0
     assert "no application called" in shop.command("status", "till").stderr
+
+
+def is_interrupted_at_once(shop: Deployed, ssh_hosts: Operator) -> None:
+    """Ctrl-C while a host does not come to an end with what it was sent: nobody waits for it."""
+    build_id = json.loads(shop.command("build", "--json").stdout)["build_id"]
+    release = ssh_hosts["beta"].home / ".weaver" / "releases" / build_id
+    release.mkdir(mode=0o700, parents=True)
+    said = shop.operator.folder / "interrupted"
+    with (release / "lock").open("a") as held, said.open("wb") as err:
+        fcntl.flock(held, fcntl.LOCK_EX)  # as if the host were slow
+        words = ["deploy", "--ssh", str(ssh_hosts.hosts_txt)]
+        command = [sys.executable, "-m", "weaver", *words]
+        process = subprocess.Popen(command, cwd=shop.project, env=shop.env, stderr=err)
+        try:
+            until(lambda: "beta   installing" in said.read_text())
+            process.send_signal(signal.SIGINT)
+            assert process.wait(30) == 130  # it would have waited for a minute and more
+        finally:
+            process.kill()
+            process.wait()
+    assert "interrupted: nothing was started; what alpha, beta, gamma got" in said.read_text()
+    assert "beta" in said.read_text().split("got is not sent again")[1]
+    locks = [host.home / ".weaver" / "apps" / "till" / "lock" for host in ssh_hosts.hosts]
+    if "--steal" not in said.read_text():  # hosts this slow are waited for no longer
+        assert [lock for lock in locks if lock.exists()] == []
 
 
 def has_joined(shop: Deployed, ssh_hosts: Operator) -> None:

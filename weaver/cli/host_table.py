@@ -57,6 +57,11 @@ class HostTable:
         """A host takes no further part."""
         self.step(host, "failed", error.what)
 
+    def doing(self, *steps: str) -> tuple[str, ...]:
+        """The hosts that do one of these now."""
+        with self._lock:
+            return tuple(host for host, (step, _) in self._steps.items() if step in steps)
+
     def _table(self) -> "Table":
         from rich.markup import escape
         from rich.table import Table

@@ -8,6 +8,7 @@ import errno
 import importlib
 import os
 import sys
+import threading
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
@@ -59,6 +60,7 @@ COMMANDS = {
 
 _UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 _INTERRUPTED = 130  # what shells report for a command that was ended by Ctrl-C
+_FOR_HOSTS = ("weaver-deploy", "weaver-preflight", "weaver-leave")  # threads
 
 
 class LazyGroup(click.Group):
@@ -184,7 +186,12 @@ def _drop_output() -> None:
 
 def main() -> NoReturn:
     """The console script."""
-    sys.exit(execute(sys.argv[1:]))
+    code = execute(sys.argv[1:])
+    if code == _INTERRUPTED and any(t.name.startswith(_FOR_HOSTS) for t in threading.enumerate()):
+        from weaver.application.ending import leave
+
+        leave(code)  # Python would wait for threads that wait for hosts
+    sys.exit(code)
 
 
 if __name__ == "__main__":

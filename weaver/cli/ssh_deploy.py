@@ -18,7 +18,7 @@ from weaver.cli import conclusion
 from weaver.cli.comparing import compare, judge
 from weaver.cli.deploy_plan import places_of, show_plan
 from weaver.cli.detached import follow_logs, live_record, nothing_to_do, start_beside, wait_live
-from weaver.cli.failed_hosts import FAILED, only_failed, remember
+from weaver.cli.failed_hosts import FAILED, only_failed
 from weaver.cli.former import refuse_keeping, refuse_moved
 from weaver.cli.host_table import HostTable
 from weaver.cli.joining import differences, extended, take_in, wait_joined
@@ -26,6 +26,7 @@ from weaver.cli.local_deploy import folder_of
 from weaver.cli.making_way import make_way
 from weaver.cli.serving import serving
 from weaver.cli.ssh_formers import formers_on, no_more
+from weaver.cli.ssh_interrupt import remembering
 from weaver.cli.ssh_options import Options
 from weaver.cli.ssh_units import enable
 from weaver.cli.succession import ManagerGone
@@ -82,16 +83,12 @@ def deploy_built(built: "Built", hosts: "Sequence[Host]", options: Options) -> i
     else:
         hosts = chosen
     client = Client(accept_new=options.accept_new, ask=ask)
-    names = [host.name for host in hosts]
-    table = HostTable(names, quiet=options.as_json)
+    table = HostTable([host.name for host in hosts], quiet=options.as_json)
     with Preparation(app, hosts, client, table, at_once=options.batch) as work:
         steps = _Deploy(built, work, table, options, passphrases, hosts)
         steps.joins, steps.joining = bool(joining or others), joining
-        try:
+        with remembering(app, work, table, steps, only_told=options.plan_only):
             code = steps.run()
-        finally:
-            if not options.plan_only:
-                remember(app, names, steps.failed)
     if steps.record is None or code:
         return code
     if steps.joins:
@@ -128,6 +125,7 @@ class _Deploy:
         self.options = options
         self.passphrases = passphrases
         self.record: Record | None = None
+        self.starts = False
         self.failed: dict[str, str] = {}
         self.skipped = 0
         """Hosts that did not answer, which are none of those that may fail."""
@@ -231,6 +229,7 @@ class _Deploy:
             joining = enable(self.work, first.spec.application, joining)
         estate = extended(self.former[0], self._hosts({}), joining)
         given = dict(self.passphrases)
+        self.starts = True
         record = take_in(
             MANAGER, estate, joining, self.former, passphrases=given, lock=self.work.token
         )
@@ -384,6 +383,7 @@ class _Deploy:
             former=self.former,
             lock=self.work.token,
         )
+        self.starts = True
         record = start_beside(MANAGER, task)
         if self.former:
             conclusion.wait_up(record, as_json=self.options.as_json)

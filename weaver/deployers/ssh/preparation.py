@@ -1,13 +1,14 @@
 """One deploy on its hosts, up to where envelopes can be started: examine, lock, upload, install.
 
 Decides the order, which hosts take part, and that every lock is given back. Each host is worked on
-in a thread of its own, and one that fails hides nothing of the others.
+in a thread of its own, and one that fails hides nothing of the others. Whoever interrupts it waits
+for none of them.
 """
 
 import contextlib
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Final, Protocol, Self, TypeVar
 
 import msgspec
@@ -27,6 +28,9 @@ from weaver.errors import WeaverError
 AT_ONCE: Final = 16
 RENEW: Final = 10.0
 """Seconds between two signs of life to the locks."""
+
+LEAVING: Final = 2.0
+"""Seconds for all hosts together to take their locks back, where a deploy is interrupted."""
 
 T = TypeVar("T")
 
@@ -67,6 +71,7 @@ class Preparation:
         self._pythons: dict[str, RemotePython] = {}
         self._token = ""
         self._locked: dict[str, RemotePython] = {}  # also those of hosts that were dropped since
+        self._locking: Future[deploy_lock.Holder | None] | None = None
         self._over = threading.Event()
         self._renewing: threading.Thread | None = None
         self._pool = ThreadPoolExecutor(min(at_once, len(hosts) or 1), "weaver-deploy")
@@ -74,7 +79,10 @@ class Preparation:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_error: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_error: object) -> None:
+        if kind is not None and not issubclass(kind, Exception):
+            self.leave()
+            return
         self._over.set()
         if self._renewing is not None:
             self._renewing.join()
@@ -82,6 +90,28 @@ class Preparation:
         self._pool.shutdown(cancel_futures=True)
         for connection in self._connections.values():
             connection.close()
+
+    def leave(self) -> tuple[str, ...]:
+        """End at once, whatever hosts do; those whose lock may be held still.
+
+        What they do is not waited for: they notice that nobody listens any more.
+        """
+        self._over.set()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        connections, self._connections = self._connections, {}
+        if not connections:
+            return ()
+        if self._locking is not None:  # one that is taken after it was given back would stay
+            wait([self._locking], LEAVING / 4)
+        pool = ThreadPoolExecutor(2 * len(connections), "weaver-leave")  # some hosts may hang
+        given = {host: pool.submit(self._give_back, host) for host in self._locked}
+        done, _ = wait(given.values(), LEAVING)
+        for connection in connections.values():
+            pool.submit(connection.close)
+        pool.shutdown(wait=False)
+        left = [host for host, future in given.items() if future not in done or future.result()]
+        self._locked = {}
+        return tuple(left)
 
     def address(self, host: Host) -> str:
         """What other hosts dial: what hosts.txt says, else what we connect to."""
@@ -163,7 +193,10 @@ class Preparation:
             return deploy_lock.lock(python, self._app, self._token, message, steal=steal)
 
         # In one order for everybody, so that of two deploys one gets all of them.
-        stolen = {host: take(self._pythons[host], host) for host in sorted(self._pythons)}
+        stolen: dict[str, deploy_lock.Holder | None] = {}
+        for host in sorted(self._pythons):
+            self._locking = self._pool.submit(take, self._pythons[host], host)
+            stolen[host] = self._locking.result()
         self._renewing = threading.Thread(target=self._renew, name="weaver-deploy-lock")
         self._renewing.start()
         return {host: holder for host, holder in stolen.items() if holder is not None}
@@ -325,10 +358,17 @@ class Preparation:
                     return
 
     def _unlock(self) -> None:
-        for host, python in self._locked.items():
+        for host in self._locked:
             if self._connections[host].alive:
-                with contextlib.suppress(WeaverError):
-                    deploy_lock.unlock(python, self._app, self._token)
+                self._give_back(host)
+
+    def _give_back(self, host: str) -> bool:
+        """Whether the lock may be held still."""
+        try:
+            deploy_lock.unlock(self._locked[host], self._app, self._token)
+        except WeaverError:
+            return True
+        return False
 
 
 def unreachable(examined: Examined) -> bool:
