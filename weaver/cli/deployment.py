@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from weaver.cli import completing
 from weaver.control.messages import LogRecord
 
 if TYPE_CHECKING:
     from weaver.control.operator import Status
 
-app_argument = click.argument("app", metavar="[APP[@VERSION]]", required=False)
+app_argument = click.argument(
+    "app", metavar="[APP[@VERSION]]", required=False, shell_complete=completing.apps
+)
 
 _COLOURS: Final = ("cyan", "green", "yellow", "blue", "magenta", "bright_cyan", "bright_green")
 _LEVEL_COLOURS: Final = {"WARNING": "yellow", "ERROR": "red", "CRITICAL": "red"}

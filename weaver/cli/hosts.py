@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from weaver.cli import completing
 from weaver.errors import UsageError, WeaverError
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 ssh_option = click.option(
     "--ssh",
     metavar="HOSTS",
+    shell_complete=completing.files,
     help="A file with a host per line, or hosts with commas between them.",
 )
 here_option = click.option(

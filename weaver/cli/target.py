@@ -2,7 +2,9 @@
 
 import click
 
-target_argument = click.argument("target", required=False)
+from weaver.cli import completing
+
+target_argument = click.argument("target", required=False, shell_complete=completing.files)
 config_option = click.option(
     "--config",
     metavar="FILE",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from weaver.cli import versions
+from weaver.cli import completing, versions
 from weaver.cli.target import config_option, json_option
 
 if TYPE_CHECKING:
@@ -17,7 +17,12 @@ if TYPE_CHECKING:
 @click.command("diff")
 @click.argument("old", metavar="[A]", required=False, shell_complete=versions.complete)
 @click.argument("new", metavar="[B]", required=False, shell_complete=versions.complete)
-@click.option("--app", metavar="APP", help="Whose versions; the application of ./weaver.toml.")
+@click.option(
+    "--app",
+    metavar="APP",
+    shell_complete=completing.known_apps,
+    help="Whose versions; the application of ./weaver.toml.",
+)
 @config_option
 @json_option
 def command(

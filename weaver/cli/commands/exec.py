@@ -5,6 +5,7 @@ import sys
 
 import click
 
+from weaver.cli import completing
 from weaver.cli.target import json_option
 from weaver.config.units import Duration
 
@@ -14,10 +15,16 @@ _SIGNALLED = 128  # what shells add to the number of a signal
 @click.command(
     "exec", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False}
 )
-@click.argument("app")
-@click.argument("group")
+@click.argument("app", shell_complete=completing.apps)
+@click.argument("group", shell_complete=completing.groups)
 @click.argument("words", nargs=-1, required=True, metavar="[--] COMMAND...")
-@click.option("--replica", metavar="ID", default="", help="Beside this replica of the group.")
+@click.option(
+    "--replica",
+    metavar="ID",
+    default="",
+    shell_complete=completing.replicas,
+    help="Beside this replica of the group.",
+)
 @click.option("--timeout", metavar="TIME", default="10m", help="How long it may take; 10m.")
 @json_option
 def command(

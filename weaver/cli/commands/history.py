@@ -4,13 +4,13 @@ import json
 
 import click
 
-from weaver.cli.deployment import app_argument
+from weaver.cli import completing
 from weaver.cli.hosts import accept_new_option, hosts_of, limit_option, ssh_option
 from weaver.cli.target import json_option
 
 
 @click.command("history")
-@app_argument
+@click.argument("app", required=False, shell_complete=completing.known_apps)
 @ssh_option
 @limit_option
 @accept_new_option

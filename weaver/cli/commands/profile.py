@@ -7,6 +7,7 @@ from typing import Final
 
 import click
 
+from weaver.cli import completing
 from weaver.cli.target import json_option
 
 _SHOWN: Final = 15
@@ -14,8 +15,8 @@ _SHOWN: Final = 15
 
 
 @click.command("profile")
-@click.argument("app")
-@click.argument("replica")
+@click.argument("app", shell_complete=completing.apps)
+@click.argument("replica", shell_complete=completing.replicas)
 @click.option("--seconds", type=click.FloatRange(0.1, 60), default=5.0, help="How long; 5.")
 @click.option(
     "-o",

@@ -4,12 +4,13 @@ import json
 
 import click
 
+from weaver.cli import completing
 from weaver.cli.hosts import accept_new_option, here_option, hosts_of, limit_option, ssh_option
 from weaver.cli.target import json_option
 
 
 @click.command("prune")
-@click.argument("app", required=False)
+@click.argument("app", required=False, shell_complete=completing.known_apps)
 @ssh_option
 @here_option
 @limit_option

@@ -4,11 +4,18 @@ import json
 
 import click
 
+from weaver.cli import completing
 from weaver.cli.target import json_option
 
 
 @click.command("scale")
-@click.argument("words", nargs=-1, required=True, metavar="[APP] GROUP=N...")
+@click.argument(
+    "words",
+    nargs=-1,
+    required=True,
+    metavar="[APP] GROUP=N...",
+    shell_complete=completing.scaled,
+)
 @json_option
 def command(*, words: tuple[str, ...], as_json: bool) -> None:
     """Run N replicas of each GROUP of APP, as in `weaver scale shop front=4`.

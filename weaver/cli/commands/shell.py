@@ -2,11 +2,12 @@
 
 import click
 
+from weaver.cli import completing
 from weaver.cli.hosts import accept_new_option, hosts_of, ssh_option
 
 
 @click.command("shell")
-@click.argument("app")
+@click.argument("app", shell_complete=completing.known_apps)
 @click.argument("host")
 @ssh_option
 @accept_new_option
