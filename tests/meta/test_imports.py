@@ -60,6 +60,13 @@ def test_running_components_does_not_load_the_command_line() -> None:
     assert {"rich", "paramiko", "fabric"} & loaded == set()
 
 
+def test_managers_and_envelopes_do_not_load_what_runs_components() -> None:
+    loaded = modules_after(
+        "import weaver.application.main, weaver.envelope.main, weaver.deployers.manager_process"
+    )
+    assert {"uvicorn", "weaver.proclet.host", "weaver.application.run"} & loaded == set()
+
+
 @pytest.mark.parametrize("package", ["weaver.testing", "weaver.testing.plugin"])
 def test_the_pytest_plugin_is_light(package: str) -> None:
     loaded = modules_after(f"import pytest, {package}") - modules_after("import pytest")
