@@ -113,8 +113,10 @@ def test_a_component_that_crashes_is_reported_and_the_others_serve_on(shop: Mult
 def test_a_failing_start_fails_the_run_with_its_reason(project: Path) -> None:
     with multi_run(project, TILL_FAILS="1") as run:
         assert run.start().wait() == 1
-        assert "no names today" in run.output()
-        assert "Names" in run.output()
+        said = run.output()
+        assert said.count("no names today") == 1
+        assert "error: Names.start failed: ValueError: no names today\n  where: " in said
+        assert "the list of names is empty" in said
         assert run.left() == []
 
 
@@ -123,8 +125,10 @@ def test_a_port_in_use_is_said_and_nothing_is_left(project: Path) -> None:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         with multi_run(project, WEAVER__LISTENERS__HTTP__ADDRESS=address) as run:
             assert run.start().wait() == 1
-            assert address in run.output()
-            assert "in use" in run.output()
+            assert run.output().count("in use") == 1
+            assert f"error: {address} is in use\n" in run.output()
+            assert f"held by pid {os.getpid()} (" in run.output()
+            assert "fix:   stop that process, or choose another port" in run.output()
             assert run.left() == []
 
 

@@ -1,8 +1,11 @@
 """A deployment in the foreground: progress, listeners, the log, and Ctrl-C."""
 
 import asyncio
+import contextlib
+import logging
 import signal
 import time
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import click
@@ -14,8 +17,6 @@ from weaver.control.messages import LogRecord
 from weaver.deployers.control_loop import ControlLoop
 from weaver.deployers.feed import Feed
 from weaver.errors import WeaverError
-
-LAST_LINES = 20
 
 
 def run_foreground(config: Path | None, *, strict_copies: bool, as_json: bool) -> int:
@@ -38,12 +39,13 @@ def run_foreground(config: Path | None, *, strict_copies: bool, as_json: bool) -
     run = _Run(as_json=as_json)
 
     async def go() -> int:
-        outcome = await manage(
-            Estate(spec=spec, desired=Desired(), epoch=0, revision=built.manifest.revision),
-            lambda sockets: Multiprocess(envelope_command(python), sockets),
-            watch=run.watch,
-            prepared=run.prepare,
-        )
+        with run.hearing():
+            outcome = await manage(
+                Estate(spec=spec, desired=Desired(), epoch=0, revision=built.manifest.revision),
+                lambda sockets: Multiprocess(envelope_command(python), sockets),
+                watch=run.watch,
+                prepared=run.prepare,
+            )
         run.print_rest()
         if outcome.result in {"failed", "fenced"} and outcome.fault is not None:
             raise error_of(outcome.fault)
@@ -87,6 +89,22 @@ class _Run:
             hint = "stopping; press Ctrl-C again to end at once" if self.asked == 1 else "now"
             click.echo(f"{name}: {hint}", err=True)
         self._loop.request_stop(at_once=self.asked > 1)
+
+    @contextlib.contextmanager
+    def hearing(self) -> Generator[None]:
+        """Print what the manager warns of, among the lines of the log."""
+        handler = _Warnings(self._warned)
+        logger = logging.getLogger("weaver")
+        logger.addHandler(handler)
+        try:
+            yield
+        finally:
+            logger.removeHandler(handler)
+
+    def _warned(self, record: LogRecord) -> None:
+        fault = self._loop.state.fault if self._loop is not None else None
+        if fault is None or fault.what not in record.message:  # else the end of the run says it
+            print_record(record, as_json=self._as_json)
 
     async def watch(self, loop: ControlLoop) -> None:
         """Print the log as it comes, and where the listeners are once it is live."""
@@ -132,3 +150,16 @@ class _Run:
         rest = list(self._loop.logs.latest)[self._printed :]
         for record in rest:
             print_record(record, as_json=self._as_json)
+
+
+class _Warnings(logging.Handler):
+    """Hands what is logged in this process to `take`, in the form of the application's log."""
+
+    def __init__(self, take: Callable[[LogRecord], None]) -> None:
+        super().__init__(logging.WARNING)
+        self._take = take
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Take a record."""
+        text = self.format(record)
+        self._take(LogRecord(record.created, record.levelname, text, logger=record.name))
