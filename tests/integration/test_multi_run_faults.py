@@ -85,6 +85,10 @@ def test_a_deployment_whose_start_fails_says_why_and_is_gone(project: Path) -> N
         assert done.returncode == 1
         assert "error: Names.start failed: ValueError: no names today" in done.stderr
         assert "till.py:" in done.stderr
+        said, _error = done.stderr.split("error: ")
+        assert "last lines of log:\n  names-" in said
+        assert "the list of names is empty" in said
+        assert "weaver.manager" not in done.stderr
         assert run.left() == []
         (record,) = json.loads(run.ask("history", "till", "--json"))
         assert record["result"] == "failed"

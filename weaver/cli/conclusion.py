@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from weaver.cli import render_rollout
-from weaver.cli.detached import last_lines
 from weaver.cli.render_rollout import SERVED, TAKEN_BACK
 from weaver.cli.rollout_follow import follow
 from weaver.cli.succession import ManagerGone, still
@@ -80,7 +79,7 @@ def wait(
     if is_without(record, report):
         raise _ended(record) or _lost(record)
     if report.phase in TAKEN_BACK:
-        raise taken_back(record, report, as_json=as_json)
+        raise taken_back(report, as_json=as_json)
     if not as_json:
         _last_words(record, report)
     return 0
@@ -97,7 +96,7 @@ def wait_up(record: "Record", *, as_json: bool) -> None:
     if is_without(record, report):
         raise _ended(record) or _lost(record)
     if report.phase in TAKEN_BACK:
-        raise taken_back(record, report, as_json=as_json)
+        raise taken_back(report, as_json=as_json)
 
 
 def leave(app: str, *, err: bool = False) -> None:
@@ -121,13 +120,10 @@ def _last_words(record: "Record", report: RolloutReport) -> None:
         click.echo(text)
 
 
-def taken_back(record: "Record", report: RolloutReport, *, as_json: bool) -> WeaverError:
+def taken_back(report: RolloutReport, *, as_json: bool) -> WeaverError:
     """Why, once the evidence and the last lines of log have been shown."""
     if not as_json:
-        lines = report.lines
-        if report.verdict is not None and not lines and not report.evidence:
-            lines = last_lines(record)
-        for text in render_rollout.evidence_lines(report.evidence, lines):
+        for text in render_rollout.evidence_lines(report.evidence, report.lines):
             click.echo(text, err=True)
     new, old = render_rollout.versions_of(report)
     named = f"{report.app} {short(new.version)}" if new is not None else report.app

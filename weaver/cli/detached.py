@@ -15,6 +15,7 @@ import click
 
 from weaver.cli import succession
 from weaver.cli.deployment import plain_status, print_record
+from weaver.cli.render_rollout import evidence_lines
 from weaver.control.faults import error_of
 from weaver.deployers import registry
 from weaver.deployers.directories import state_directory
@@ -188,10 +189,13 @@ def follow_logs(record: registry.Record, *, as_json: bool) -> None:
 
 
 def failure(record: registry.Record, fault: "Fault | None") -> WeaverError:
-    """Why it failed, with the last lines of its log; `fault` is what its manager said last."""
+    """Why it failed, once the application's last words are shown.
+
+    `fault` is what its manager said last.
+    """
     latest = _ended(record)
-    for line in last_lines(record):
-        click.echo(line, err=True)
+    for text in evidence_lines(latest.evidence, latest.lines):
+        click.echo(text, err=True)
     known = latest.fault or fault
     if known is not None:
         return error_of(known)
@@ -213,10 +217,3 @@ def _ended(record: registry.Record) -> registry.Record:
 def log_of(record: registry.Record) -> Path:
     """The log file of a deployment's manager."""
     return state_directory("logs", record.app) / f"{record.deployment}.log"
-
-
-def last_lines(record: registry.Record) -> tuple[str, ...]:
-    """The last lines of that file."""
-    path = log_of(record)
-    lines = path.read_text(errors="replace").splitlines() if path.exists() else []
-    return tuple(lines[-LAST_LINES:])

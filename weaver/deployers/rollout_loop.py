@@ -37,7 +37,7 @@ from weaver.manager.rollout.traffic import standby
 log = logging.getLogger("weaver.manager")
 
 LINES: Final = 20
-"""Last lines of log that are kept with a verdict, and of a hook."""
+"""Last lines of a hook that are kept with its fault."""
 
 SERVED: Final = frozenset({"warm", "retiring", "done"})
 """Phases in which the new version was seen to serve everybody; in those of TAKEN_BACK, no more."""
@@ -244,10 +244,7 @@ class RolloutLoop:
             if self._good is not None and serving is not None:
                 self._good(serving)
         if rollout.fault is not None and not self._lines:
-            self._lines = tuple(
-                f"{record.replica} {record.message}".strip()
-                for record in list(self._new.loop.logs.latest)[-LINES:]
-            )
+            self._lines = self._new.last_lines()
 
     def _carry_out(self, effect: effects.Effect) -> None:
         match effect:

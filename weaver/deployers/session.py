@@ -32,6 +32,9 @@ from weaver.errors import WeaverError
 
 log = logging.getLogger("weaver.manager")
 
+LINES: Final = 20
+"""Last lines of log that a record has of a deployment that failed."""
+
 MOST_SHIFTS: Final = 50
 """Steps of a rollout that are kept: one that falters goes back and forth."""
 
@@ -145,6 +148,11 @@ class Session:
         """Have the record say what speaks against it, once it is written again."""
         self.record = msgspec.structs.replace(self.record, evidence=evidence, lines=lines)
 
+    def last_lines(self) -> tuple[str, ...]:
+        """What the application has logged last, and which replica did."""
+        latest = list(self.loop.logs.latest)[-LINES:]
+        return tuple(f"{record.replica} {record.message}".strip() for record in latest)
+
     def _close_logs(self) -> None:
         if self._kept is not None:
             self._kept.close()
@@ -197,6 +205,8 @@ class Session:
         fault = outcome.fault
         if result == "stopped" and self.result:
             result, fault = self.result, self.verdict
+        if result == "failed" and not self.record.lines:
+            self.note_evidence(self.record.evidence, self.last_lines())
         try:
             # What its rollout has to note yet must not have it run again.
             self.record = registry.ended(self.record, result, fault, unended)
