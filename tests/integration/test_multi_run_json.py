@@ -61,12 +61,15 @@ def test_every_command_about_a_run_prints_json(shop: MultiRun) -> None:
 
     for method in json.loads(shop.ask("metrics", "till", "--json")):
         check(method, METHOD)
+    until(lambda: "without Python" in shop.output())  # it comes by another way than the others
     logs = lines(shop.ask("logs", "till", "--json"))
     added = next(line for line in logs if line["message"] == "added 2")
     check(added, RECORD)
     assert (added["component"], added["stream"]) == ("till.Counter", "stdout")
     assert added["replica"] == "counts-1"
     assert added["version"] == status["version"]
+    bare = next(line for line in logs if line["message"] == "without Python")
+    assert (bare["replica"], bare["stream"]) == ("counts-1", "stdout")
 
     assert json.loads(shop.ask("scale", "till", "books=2", "--json")) == [
         {"group": "books", "wanted": 2}

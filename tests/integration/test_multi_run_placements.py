@@ -51,6 +51,8 @@ async def test_every_placement_answers_alike_and_makes_the_same_calls(
     async with weaver_app(Web, config=FREE_PORT) as app:
         expected = await asyncio.to_thread(visit, app.address())
     variables = VARIABLE | {"WEAVER__PLACEMENT__DEFAULT": placement}
+    if placement == "split":
+        variables |= {"WEAVER__APP__TLS": "always"}  # every call of every edge, encrypted
     config = free / "weaver.toml"
     if placement == "shipped":
         variables = VARIABLE
