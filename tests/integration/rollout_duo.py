@@ -19,6 +19,7 @@ from typing import Any, Final, Self
 
 import msgspec
 import psutil
+from duo_sources import CODE, TOML
 from waiting import wait_until
 
 from weaver.control.rollout import GetRollout, RolloutReport, Steer
@@ -29,68 +30,6 @@ from weaver.errors import Unreachable
 PATIENCE: Final = 100.0
 """Seconds until what must happen counts as failed: builds are part of it, on a busy machine."""
 
-TOML: Final = """
-[app]
-name = "duo"
-entry = "duo:Web"
-start_timeout = "{start_timeout}"
-stop_timeout = "2s"
-[groups.front]
-components = ["Web"]
-replicas = {replicas}
-prefer = "local"
-[groups.stock]
-components = ["Stock"]
-replicas = {stock}
-[listeners.http]
-address = "{listen}"
-ingress = "{ingress}"
-workers = 2
-[rollout]
-{rollout}
-"""
-
-CODE: Final = """
-import asyncio
-import os
-import sys
-
-import weaver
-
-VERSION = "{version}"
-FAILS = {fails}
-
-@weaver.component
-class Stock:
-    async def version(self) -> str:
-        return VERSION
-
-@weaver.component
-class Web:
-    stock: Stock
-    http: weaver.Listener
-
-    async def start(self) -> None:
-        self.served = 0
-        {start}
-
-    async def main(self) -> None:
-        await self.http.serve(self._page)
-
-    async def _page(self, scope, receive, send) -> None:
-        if scope["type"] != "http":
-            return
-        self.served += 1
-        if scope["path"] == "/slow":
-            await asyncio.sleep(1.2)
-        other = await self.stock.version()
-        status = 500 if FAILS and self.served % FAILS == 0 else 200
-        body = f"{{VERSION}} {{other}}".encode()
-        headers = [(b"content-length", str(len(body)).encode())]
-        await send({{"type": "http.response.start", "status": status, "headers": headers}})
-        await send({{"type": "http.response.body", "body": body}})
-"""
-
 
 class Duo:
     """The application's project, and the machine that it is deployed from."""
@@ -98,7 +37,8 @@ class Duo:
     def __init__(self, folder: Path, caches: Path, environ: dict[str, str] | None = None) -> None:
         self.project = folder / "duo"
         self.project.mkdir()
-        (self.project / "pyproject.toml").write_text('[project]\nname = "duo"\nversion = "1"\n')
+        self.needs()
+        self.posted = folder / "posted"
         self.state = folder / "state"
         self.runtime = folder / "run"
         self.runtime.mkdir(mode=0o700)
@@ -114,6 +54,11 @@ class Duo:
         self.listen = "127.0.0.1:0"
         self.options: tuple[str, ...] = ()
         self._pids: set[int] = set()
+
+    def needs(self, *packages: str) -> None:
+        """Depend on these."""
+        described = f'[project]\nname = "duo"\nversion = "1"\ndependencies = {list(packages)}\n'
+        (self.project / "pyproject.toml").write_text(described)
 
     def write(
         self,
@@ -145,7 +90,7 @@ class Duo:
                 rollout=lines,
             )
         )
-        code = CODE.format(version=version, fails=fails, start=start)
+        code = CODE.format(version=version, fails=fails, start=start, posted=str(self.posted))
         (self.project / "duo.py").write_text(code)
         return self
 

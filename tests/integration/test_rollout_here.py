@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from rollout_crowd import Crowd
 from rollout_duo import Duo, Load, duo_in, until
 
 from weaver.deployers.manager_client import is_managed
@@ -37,25 +38,34 @@ def one(duo: Duo) -> Duo:
     return duo
 
 
-def test_a_rollout_loses_no_request_and_mixes_no_versions(one: Duo) -> None:
-    with Load(one.address) as load:
-        load.sees("one")
-        done = one.write("two").deploy()
+KINDS = ("post", "idle", "slow", "websocket")
+
+
+def test_a_rollout_loses_no_request_of_any_client_and_mixes_no_versions(duo: Duo) -> None:
+    duo.needs("websockets")  # with it, uvicorn speaks WebSocket
+    done = duo.write("one").deploy()
+    assert done.returncode == 0, done.stdout + done.stderr
+    with Load(duo.address) as load, Crowd(duo.address) as crowd:
+        until(lambda: all(crowd.versions[f"{kind} one"] for kind in KINDS))
+        done = duo.write("two").deploy()
         assert done.returncode == 0, done.stdout + done.stderr
-        until(lambda: len(one.running()) == 1)
+        until(lambda: len(duo.running()) == 1)
         load.sees("two")
         before = load.answers["one"]
         load.sees("two")
         assert load.answers["one"] == before
+        until(lambda: all(crowd.versions[f"{kind} two"] for kind in KINDS))
     assert load.failures == []
     assert load.mixed == []
-    second, first = one.records()
+    assert crowd.failures == []
+    assert crowd.posted_once(duo.posted)
+    second, first = duo.records()
     assert (first.result, bool(first.ended)) == ("replaced", True)
     assert second.good
-    stopped = one.command("stop", "duo")
+    stopped = duo.command("stop", "duo")
     assert stopped.returncode == 0, stopped.stderr
-    until(lambda: not one.processes())
-    assert list(one.runtime.rglob("*.sock")) == []
+    until(lambda: not duo.processes())
+    assert list(duo.runtime.rglob("*.sock")) == []
 
 
 def test_behind_a_proxy_that_stays_versions_change_without_a_failure(duo: Duo) -> None:
