@@ -7,7 +7,7 @@ import asyncio
 import os
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from weaver.component.graph import Graph
 from weaver.component.model import Component
@@ -16,9 +16,11 @@ from weaver.config.configuration import Config
 from weaver.config.section import build_section, check_section, secret_value
 from weaver.errors import ConfigError, Problem
 from weaver.proclet.http_sockets import Sockets
-from weaver.proclet.listeners import BoundListener
 from weaver.transport.certificate import Certificate
 from weaver.transport.listening import bind
+
+if TYPE_CHECKING:
+    from weaver.proclet.listeners import BoundListener
 
 NO_ADDRESS = "127.0.0.1:0"
 """A listener without `[listeners.NAME]` gets a free port of this host."""
@@ -49,7 +51,7 @@ class Injection:
         self._hosted = frozenset(graph.components if hosted is None else hosted)
         self._sockets = dict(sockets or {})
         self._accepting = accepting
-        self.listeners: dict[str, BoundListener] = {}
+        self.listeners: dict[str, "BoundListener"] = {}
 
     def values(self) -> dict[tuple[str, str], Any]:
         """The value of each config, secret and listener field, by (component, field name).
@@ -159,7 +161,9 @@ class Injection:
             [f.name for c in components for f in c.fields_of("listener")],
         )
 
-    def _listener(self, component: Component, name: str) -> BoundListener:
+    def _listener(self, component: Component, name: str) -> "BoundListener":
+        from weaver.proclet.listeners import BoundListener  # with uvicorn, of 0.1 s
+
         sockets = self._sockets.pop(name, None)
         if sockets is None:
             sockets = Sockets(bind(self._config.listener(name).address or NO_ADDRESS))

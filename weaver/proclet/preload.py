@@ -15,7 +15,6 @@ from weaver.config.load import load as load_config
 from weaver.config.load import load_mapping
 from weaver.control.messages import Application
 from weaver.proclet.definition import Definition, Elsewhere, define
-from weaver.proclet.http import prepare
 from weaver.proclet.importing import declared_roots, entry_of, import_name, make_importable
 
 
@@ -48,6 +47,8 @@ def load(application: Application) -> Preloaded:
         roots = declared_roots(entry_of(import_name(application.target), application.target))
     definition = define(roots, Elsewhere(application.fakes))
     if any(component.fields_of("listener") for component in definition.graph.components.values()):
+        from weaver.proclet.http import prepare
+
         prepare()
     return Preloaded(definition, config, folder)
 
