@@ -5,8 +5,10 @@ them: the only thing asked of the interpreter is where a name would be found.
 """
 
 import ast
+import csv
 import importlib.metadata
 import importlib.util
+import inspect
 import re
 import sys
 import sysconfig
@@ -49,7 +51,7 @@ def normal(name: str) -> str:
 def find_sources(names: Iterable[str]) -> Sources:
     """Follow imports from top-level `names` through everything that is not installed."""
     installed = _installed_roots()
-    provided = importlib.metadata.packages_distributions()
+    provided = _provided()
     packages: dict[str, FirstParty] = {}
     imported: dict[str, Imported] = {}
     seen: set[str] = {"weaver", *sys.stdlib_module_names}
@@ -59,7 +61,7 @@ def find_sources(names: Iterable[str]) -> Sources:
         if name in provided and name not in packages and name != "weaver":  # it is packed anyway
             known = imported.get(name)
             if known is None or (known.optional and not optional):
-                imported[name] = Imported(normal(provided[name][0]), name, where, optional)
+                imported[name] = Imported(normal(provided[name].name), name, where, optional)
         if name in seen:
             continue
         seen.add(name)
@@ -69,6 +71,34 @@ def find_sources(names: Iterable[str]) -> Sources:
             imported.pop(name, None)
             waiting += _imports_below(package)
     return Sources(tuple(packages[n] for n in sorted(packages)), tuple(imported.values()))
+
+
+def _provided() -> dict[str, importlib.metadata.Distribution]:
+    """What is installed, by the top-level names that can be imported of it.
+
+    `packages_distributions` finds the same, but parses the metadata of all: 0.1 s for 90 of them.
+    """
+    found: dict[str, importlib.metadata.Distribution] = {}
+    for distribution in importlib.metadata.distributions():
+        for name in _top_level_names(distribution):
+            found.setdefault(name, distribution)
+    return found
+
+
+def _top_level_names(distribution: importlib.metadata.Distribution) -> set[str]:
+    declared = (distribution.read_text("top_level.txt") or "").split()
+    if declared:
+        return {*declared}
+    record = distribution.read_text("RECORD")
+    files = [str(file) for file in distribution.files or ()] if record is None else _paths(record)
+    tops = {
+        path.partition("/")[0] if "/" in path else inspect.getmodulename(path) for path in files
+    }
+    return {name for name in tops if name and "." not in name}
+
+
+def _paths(record: str) -> list[str]:
+    return [row[0] for row in csv.reader(record.splitlines()) if row]
 
 
 def python_files(package: FirstParty) -> list[Path]:
