@@ -46,6 +46,11 @@ class Kind:
     shell: str = "/bin/bash"
     path: str = f"{DEFAULT_PATH}:{sys.base_prefix}/bin"  # with the Python that builds here
     environment: dict[str, str] = field(default_factory=dict[str, str])
+    seasoned: bool = False
+    """Whether it knows the bytecode of modules already, as a host with releases does."""
+
+
+SEASONED = Kind(seasoned=True)
 
 
 @dataclass
@@ -292,6 +297,11 @@ def furnish(host: SshHost, operator: Operator) -> None:
     (host.home / ".ssh").mkdir(mode=0o700)
     shutil.copy(f"{operator.key}.pub", host.home / ".ssh" / "authorized_keys")
     (host.home / ".bashrc").write_text(host.kind.bashrc)
+    if host.kind.seasoned:
+        (host.home / ".weaver").mkdir(mode=0o700)
+        compiled = Path.home() / "compiled-on-hosts"  # of all tests of this run
+        compiled.mkdir(exist_ok=True)
+        (host.home / ".weaver" / "compiled").symlink_to(compiled)
     make_key(host.folder / "host_key")
     shell = shlex.quote(host.kind.shell)
     login = host.folder / "login"

@@ -4,7 +4,7 @@ import os
 
 import pytest
 from rollout_duo import Load, duo_in, until
-from ssh_hosts import Kind, running_hosts
+from ssh_hosts import SEASONED, running_hosts
 
 from weaver.control.operator import GetStatus, Status
 from weaver.deployers.manager_client import ask
@@ -31,7 +31,7 @@ def test_a_version_comes_back_from_what_this_machine_and_the_host_keep(
     base = tmp_path_factory.getbasetemp()
     caches = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "packaging"
     caches.mkdir(exist_ok=True)
-    with running_hosts(Kind()) as hosts:
+    with running_hosts(SEASONED) as hosts:
         environ = {name: value for name, value in hosts.environ.items() if name != "PATH"}
         with duo_in(caches, environ) as duo:
             duo.options = ("--ssh", str(hosts.hosts_txt))

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from rollout_duo import Duo, Load, duo_in, until
-from ssh_hosts import Kind, Operator, running_hosts
+from ssh_hosts import SEASONED, Kind, Operator, running_hosts
 from ssh_network import Namespaces, namespaces
 
 from weaver.control.operator import GetStatus, Status
@@ -77,7 +77,7 @@ class Fleet:
 @pytest.fixture
 def fleet(caches: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fleet]:
     monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
-    plain = (Kind(), Kind(), Kind(), Kind())
+    plain = (SEASONED,) * 4
     with (
         namespaces(len(plain)) as network,
         running_hosts(*plain, network=network) as hosts,
@@ -174,7 +174,7 @@ def test_a_hook_runs_once_and_a_release_is_good_once_it_serves_on_hosts_that_all
     caches: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
-    little = Kind(sshd=("MaxSessions 2", "AllowStreamLocalForwarding no"))
+    little = Kind(seasoned=True, sshd=("MaxSessions 2", "AllowStreamLocalForwarding no"))
     with running_hosts(little) as hosts, duo_on(hosts, caches) as duo:
         home = hosts["alpha"].home
         done = duo.write("one").deploy()
@@ -202,7 +202,7 @@ def test_another_machine_goes_on_with_a_rollout(
     caches: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
-    with running_hosts(Kind()) as hosts, duo_on(hosts, caches) as duo:
+    with running_hosts(SEASONED) as hosts, duo_on(hosts, caches) as duo:
         done = duo.write("one").deploy()
         assert done.returncode == 0, done.stdout + done.stderr
         other = duo.elsewhere()

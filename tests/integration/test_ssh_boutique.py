@@ -9,7 +9,7 @@ import pytest
 from boutique_visit import Calls, calls, order
 from multi_run_shop import multi_run, project_for_session, until
 from ssh_deployed import Deployed
-from ssh_hosts import Kind, Operator, running_hosts
+from ssh_hosts import SEASONED, Operator, running_hosts
 from ssh_network import namespaces
 
 from weaver.packaging.freeze import in_virtual_environment
@@ -28,7 +28,7 @@ BOUTIQUE: Final = Path(__file__).parents[2] / "examples" / "boutique"
 def hosts() -> Iterator[Operator]:
     with (
         namespaces(3) as network,
-        running_hosts(Kind(), Kind(), Kind(), network=network) as operator,
+        running_hosts(SEASONED, SEASONED, SEASONED, network=network) as operator,
     ):
         yield operator
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from multi_run_shop import multi_run, project_for_session, until
 from ssh_deployed import Deployed
-from ssh_hosts import Kind, Operator, running_hosts
+from ssh_hosts import SEASONED, Operator, running_hosts
 from ssh_network import Namespaces, namespaces
 from ssh_traffic import Traffic
 
@@ -48,7 +48,7 @@ def network() -> Iterator[Namespaces | None]:
 
 @pytest.fixture(scope="module")
 def hosts(network: Namespaces | None) -> Iterator[Operator]:
-    with running_hosts(Kind(), Kind(), Kind(), network=network) as operator:
+    with running_hosts(SEASONED, SEASONED, SEASONED, network=network) as operator:
         yield operator
 
 
