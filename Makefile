@@ -14,6 +14,8 @@ BIN := $(VENV)/bin
 CODEC := weaver/rpc/codec
 COMPILED := hatch_build.py $(wildcard $(CODEC)/c/*)
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check --no-input
+# Without the core, which an editable install does not have: what compiles it is not fetched.
+EDITABLE := WEAVER_CORE=0 $(PIP) install --editable
 SOURCES := weaver tests examples bench
 
 export PIP_ROOT_USER_ACTION := ignore
@@ -142,14 +144,14 @@ $(BIN)/python:
 
 $(VENV)/.demo: pyproject.toml examples/boutique/pyproject.toml $(COMPILED) | $(BIN)/python
 	@echo "Installing weaver and the boutique into $(VENV)"
-	@$(PIP) install --editable . --editable examples/boutique
+	@$(EDITABLE) . --editable examples/boutique
 	@touch $@
 
 # Dependency groups need a pip that knows them.
 $(VENV)/.test: pyproject.toml $(COMPILED) | $(BIN)/python
 	@echo "Installing weaver and its test tools into $(VENV)"
 	@$(PIP) install "pip>=25.1"
-	@$(PIP) install --editable . --group test
+	@$(EDITABLE) . --group test
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.test examples/boutique/pyproject.toml

@@ -1,11 +1,9 @@
 """The compiled codec of records is built from these sources, wherever it can be (decision 12)."""
 
-import importlib.util
 import shutil
 import sys
-import types
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import pytest
 
@@ -14,25 +12,6 @@ from weaver.rpc.codec.compiled import record_codec
 
 ROOT = Path(__file__).parents[2]
 CODEC = Path("weaver/rpc/codec")
-Config = TypeVar("Config")
-
-
-class Hook(Generic[Config]):
-    """In place of hatchling's, which is there in builds only."""
-
-
-@pytest.fixture
-def build(monkeypatch: pytest.MonkeyPatch) -> Any:
-    name = "hatchling.builders.hooks.plugin.interface"
-    stand_in: Any = types.ModuleType(name)
-    stand_in.BuildHookInterface = Hook
-    monkeypatch.setitem(sys.modules, name, stand_in)
-    spec = importlib.util.spec_from_file_location("hatch_build", ROOT / "hatch_build.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_the_digest_is_that_of_the_sources(build: Any) -> None:
