@@ -65,7 +65,8 @@ def as_problem(error: Exception) -> Problem:
         return Problem(error.what, where=error.where, why=why, fix=error.fix)
     if isinstance(error, click.UsageError):
         path = error.ctx.command_path if error.ctx is not None else "weaver"
-        return Problem(error.format_message().rstrip("."), fix=f"see: {path} --help")
+        what = " ".join(error.format_message().split())  # choices are lines of their own
+        return Problem(what.rstrip("."), fix=f"see: {path} --help")
     if isinstance(error, click.ClickException):
         return Problem(error.format_message())
     return Problem(_describe(error), where=_place(error))

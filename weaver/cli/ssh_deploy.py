@@ -78,7 +78,7 @@ def deploy_built(built: "Built", hosts: "Sequence[Host]", options: Options) -> i
         # Those that it runs on already have to be asked what runs there.
         hosts = [host for host in hosts if host.name in {*live.hosts, *joining}]
     elif live is not None and not options.only_failed and not options.plan_only:
-        nothing_to_do(live)
+        nothing_to_do(live, as_json=options.as_json)
         return 0
     else:
         hosts = chosen

@@ -1,5 +1,6 @@
 """A new manager for a deployment whose manager has gone: its envelopes say what it must know."""
 
+import json
 import sys
 from collections.abc import Collection
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from weaver.cli.attached import wait_attached
+from weaver.cli.deployment import plain_status
 from weaver.cli.detached import start_manager
 from weaver.cli.former import formers_here
 from weaver.cli.namesakes import meant
@@ -24,7 +26,8 @@ def attach(app: str | None, *, as_json: bool) -> int:
     """Put a manager in charge of what runs on this machine without one; the exit code."""
     record = unended(app)
     if is_managed(record):
-        click.echo(f"{record.app} has a manager already, process {record.pid}: nothing to do")
+        text = f"{record.app} has a manager already, process {record.pid}: nothing to do"
+        click.echo(json.dumps(plain_status(ask_status(record)), indent=2) if as_json else text)
         return 0
     order = _successor_of(record)
     if order is None:

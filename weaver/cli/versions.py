@@ -13,6 +13,7 @@ from typing import Final
 import click
 from click.shell_completion import CompletionItem
 
+from weaver.cli import completing
 from weaver.cli.deployment import ago
 from weaver.deployers import kept_versions, registry
 from weaver.deployers.registry import Record
@@ -110,11 +111,14 @@ def complete(ctx: click.Context, _param: click.Parameter, incomplete: str) -> li
 
 
 def complete_good(
-    ctx: click.Context, _param: click.Parameter, incomplete: str
+    ctx: click.Context, param: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
-    """Versions that can be gone back to."""
+    """Versions that can be gone back to; before them, an application can be named."""
+    words: tuple[str, ...] = ctx.params.get("words") or ()
+    ctx.params["app"] = words[0] if words else None
     found = _kept_items(ctx, only_good=True)
-    return [item for item in found if item.value.startswith(incomplete.lower())]
+    apps = completing.apps(ctx, param, incomplete) if not words else []
+    return [*apps, *(item for item in found if item.value.startswith(incomplete.lower()))]
 
 
 def _kept_items(ctx: click.Context, *, only_good: bool) -> list[CompletionItem]:

@@ -101,7 +101,7 @@ def test_a_shell_completes_what_can_be_compared_and_what_can_be_gone_back_to(fol
     deployed(folder, manifest_of("(d: int) -> int"), started=0, ended=True, keep=False)
     assert completed("diff", "") == ["running", now, bad.version[:12], good]
     assert completed("diff", "ru") == ["running"]
-    assert completed("rollback", "") == [good]
+    assert completed("rollback", "") == ["shop", good]
     assert completed("rollback", "zz") == []
 
 

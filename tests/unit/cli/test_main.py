@@ -103,6 +103,8 @@ def test_an_unknown_command_gets_the_nearest_name(capsys: pytest.CaptureFixture[
         (["--bad"], "No such option", "weaver"),
         (["init"], "Missing argument", "weaver init"),
         (["completion", "tcsh"], "'tcsh' is not one of", "weaver completion"),
+        (["completion"], "Choose from: bash, zsh, fish\n", "weaver completion"),
+        (["multi"], "Missing command\n", "weaver multi"),
     ],
 )
 def test_wrong_usage_has_the_shape_of_all_errors(

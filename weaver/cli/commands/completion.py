@@ -6,17 +6,21 @@ from click.shell_completion import get_completion_class
 _ZSH_SETUP = "(( $+functions[compdef] )) || { autoload -Uz compinit && compinit -i }"
 
 
-@click.command("completion")
-@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+# Click leaves the lines after \b as they are.
+_HELP = """Print a completion script for SHELL: bash, zsh or fish.
+
+\b
+~/.bashrc:                   eval "$(weaver completion bash)"
+~/.zshrc:                    eval "$(weaver completion zsh)"
+~/.config/fish/config.fish:  weaver completion fish | source
+"""
+
+
+@click.command("completion", help=_HELP)
+@click.argument("shell", metavar="SHELL", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def command(ctx: click.Context, shell: str) -> None:
-    r"""Print a completion script for SHELL.
-
-    \b
-    bash: eval "$(weaver completion bash)"            in ~/.bashrc
-    zsh:  eval "$(weaver completion zsh)"             in ~/.zshrc
-    fish: weaver completion fish | source             in ~/.config/fish/config.fish
-    """
+    """Print a completion script."""
     adapter = get_completion_class(shell)
     assert adapter is not None
     root = ctx.find_root()

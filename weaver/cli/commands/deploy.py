@@ -34,6 +34,7 @@ ABOUT_HOSTS: Final = (
     metavar="N",
     type=click.IntRange(0),
     default=0,
+    show_default=True,
     help="Hosts that may fail; others take their share.",
 )
 @click.option(
@@ -41,7 +42,8 @@ ABOUT_HOSTS: Final = (
     metavar="N",
     type=click.IntRange(1),
     default=16,
-    help="Hosts that upload and install at the same time; 16.",
+    show_default=True,
+    help="Hosts that upload and install at the same time.",
 )
 @click.option(
     "--service", is_flag=True, help="Start again after a reboot of a host, by a unit of systemd."

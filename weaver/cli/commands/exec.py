@@ -25,7 +25,9 @@ _SIGNALLED = 128  # what shells add to the number of a signal
     shell_complete=completing.replicas,
     help="Beside this replica of the group.",
 )
-@click.option("--timeout", metavar="TIME", default="10m", help="How long it may take; 10m.")
+@click.option(
+    "--timeout", metavar="TIME", default="10m", show_default=True, help="How long it may take."
+)
 @json_option
 def command(
     *, app: str, group: str, words: tuple[str, ...], replica: str, timeout: str, as_json: bool

@@ -16,9 +16,12 @@ if TYPE_CHECKING:
 @json_option
 def command(*, pex: Path, as_json: bool) -> None:
     """Show what is in a PEX that `weaver build` has written, without running it."""
+    from weaver.errors import UsageError
     from weaver.packaging.manifest import build_id, check_whole, read, read_pex_info
     from weaver.packaging.suits import unsuited
 
+    if not pex.is_file():
+        raise UsageError(f"there is no file {pex}", fix="name a PEX; `weaver build` writes one")
     manifest = read(pex)
     check_whole(pex)
     distributions = sorted(read_pex_info(pex)["distributions"])

@@ -7,12 +7,12 @@ import click
 from weaver.cli.target import json_option
 
 
-@click.group("multi")
+@click.group("multi", no_args_is_help=False)
 def command() -> None:
     """Run an application as many processes on this machine."""
 
 
-@command.command("run")
+@command.command("run", short_help="Build the application if it changed, and run it.")
 @click.argument("config", required=False, type=click.Path(path_type=Path))
 @click.option(
     "--strict-copies", is_flag=True, help="Copy arguments and results of co-located calls too."

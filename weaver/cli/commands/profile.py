@@ -17,10 +17,17 @@ _SHOWN: Final = 15
 @click.command("profile")
 @click.argument("app", shell_complete=completing.apps)
 @click.argument("replica", shell_complete=completing.replicas)
-@click.option("--seconds", type=click.FloatRange(0.1, 60), default=5.0, help="How long; 5.")
+@click.option(
+    "--seconds",
+    metavar="N",
+    type=click.FloatRange(0.1, 60),
+    default=5.0,
+    show_default=True,
+    help="How long.",
+)
 @click.option(
     "-o",
-    "output",
+    "--output",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
     help="Write the stacks there, one a line with its count, as flame graphs are made of.",

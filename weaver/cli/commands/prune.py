@@ -16,7 +16,12 @@ from weaver.cli.target import json_option
 @limit_option
 @accept_new_option
 @click.option(
-    "--keep", metavar="N", type=click.IntRange(1), default=5, help="Good releases to keep; 5."
+    "--keep",
+    metavar="N",
+    type=click.IntRange(1),
+    default=5,
+    show_default=True,
+    help="Good releases to keep.",
 )
 @click.option("--plan", "plan_only", is_flag=True, help="Say what would go; remove nothing.")
 @json_option
@@ -31,9 +36,10 @@ def command(
     plan_only: bool,
     as_json: bool,
 ) -> int:
-    """Remove old releases of APP, or of all applications, here or from the hosts of --ssh.
+    """Remove old releases of APP, or of all applications, here or from hosts.
 
-    Never the current one, the good one before it, or one that runs.
+    Never the current one, the good one before it, or one that runs. The hosts are those of --ssh,
+    or else of `[ssh] hosts` in ./weaver.toml.
     """
     from weaver.cli.ssh_prune import Found, prune
     from weaver.errors import UsageError
@@ -45,6 +51,8 @@ def command(
         from weaver.deployers.local_releases import prune_here
 
         pruned = prune_here(app, keep, plan_only=plan_only)
+        if app is not None and not pruned:
+            _refuse_unknown(app)
         found = Found(plan_only, {"this machine": pruned})
     else:
         found = prune(app, hosts, accept_new=accept_new, keep=keep, plan_only=plan_only)
@@ -54,3 +62,16 @@ def command(
         for line in found.lines():
             click.echo(line)
     return 1 if found.faults else 0
+
+
+def _refuse_unknown(app: str) -> None:
+    """Raise UsageError for an application that was never deployed here."""
+    from weaver.deployers import registry
+    from weaver.errors import UsageError, did_you_mean
+
+    known = {record.app for record in registry.records()}
+    if app not in known:
+        raise UsageError(
+            f'no release of an application "{app}" is installed here',
+            fix=did_you_mean(app, known) or "see what is on hosts: --ssh hosts.txt",
+        )

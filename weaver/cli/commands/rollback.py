@@ -11,7 +11,9 @@ from weaver.cli.target import json_option
 @click.argument("words", nargs=-1, metavar="[APP] [VERSION]", shell_complete=versions.complete_good)
 @ssh_option
 @accept_new_option
-@click.option("--force", is_flag=True, help="Also where users would notice what both share.")
+@click.option(
+    "--force", is_flag=True, help="Also where users would notice what both versions share."
+)
 @json_option
 def command(
     *,
@@ -26,7 +28,8 @@ def command(
     While that version still runs, in a rollout or kept warm, it serves everybody again within a
     second. Else it is deployed anew, from the PEX that is kept, as any version is. Only versions
     that have served as they should can be gone back to; `weaver history` shows them. APP may be
-    left out where only one application runs.
+    left out where only one application runs. One that runs on hosts goes back on those of --ssh, or
+    else of `[ssh] hosts` in ./weaver.toml.
     """
     from weaver.cli.namesakes import meant
     from weaver.cli.rolling_back import back_at_once, chosen, folder_of

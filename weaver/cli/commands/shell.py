@@ -14,8 +14,8 @@ from weaver.cli.hosts import accept_new_option, hosts_of, ssh_option
 def command(*, app: str, host: str, ssh: str | None, accept_new: bool) -> int:
     """Open a shell on HOST, in the current release of APP: its Python is first on PATH.
 
-    HOST is one of --ssh. Nothing of the application's secrets is set; `weaver exec` runs single
-    commands with them.
+    HOST is one of --ssh, or else of `[ssh] hosts` in ./weaver.toml. Nothing of the application's
+    secrets is set; `weaver exec` runs single commands with them.
     """
     from weaver.cli.hosts import passphrases_of
     from weaver.deployers.ssh.client import Client
@@ -24,7 +24,11 @@ def command(*, app: str, host: str, ssh: str | None, accept_new: bool) -> int:
 
     hosts = hosts_of(ssh, host)
     if not hosts or len(hosts) != 1:
-        raise UsageError("a shell is opened on one host", fix="name one of --ssh hosts.txt")
+        raise UsageError(
+            "a shell is opened on one host",
+            why=f"{host} means {len(hosts)}" if hosts else "no hosts are named",
+            fix="name one of --ssh hosts.txt",
+        )
     ask, _ = passphrases_of()
     with Client(accept_new=accept_new, ask=ask).connect(hosts[0]) as connection:
         return interact(connection, shell_command(app, hosts[0].directory))

@@ -1,6 +1,7 @@
 """`weaver traces`."""
 
 import json
+import re
 
 import click
 
@@ -10,11 +11,21 @@ from weaver.cli.target import json_option
 
 @click.command("traces")
 @app_argument
-@click.argument("trace", required=False, default="")
-@click.option("-n", "--tail", type=click.IntRange(0), default=20, metavar="N", help="The last N.")
+@click.argument("trace", metavar="[TRACE]", required=False, default="")
+@click.option(
+    "-n",
+    "--tail",
+    type=click.IntRange(0),
+    default=20,
+    show_default=True,
+    metavar="N",
+    help="The last N only.",
+)
 @json_option
 def command(*, app: str | None, trace: str, tail: int, as_json: bool) -> None:
     """Show the traces of APP, or what took how long in TRACE, by the beginning of its id.
+
+    APP may be left out where only one application runs.
 
     Requests are traced that say so (the header traceparent), and a share of the others: `[app]
     trace_sample`.
@@ -28,8 +39,9 @@ def command(*, app: str | None, trace: str, tail: int, as_json: bool) -> None:
     from weaver.control.spans import decode_span
     from weaver.deployers.manager_client import ask
 
-    record = meant(app)
-    answers = ask(record, GetSpans(trace))
+    alone = app if app is not None and not trace and _is_trace(app) else ""
+    record = meant(None if alone else app)
+    answers = ask(record, GetSpans(trace or alone))
     spans = [
         decode_span(span)
         for answer in answers
@@ -40,8 +52,15 @@ def command(*, app: str | None, trace: str, tail: int, as_json: bool) -> None:
     if as_json:
         shown = [span for found in traces for span in found]
         click.echo(json.dumps([msgspec.to_builtins(span) for span in shown], indent=2))
-    elif trace:
+    elif trace or alone:
         for found in traces:
             click.echo(tree(found))
     else:
         click.echo(listed(traces))
+
+
+def _is_trace(word: str) -> bool:
+    """Whether a word that stands alone is a trace: no application is called so."""
+    from weaver.deployers import registry
+
+    return re.fullmatch("[0-9a-fA-F]{4,32}", word) is not None and not registry.records(word)
