@@ -99,6 +99,30 @@ def wait_up(record: "Record", *, as_json: bool) -> None:
         raise taken_back(report, as_json=as_json)
 
 
+def wait_served(record: "Record", *, as_json: bool) -> None:
+    """Wait until a first version that is live serves. Raises WeaverError where it is taken back.
+
+    Its hooks have to end, and what stands before it to take connections.
+    """
+    try:
+        report = follow(record, settled, as_json=as_json, transient=True, quiet=True)
+    except ManagerGone:
+        raise
+    except Unreachable:
+        if (why := _ended(record)) is not None and was_taken_back(record):
+            raise why from None
+        return  # it has done what it had to do
+    if report.phase in TAKEN_BACK:
+        raise taken_back(report, as_json=as_json)
+
+
+def was_taken_back(record: "Record") -> bool:
+    """Whether its record says that it was."""
+    from weaver.deployers import registry
+
+    return registry.latest(record).result in {"withdrawn", *COMMANDED}
+
+
 def leave(app: str, *, err: bool = False) -> None:
     """Tell that the rollout goes on, and how it is followed and taken back."""
     click.echo(f"the rollout of {app} goes on without this command", err=err)

@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Final
 
 import click
 
-from weaver.cli import succession
+from weaver.cli import conclusion, succession
 from weaver.cli.deployment import plain_status, print_record
 from weaver.cli.render_rollout import evidence_lines
 from weaver.control.faults import error_of
@@ -137,14 +137,17 @@ def _managed(deployment: str) -> bool:
     return any(is_managed(record) for record in found)
 
 
-def wait_live(record: registry.Record, *, follow: bool, as_json: bool) -> int:
-    """Follow the status until it is live. Raises WeaverError: why it has failed."""
+def wait_live(record: registry.Record, *, as_json: bool, detach: bool = False) -> int:
+    """Wait until a first version is live and serves; with `detach`, until it is live.
+
+    Raises WeaverError: why it has failed, or was taken back.
+    """
     status = settled(record)
     if status is None or status.report.state != "live":
         raise failure(record, status.report.fault if status is not None else None)
+    if not detach:
+        conclusion.wait_served(record, as_json=as_json)
     tell_live(status, as_json=as_json)
-    if follow:
-        follow_logs(record, as_json=as_json)
     return 0
 
 

@@ -71,7 +71,7 @@ def deploy_built(built: "Built", options: Options) -> int:
         refuse_moved(formers, built.manifest)
         record = _start(built, options.folder)
         if old is None:
-            code = wait_live(record, follow=False, as_json=options.as_json)
+            code = wait_live(record, as_json=options.as_json, detach=options.detach)
         else:
             code = conclusion.wait(
                 record, as_json=options.as_json, detach=options.detach, started=lock.close

@@ -46,14 +46,15 @@ def follow(
     as_json: bool = False,
     hint: str = "",
     transient: bool = False,
+    quiet: bool = False,
 ) -> RolloutReport:
     """Show the rollout until `until` holds of a report, or it has ended; that report.
 
-    `transient`: nothing stays on the terminal. Raises Unreachable where nobody manages it any more:
-    ManagerGone where it waits for a manager.
+    `transient`: nothing stays on the terminal; `quiet`: nothing is shown elsewhere. Raises
+    Unreachable where nobody manages it any more: ManagerGone where it waits for a manager.
     """
     last: RolloutReport | None = None
-    with _Screen(as_json=as_json, hint=hint, transient=transient) as screen:
+    with _Screen(as_json=as_json, hint=hint, transient=transient, quiet=quiet) as screen:
         try:
             with contextlib.closing(reports(record, screen.say)) as found:
                 for report in found:
@@ -106,8 +107,9 @@ def _waits(error: ManagerGone, last: RolloutReport | None) -> ManagerGone:
 class _Screen:
     """Where reports are shown; use it as a context manager."""
 
-    def __init__(self, *, as_json: bool, hint: str, transient: bool) -> None:
+    def __init__(self, *, as_json: bool, hint: str, transient: bool, quiet: bool) -> None:
         self._transient = transient
+        self._quiet = quiet
         self._as_json = as_json
         self._hint = hint
         self._last: RolloutReport | None = None
@@ -145,6 +147,8 @@ class _Screen:
         """Show this from now on."""
         before, self._last = self._last, report
         self._waits = False
+        if self._quiet:
+            return  # but for the live display, which looks itself
         if self._as_json:
             if before != report:
                 text = json.dumps(render_rollout.plain(report), ensure_ascii=False)

@@ -388,5 +388,5 @@ class _Deploy:
         if self.former:
             conclusion.wait_up(record, as_json=self.options.as_json)
         else:
-            wait_live(record, follow=False, as_json=self.options.as_json)
+            wait_live(record, as_json=self.options.as_json, detach=self.options.detach)
         return record

@@ -28,6 +28,8 @@ NEW, OLD = "b" * 64, "a" * 64
 VERSIONS = (VersionReport("d2", NEW), VersionReport("d1", OLD, weight=1.0))
 SHIFTING = RolloutReport("shop", "shifting", versions=VERSIONS)
 WITHDRAWING = RolloutReport("shop", "withdrawing", versions=VERSIONS)
+ALONE = (VersionReport("d2", NEW, weight=1.0),)
+DONE = RolloutReport("shop", "done", versions=ALONE)
 
 OPEN = contextlib.ExitStack
 
@@ -223,13 +225,30 @@ def test_a_deploy_goes_on_with_the_manager_that_takes_over(
         return len(first.requests) > 1
 
     first.meanwhile = meanwhile
-    new_one(managers, sockets, "starting", "live", rollout=SHIFTING)
-    assert wait_live(record, follow=False, as_json=False) == 0
+    new_one(managers, sockets, "starting", "live", rollout=DONE)
+    assert wait_live(record, as_json=False) == 0
     said = capsys.readouterr()
     assert "shop bbbbbbbbbbbb is live" in said.out
     gone, again = said.err.splitlines()
     assert "the manager of shop has gone" in gone
     assert again == "shop has a manager again, process 7"
+
+
+def test_a_first_version_is_waited_for_until_its_hooks_have_ended_and_it_serves(
+    managers: OPEN, sockets: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record = note("d2", sockets / "new")
+    before = RolloutReport("shop", "before", versions=ALONE)
+    gone = RolloutReport("shop", "removing", verdict=Fault("no such table"), versions=ALONE)
+    reports = [before, gone]
+    managers.enter_context(FakeManager(sockets / "new", reports, states=["live"]))
+    with pytest.raises(WeaverError, match="was taken back") as found:
+        wait_live(record, as_json=False)
+    assert found.value.why == "no such table"
+    assert wait_live(record, as_json=False, detach=True) == 0
+    said = capsys.readouterr().out
+    assert said.count("is live") == 1
+    assert "hook" not in said, "it is only shown where it can be taken away again"
 
 
 MANAGER = """
