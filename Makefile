@@ -21,8 +21,8 @@ SOURCES := weaver tests examples bench
 export PIP_ROOT_USER_ACTION := ignore
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
-.PHONY: help demo test lint types mypy pyright layers unit core build/core unit-core \
-  bench bench-core bench-full bench-check clean
+.PHONY: help demo test lint types mypy pyright layers unit core unit-core \
+  bench bench-full bench-check clean
 
 help:
 	@echo "make demo     freeze the boutique, run it as processes; Ctrl-C ends it (PORT=$(PORT))"
@@ -32,8 +32,7 @@ help:
 	@echo "make layers   import-linter: who may import whom"
 	@echo "make unit     all tests (ARGS=... for pytest)"
 	@echo "make core     a wheel with the compiled core, in dist; make unit-core runs the tests on it"
-	@echo "make bench    the benchmarks, in short: ratios measured within one run; bench-core: small"
-	@echo "              calls with the compiled core, of which bench is the end where there is cc"
+	@echo "make bench    the benchmarks, in short: ratios measured within one run"
 	@echo "make bench-full   the same, longer; make bench-check: have the ratios moved?"
 	@echo "make clean    remove .venv and everything that tools have written"
 
@@ -79,45 +78,48 @@ DIST := --dist loadfile --no-loadscope-reorder
 unit: $(VENV)/.test
 	@$(BIN)/python -m pytest --quiet -n $(WORKERS) $(DIST) $(ARGS)
 
-# A wheel with the compiled core (docs/decisions/0010); takes a C compiler, and a minute.
-core: $(BIN)/python
-	@rm -f dist/weaver_runtime-*-cp3*.whl
-	@WEAVER_CORE=1 $(PIP) wheel --no-deps --wheel-dir dist .
+# A wheel with the compiled core (docs/decisions/0013); takes a C compiler, and a minute.
+core: build/core/.done
 	@ls dist/weaver_runtime-*-cp3*.whl
 
 # The wheel unpacked, to come before the sources in the path of imports.
-build/core: core
-	@rm -rf build/core && $(BIN)/python -m zipfile -e dist/weaver_runtime-*-cp3*.whl build/core
+build/core/.done: pyproject.toml hatch_build.py $(shell find weaver -name '*.py' -o -name '*.[ch]') | $(BIN)/python
+	@echo "Compiling the core into build/core"
+	@rm -rf build/core dist/weaver_runtime-*-cp3*.whl
+	@WEAVER_CORE=1 $(PIP) wheel --no-deps --wheel-dir dist .
+	@$(BIN)/python -m zipfile -e dist/weaver_runtime-*-cp3*.whl build/core
+	@touch $@
+
+ON_CORE = WEAVER_CORE=1 PYTHONPATH="$(abspath build/core)"
 
 # All tests on it.
-unit-core: build/core $(VENV)/.test
-	@WEAVER_CORE=1 PYTHONPATH="$(abspath build/core)" \
-	  $(BIN)/pytest --quiet -n $(WORKERS) $(DIST) $(ARGS)
+unit-core: build/core/.done $(VENV)/.test
+	@$(ON_CORE) $(BIN)/python -m pytest --quiet -n $(WORKERS) $(DIST) $(ARGS)
+
+# What users install is measured: compiled, where there is a C compiler.
+SUBJECT := $(if $(shell command -v $(CC)),build/core)
 
 # The shop first: it is what the others explain. Short enough for a coffee; bench-full is not.
-bench: $(VENV)/.bench
-	@$(BIN)/python bench/boutique/run.py
-	@for command in "local_call.py" "codec.py" "connection.py" "calls.py --rounds 3" "import_time.py" \
+bench: $(VENV)/.bench $(SUBJECT:%=%/.done)
+	@export PYTHONPATH="$(abspath $(SUBJECT))"; \
+	$(BIN)/python bench/boutique/run.py || exit; \
+	for command in "local_call.py" "codec.py" "connection.py" "calls.py --rounds 3" "import_time.py" \
 	  "replicas.py --rounds 5" "ingress.py --rounds 2" "startup.py weaver uvicorn" "ssh.py"; do \
 	  echo "== bench/$$command"; $(BIN)/python bench/$$command || exit; done
-	@if command -v $(CC) >/dev/null; then $(MAKE) --no-print-directory bench-core; \
-	else echo "== the compiled core is not measured: there is no C compiler"; fi
-
-# Small calls once more, with the compiled core.
-bench-core: build/core $(VENV)/.bench
+	@echo "== the same from the sources"
 	@for command in "connection.py" "calls.py --rounds 3 --ours"; do \
-	  echo "== bench/$$command, compiled"; \
-	  PYTHONPATH="$(abspath build/core)" $(BIN)/python bench/$$command || exit; done
+	  echo "== bench/$$command"; $(BIN)/python bench/$$command || exit; done
 
-bench-full: $(VENV)/.bench
-	@$(BIN)/python bench/boutique/run.py --full
-	@for command in local_call codec connection calls import_time replicas ingress startup ssh; do \
+bench-full: $(VENV)/.bench $(SUBJECT:%=%/.done)
+	@export PYTHONPATH="$(abspath $(SUBJECT))"; \
+	$(BIN)/python bench/boutique/run.py --full || exit; \
+	for command in local_call codec connection calls import_time replicas ingress startup ssh; do \
 	  echo "== bench/$$command.py"; $(BIN)/python bench/$$command.py || exit; done
 
 # Ratios of a new short run beside those in bench/results/recorded.json.
-bench-check: $(VENV)/.bench
-	@$(BIN)/python bench/boutique/run.py
-	@$(BIN)/python bench/boutique/check.py
+bench-check: $(VENV)/.bench $(SUBJECT:%=%/.done)
+	@export PYTHONPATH="$(abspath $(SUBJECT))"; \
+	$(BIN)/python bench/boutique/run.py && $(BIN)/python bench/boutique/check.py
 
 clean:
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build
