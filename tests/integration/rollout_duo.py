@@ -3,7 +3,6 @@
 import collections
 import contextlib
 import copy
-import http.client
 import json
 import os
 import shutil
@@ -20,6 +19,7 @@ from typing import Any, Final, Self
 import msgspec
 import psutil
 from duo_sources import CODE, TOML
+from plain_client import PlainClient
 from waiting import wait_until
 
 from weaver.control.rollout import GetRollout, RolloutReport, Steer
@@ -280,21 +280,17 @@ class Load:
     def _ask(self, keep: bool) -> None:
         if self._enter is not None:
             self._enter()
-        host, port = self._address.rsplit(":", 1)
-        connection = http.client.HTTPConnection(host, int(port), timeout=PATIENCE)
+        client = PlainClient(self._address, PATIENCE)
         while not self._over.is_set():
             try:
-                connection.request("GET", self._path)
-                response = connection.getresponse()
-                self._note(response.status, response.read().decode())
-            except (OSError, http.client.HTTPException) as error:
+                self._note(*client.get(self._path))
+            except OSError as error:
                 with self._lock:
                     self.failures.append(f"{'kept' if keep else 'new'}: {error!r}")
-                connection.close()
             if not keep:
-                connection.close()
+                client.close()
             self._over.wait(self._pause)
-        connection.close()
+        client.close()
 
     def _note(self, status: int, text: str) -> None:
         front, _, stock = text.partition(" ")
