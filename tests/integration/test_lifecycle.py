@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -103,6 +104,18 @@ async def test_a_failing_constructor_names_the_component(weaver_app: MakeApp) ->
 
     with pytest.raises(StartError, match=r"Broken.__init__ failed: OSError: no room"):
         async with weaver_app(Broken):
+            pass
+
+
+@pytest.mark.weaver_runners("local", "rpc")  # local classes
+async def test_a_start_that_exits_fails_as_any_other(weaver_app: MakeApp) -> None:
+    @weaver.component
+    class Leaving:
+        async def start(self) -> None:
+            sys.exit("no licence")
+
+    with pytest.raises(StartError, match=r"Leaving.start failed: SystemExit: no licence"):
+        async with weaver_app(Leaving):
             pass
 
 

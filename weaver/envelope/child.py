@@ -63,11 +63,11 @@ def fault_of(error: BaseException, application: Application) -> Fault:
     traceback.print_exception(error)
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if not frame.filename.startswith("<")]
-    return Fault(
+    return faults.fault(
         f"{application.target} cannot be imported",
-        where=f"{own[-1].filename}:{own[-1].lineno}" if own else "",
-        why=f"{type(error).__name__}: {error}",
-        fix=f'see the traceback in the log, or run: python -c "import '
+        f"{own[-1].filename}:{own[-1].lineno}" if own else "",
+        f"{type(error).__name__}: {error}",
+        f'see the traceback in the log, or run: python -c "import '
         f'{application.target.partition(":")[0]}"',
     )
 

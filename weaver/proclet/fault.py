@@ -12,9 +12,9 @@ def fault_of(error: BaseException) -> Fault:
     if isinstance(error, WeaverError):
         return faults.fault_of(error)
     frames = traceback.extract_tb(error.__traceback__)
-    return Fault(
+    return faults.fault(
         "the replica cannot go on",
-        where=f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "",
-        why=f"{type(error).__name__}: {error}",
-        fix="the traceback is in the log",
+        f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "",
+        f"{type(error).__name__}: {error}",
+        "the traceback is in the log",
     )

@@ -185,7 +185,7 @@ class Host:
             context.component.set(name)
             try:
                 await patiently(self.instances[name].start(), f"{component.short_name}.start")
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 raise component_error(component, "start", error) from error
             finally:
                 context.starting.set("")
@@ -211,7 +211,7 @@ class Host:
             if component.generated_init:
                 return _without_init(component.cls, given)
             return component.cls(**given)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise component_error(component, "__init__", error) from error
 
     def _reference_for(self, component: Component, field: str) -> Any:
@@ -244,7 +244,10 @@ class Host:
 
 
 def component_error(
-    component: Component, step: str, error: Exception, kind: type[ComponentError] = StartError
+    component: Component,
+    step: str,
+    error: Exception | SystemExit,
+    kind: type[ComponentError] = StartError,
 ) -> ComponentError:
     """The error for an exception of a component's own code, pointing at the line that raised."""
     if isinstance(error, ComponentError):
@@ -263,7 +266,7 @@ def component_error(
     )
 
 
-def _unset_field(component: Component, error: Exception) -> str:
+def _unset_field(component: Component, error: BaseException) -> str:
     """What to do about a field that the runtime has left unset, if that is what failed."""
     if not isinstance(error, AttributeError) or type(error.obj) is not component.cls:
         return ""
@@ -276,7 +279,7 @@ def _unset_field(component: Component, error: Exception) -> str:
     )
 
 
-def _first_line(error: Exception) -> str:
+def _first_line(error: BaseException) -> str:
     text = error.what if isinstance(error, WeaverError) else str(error)
     return text.partition("\n")[0]
 
