@@ -58,7 +58,8 @@ def test_a_version_that_is_taken_back_tells_why_and_cannot_be_gone_back_to(duo: 
     first = deployed(duo, "one")
     with Load(duo.address) as load:
         load.sees("one")
-        done = duo.write("bad", fails=2, pause="60s").deploy()
+        says = 'import logging; logging.getLogger("duo").error("the stock is empty")'
+        done = duo.write("bad", fails=2, start=says, pause="60s").deploy()
     assert done.returncode == 1
     assert "of its requests" in done.stderr
     assert "failed requests:" in done.stderr
@@ -69,7 +70,9 @@ def test_a_version_that_is_taken_back_tells_why_and_cannot_be_gone_back_to(duo: 
     assert refused.returncode == 2
     assert "was taken back" in refused.stderr
     evidence = duo.command("history", "--evidence").stdout
-    assert "GET / -> 500" in evidence
+    assert "GET / -> 500 from front-" in evidence
+    assert "the stock is empty" in evidence
+    assert "the stock is empty" in done.stderr
     again = duo.command("rollback")
     assert again.returncode == 2
     assert "no version of duo to go back to" in again.stderr

@@ -155,7 +155,7 @@ def taken_back(report: RolloutReport, *, as_json: bool) -> WeaverError:
     what = f"{named} was taken back{serves}"
     verdict = report.verdict
     if verdict is None:
-        return WeaverError(what, why="by command, or because a newer version was deployed")
+        return WeaverError(what, why=COMMANDED.get(report.outcome, "by command"))
     why = verdict.what + (f"\n{verdict.why}" if verdict.why else "")
     return WeaverError(
         what,

@@ -130,6 +130,7 @@ def plain(report: RolloutReport) -> dict[str, Any]:
         "steps": list(report.steps),
         "next_at": report.next_at,
         "versions": versions,
+        "outcome": report.outcome,
         "verdict": msgspec.to_builtins(report.verdict),
         "evidence": msgspec.to_builtins(report.evidence),
         "lines": list(report.lines),

@@ -64,8 +64,9 @@ class RolloutReport(Message, frozen=True):
     `phase` is one of those of `weaver.manager.rollout`, and "done" where only one version serves.
     `step` counts from 0 into `steps`, which are shares of the new version from 0 to 1. `held`:
     it was paused. `next_at` is when it goes on by itself, in seconds since the epoch, 0 for no such
-    time. `versions` has the newest one first. `verdict` is why it was taken back, `evidence` the
-    failed requests and `lines` the last lines of log that speak for it.
+    time. `versions` has the newest one first. `outcome` is one of those of `weaver.manager.rollout`
+    once it is known. `verdict` is why it was taken back by itself, `evidence` the failed requests
+    and `lines` the last lines of log that speak for it.
     """
 
     app: str
@@ -74,6 +75,7 @@ class RolloutReport(Message, frozen=True):
     step: int = 0
     steps: tuple[float, ...] = ()
     next_at: float = 0.0
+    outcome: str = ""
     verdict: Fault | None = None
     versions: tuple[VersionReport, ...] = ()
     evidence: tuple[FailedRequest, ...] = ()

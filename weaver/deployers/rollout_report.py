@@ -30,6 +30,7 @@ def report(state: State, versions: Mapping[str, Version], now: float) -> Rollout
         step=rollout.step,
         steps=state.plan.steps,
         next_at=_next(state),
+        outcome=rollout.outcome,
         verdict=rollout.fault,
         versions=tuple(_version(state, name, versions[name], now) for name in shown),
         evidence=rollout.evidence,

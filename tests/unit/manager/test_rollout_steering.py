@@ -3,6 +3,7 @@
 import pytest
 from rollout_scene import NEW, OLD, Scene, plan, view
 
+from weaver.control.messages import Fault
 from weaver.control.traffic import Traffic
 from weaver.manager.rollout import effects, events
 from weaver.manager.rollout.steering import refusal
@@ -10,6 +11,7 @@ from weaver.manager.rollout.steering import refusal
 AHEAD = ["starting", "before", "opening", "shifting"]
 MOVED = ["closing", "after", "warm"]
 OVER = ["retiring", "done"]
+AGAIN = "deploy it again"
 HOOKS = plan(before=True, after=True)
 
 
@@ -143,8 +145,10 @@ def test_nothing_is_done_about_a_rollout_that_is_taken_back() -> None:
     scene.steer("rollback")
     scene.steer("promote")
     assert scene.phase == "withdrawing"
-    assert refusal(scene.state, "promote") is not None
+    assert refusal(scene.state, "promote") == Fault(f"{NEW} is being taken back", fix=AGAIN)
     assert refusal(scene.state, "rollback") is None
+    scene.to("withdrawn")
+    assert refusal(scene.state, "resume") == Fault(f"{NEW} has been taken back", fix=AGAIN)
 
 
 @pytest.mark.parametrize("phase", OVER)

@@ -21,7 +21,9 @@ def refusal(state: State, action: Action) -> Fault | None:
     if state.rollout.phase in {"withdrawing", "removing", "withdrawn"}:
         if action in _OUTCOMES:
             return None  # it is what happens anyway
-        return Fault(f"{state.rollout.new} is being taken back", fix="deploy it again")
+        over = state.rollout.phase == "withdrawn"
+        does = "has been taken back" if over else "is being taken back"
+        return Fault(f"{state.rollout.new} {does}", fix="deploy it again")
     match action:
         case "pause" | "resume" | "promote":
             return _not_ahead(state, action)
@@ -46,8 +48,10 @@ def _not_ahead(state: State, action: Action) -> Fault | None:
 
 
 def _moved(state: State) -> Fault:
-    new = state.rollout.new
-    return Fault(f"{new} serves everybody already", fix="`weaver rollback` takes it back")
+    new, fix = state.rollout.new, "`weaver rollback` takes it back"
+    if not facts.old_runs(state):
+        fix = "`weaver rollback VERSION` deploys one that is kept; `weaver stop` ends it"
+    return Fault(f"{new} serves everybody already", fix=fix)
 
 
 def _gone(state: State) -> Fault | None:
