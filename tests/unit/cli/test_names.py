@@ -99,6 +99,7 @@ def test_a_shell_completes_names(
 def test_a_trace_may_stand_alone(manager: Manager, capsys: pytest.CaptureFixture[str]) -> None:
     assert execute(["traces", "4bf9"]) == 0
     assert manager.asked_of == "4bf9"
+    assert capsys.readouterr().err == 'no trace "4bf9" of shop is kept; see: weaver traces shop\n'
     assert execute(["traces", "shopp"]) == 2
     assert 'did you mean "shop"?' in capsys.readouterr().err
 
@@ -109,6 +110,8 @@ def test_a_trace_may_stand_alone(manager: Manager, capsys: pytest.CaptureFixture
         (["prune", "shpo"], 'did you mean "shop"?'),
         (["inspect", "nope.pex"], "there is no file nope.pex"),
         (["shell", "shop", "web1"], "no hosts are named"),
+        (["profile", "shop", "front-1", "-o", "nowhere/x"], "there is no directory nowhere"),
+        (["exec", "shop", "front", "--replica", "x"], "weaver exec --replica … shop front --"),
     ],
 )
 def test_what_there_is_not_is_wrong_usage(
@@ -125,3 +128,17 @@ def test_an_application_whose_releases_are_gone_has_none(
     del manager
     assert execute(["prune", "shop"]) == 0
     assert capsys.readouterr().out == "this machine: no releases\n"
+
+
+def test_a_status_that_nobody_gives_fails_and_one_that_is_over_is_none(
+    manager: Manager, capsys: pytest.CaptureFixture[str]
+) -> None:
+    manager.meanwhile = lambda _: True
+    assert execute(["status", "--json"]) == 1
+    out, err = capsys.readouterr()
+    assert out == "[]\n"
+    assert err.startswith("warning: the manager of shop cannot be reached\n")
+    record = registry.current("shop")
+    manager.meanwhile = lambda _: bool(registry.ended(record, "stopped"))
+    assert execute(["status", "shop"]) == 0
+    assert capsys.readouterr().err == ""

@@ -48,6 +48,11 @@ def command(
     except ValueError as error:
         raise UsageError(f"--timeout {timeout}", why=str(error)) from error
     record = meant(app)
+    if words[0].startswith("-") and words[0] != "--":
+        raise UsageError(
+            f'"{words[0]}" stands where the command begins',
+            fix=f"options stand first: weaver exec {words[0]} … {app} {group} -- COMMAND",
+        )
     if words[0] == "--":
         words = words[1:]
     if not words:

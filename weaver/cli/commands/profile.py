@@ -9,6 +9,7 @@ import click
 
 from weaver.cli import completing
 from weaver.cli.target import json_option
+from weaver.errors import UsageError, WeaverError
 
 _SHOWN: Final = 15
 """Functions that are listed."""
@@ -40,19 +41,36 @@ def command(*, app: str, replica: str, seconds: float, output: Path | None, as_j
     from weaver.control.operator import GetProfile
     from weaver.deployers.manager_client import TIMEOUT, ask
 
+    record = meant(app)
+    if output is not None and not output.parent.is_dir():  # said before it takes time
+        raise UsageError(
+            f"there is no directory {output.parent}", where="--output", fix="make it first"
+        )
     request = GetProfile(replica, seconds)
     stacks: dict[str, int] = {}
-    for answer in ask(meant(app), request, timeout=seconds + 2 * TIMEOUT):
+    for answer in ask(record, request, timeout=seconds + 2 * TIMEOUT):
         if isinstance(answer, Profiled):
             stacks = answer.stacks
     if output is not None:
         lines = [f"{stack} {count}\n" for stack, count in sorted(stacks.items())]
-        output.write_text("".join(lines), encoding="utf-8")
+        _write(output, "".join(lines))
     if as_json:
         click.echo(json.dumps(stacks, indent=2))
         return
     for line in _table(stacks):
         click.echo(line)
+
+
+def _write(output: Path, text: str) -> None:
+    """Raises WeaverError where that cannot be."""
+    try:
+        output.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise WeaverError(
+            f"{output} cannot be written",
+            why=error.strerror or str(error),
+            fix="name a file that you may write to",
+        ) from error
 
 
 def _table(stacks: dict[str, int]) -> list[str]:

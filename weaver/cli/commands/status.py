@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from weaver.cli.deployment import ago, app_argument, plain_status
-from weaver.cli.errors import as_problem, show_problems
+from weaver.cli.errors import as_problem, exit_code_of, show_problems
 from weaver.cli.target import json_option
 
 if TYPE_CHECKING:
@@ -22,10 +22,12 @@ MOST_METHODS = 20
 @click.command("status")
 @app_argument
 @json_option
-def command(*, app: str | None, as_json: bool) -> None:
-    """Show the versions of APP on this machine, or all, the newest first: replicas, methods."""
+def command(*, app: str | None, as_json: bool) -> int:
+    """Show the versions of APP on this machine, or all, the newest first: replicas, methods.
+
+    The exit code is 1 if the manager of one of them cannot be reached.
+    """
     from weaver.deployers import registry
-    from weaver.deployers.manager_client import ask_status
     from weaver.errors import Unreachable
 
     if app is not None and "@" in app:
@@ -35,20 +37,38 @@ def command(*, app: str | None, as_json: bool) -> None:
     if app is not None and not running:
         registry.current(app)  # raises, and names what there is
     found: list[Status] = []
+    code = 0
     for record in running:
         try:
-            found.append(ask_status(record))
+            found += _status_of(record)
         except Unreachable as error:
             show_problems([as_problem(error)], label="warning")
+            code = exit_code_of(error)
     if as_json:
         click.echo(json.dumps([plain_status(status) for status in found], indent=2))
-        return
+        return code
     if not running:
         click.echo("no deployment runs on this machine")
     for status in found:
         _show(status)
     for text in (*_rollouts(running), *(_several(running) if "@" not in (app or "") else ())):
         click.echo(text)
+    return code
+
+
+def _status_of(record: "Record") -> "list[Status]":
+    """What its manager says, which may be another one by now; nothing once it is over."""
+    from weaver.cli.succession import still
+    from weaver.deployers.manager_client import ask_status
+    from weaver.errors import Unreachable
+
+    try:
+        return [ask_status(record)]
+    except Unreachable:
+        latest = still(record)
+        if latest is not None and latest.pid == record.pid:
+            raise
+        return [ask_status(latest)] if latest is not None else []
 
 
 def _several(running: "list[Record]") -> list[str]:

@@ -49,6 +49,9 @@ def command(*, app: str | None, trace: str, tail: int, as_json: bool) -> None:
         for span in answer.spans
     ]
     traces = whole(spans)[-tail:] if tail else []
+    if not traces and (trace or alone) and tail:
+        known = f"see: weaver traces {record.app}"
+        click.echo(f'no trace "{trace or alone}" of {record.app} is kept; {known}', err=True)
     if as_json:
         shown = [span for found in traces for span in found]
         click.echo(json.dumps([msgspec.to_builtins(span) for span in shown], indent=2))
