@@ -87,9 +87,18 @@ def start_manager(
 def _spawn(
     command: Sequence[str], task: bytes, output: Path, folder: Path | None
 ) -> subprocess.Popen[bytes]:
-    """A process that outlives this one, with `task` on its standard input."""
-    output.touch(mode=0o600)
-    with output.open("wb") as log:
+    """A process that outlives this one, with `task` on its standard input. Raises WeaverError."""
+    try:
+        output.touch(mode=0o600)
+        log = output.open("wb")
+    except OSError as error:
+        raise WeaverError(
+            "the log of the manager cannot be written",
+            where=str(output),
+            why=error.strerror or str(error),
+            fix="free space, or correct the permissions of the directory",
+        ) from error
+    with log:
         process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
             command,
             stdin=subprocess.PIPE,

@@ -38,6 +38,13 @@ def over(app: str | None) -> "Record | None":
         return kept[-1]
     if found:
         raise _left_none(found[-1])
+    if known and version and not any(_is_called(each, version) for each in known):
+        versions = dict.fromkeys(f"{short(each.version)} ({each.deployment})" for each in known)
+        raise UsageError(
+            f"no version {version} of {name} was deployed here",
+            why=f"known: {', '.join(versions)}",
+            fix=f"see: weaver history {name}",
+        )
     if not known:
         _refuse_misspelled(name)
     return None  # whoever looks for one that runs, says why there is none

@@ -148,10 +148,13 @@ def current(app: str | None) -> Record:
             why="it has taken over from the one here",
             fix=f"use it there, or take over in turn: weaver attach {app} --ssh HOSTS --steal",
         )
+    near = did_you_mean(app, running)
     raise UsageError(
         f'no application called "{app}" runs here',
         why=f"running: {names}",
-        fix=did_you_mean(app, running) or "start it with `weaver deploy` or `weaver multi run`",
+        fix=near
+        if near.startswith("did you mean")
+        else "start it with `weaver deploy` or `weaver multi run`",
     )
 
 

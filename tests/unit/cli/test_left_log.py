@@ -114,6 +114,7 @@ async def test_where_no_log_is_left_it_is_said_why(capsys: pytest.CaptureFixture
     assert "its log was shown there" in logs_of(capsys, "till", code=2)[1]
     assert 'did you mean "till"?' in logs_of(capsys, "tlil", code=2)[1]
     assert 'no application called "other" runs here' in logs_of(capsys, "other", code=2)[1]
+    assert "known: d1d1d1d1d1d1 (d1)" in logs_of(capsys, "shop@abc", code=2)[1]
 
 
 async def test_the_logs_of_the_last_deployments_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
