@@ -112,6 +112,16 @@ def test_promote_of_a_warm_rollout_ends_the_old_version() -> None:
     assert scene.all(effects.EndVersion) == [effects.EndVersion(OLD)]
 
 
+def test_promote_of_a_warm_rollout_leaves_the_old_version_where_it_is_needed() -> None:
+    scene = Scene().to("warm")
+    scene.observe(NEW, ready=0)
+    assert scene.ordered(OLD).accepting
+    scene.steer("promote")
+    assert (scene.phase, scene.all(effects.EndVersion)) == ("warm", [])
+    scene.observe(NEW)
+    assert scene.all(effects.EndVersion) == [effects.EndVersion(OLD)]
+
+
 @pytest.mark.parametrize("phase", AHEAD + MOVED)
 def test_a_rollback_gives_everything_back_at_once(phase: str) -> None:
     scene = Scene(HOOKS).to(phase)

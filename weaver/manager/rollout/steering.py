@@ -81,7 +81,9 @@ def steer(turn: Turn, action: Action) -> None:
         case "resume":
             turn.decide(held=False)
             _rearm(turn)
-        case "promote" | "supersede" if turn.state.rollout.phase == "warm":
+        case "promote" if turn.state.rollout.phase == "warm":
+            turn.set(watched=True)  # it ends at once, unless some host needs the old version
+        case "supersede" if turn.state.rollout.phase == "warm":
             phases.enter(turn, "retiring")
         case "promote":
             turn.decide(held=False, promoted=True)
