@@ -22,16 +22,17 @@ export PIP_ROOT_USER_ACTION := ignore
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .PHONY: help demo test lint types mypy pyright layers unit core unit-core \
-  bench bench-full bench-check clean
+  compiled bench bench-full bench-check clean
 
 help:
 	@echo "make demo     freeze the boutique, run it as processes; Ctrl-C ends it (PORT=$(PORT))"
-	@echo "make test     lint, types and layers, then unit"
+	@echo "make test     lint, types and layers, then unit, then compiled"
 	@echo "make lint     ruff: rules and format"
 	@echo "make types    mypy and pyright, both strict"
 	@echo "make layers   import-linter: who may import whom"
 	@echo "make unit     all tests (ARGS=... for pytest)"
-	@echo "make core     a wheel with the compiled core, in dist; make unit-core runs the tests on it"
+	@echo "make compiled   the tests of what is compiled, on it"
+	@echo "make core     what users install: a wheel in dist; make unit-core runs all tests on it"
 	@echo "make bench    the benchmarks, in short: ratios measured within one run"
 	@echo "make bench-full   the same, longer; make bench-check: have the ratios moved?"
 	@echo "make clean    remove .venv and everything that tools have written"
@@ -43,8 +44,9 @@ demo: $(VENV)/.demo
 # In this order on purpose: what fails fastest comes first. mypy takes one core, and pyright another.
 test: $(VENV)/.test
 	@$(MAKE) --no-print-directory lint
-	@$(MAKE) --no-print-directory --jobs=3 types layers
+	@$(MAKE) --no-print-directory --jobs=4 types layers build/core/.done
 	@$(MAKE) --no-print-directory unit
+	@$(MAKE) --no-print-directory compiled
 	@echo "make test: everything passed"
 
 lint: $(VENV)/.test
@@ -78,30 +80,43 @@ DIST := --dist loadfile --no-loadscope-reorder
 unit: $(VENV)/.test
 	@$(BIN)/python -m pytest --quiet -n $(WORKERS) $(DIST) $(ARGS)
 
-# A wheel with the compiled core (docs/decisions/0013); takes a C compiler, and a minute.
+# What users install (docs/decisions/0013): compiled, where that can be done; it takes a minute.
+COMPILES = command -v $(CC) >/dev/null && \
+  test -f "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("include"))')/Python.h"
+
 core: build/core/.done
-	@ls dist/weaver_runtime-*-cp3*.whl
+	@ls dist/weaver_runtime-*.whl
 
-# The wheel unpacked, to come before the sources in the path of imports.
-build/core/.done: pyproject.toml hatch_build.py $(shell find weaver -name '*.py' -o -name '*.[ch]') | $(BIN)/python
-	@echo "Compiling the core into build/core"
-	@rm -rf build/core dist/weaver_runtime-*-cp3*.whl
-	@WEAVER_CORE=1 $(PIP) wheel --no-deps --wheel-dir dist .
-	@$(BIN)/python -m zipfile -e dist/weaver_runtime-*-cp3*.whl build/core
+# The wheel, and unpacked, to come before the sources in the path of imports.
+build/core/.done: pyproject.toml hatch_build.py \
+  $(shell find weaver -name '*.py' -o -name '*.[ch]') | $(BIN)/python
+	@echo "Building what is installed into build/core"
+	@rm -rf build/core dist/weaver_runtime-*.whl
+	@if $(COMPILES); then core=1; else core=0; fi; \
+	WEAVER_CORE=$$core $(PIP) wheel --no-deps --wheel-dir dist .
+	@$(BIN)/python -m zipfile -e dist/weaver_runtime-*.whl build/core
 	@touch $@
-
-ON_CORE = WEAVER_CORE=1 PYTHONPATH="$(abspath build/core)"
 
 # All tests on it.
 unit-core: build/core/.done $(VENV)/.test
-	@$(ON_CORE) $(BIN)/python -m pytest --quiet -n $(WORKERS) $(DIST) $(ARGS)
+	@WEAVER_CORE=1 PYTHONPATH="$(abspath build/core)" \
+	  $(BIN)/python -m pytest --quiet -n $(WORKERS) $(DIST) $(ARGS)
 
-# What users install is measured: compiled, where there is a C compiler.
-SUBJECT := $(if $(shell command -v $(CC)),build/core)
+# Those of what is compiled, from the least to real processes, and the fuzzers.
+COMPILED_TESTS := tests/unit/test_frames.py $(addprefix tests/unit/,rpc proclet ingress) \
+  $(addprefix tests/property/test_,connection.py codec.py balancing.py ingress_properties.py) \
+  $(addprefix tests/fuzz/test_,frames_fuzz.py ingress_fuzz.py) \
+  $(addprefix tests/integration/test_,network_calls.py network_failures.py network_threads.py \
+    network_tls.py ingress_proxy.py ingress_drain.py multi_run_placements.py testing_multi.py)
 
-# The shop first: it is what the others explain. Short enough for a coffee; bench-full is not.
-bench: $(VENV)/.bench $(SUBJECT:%=%/.done)
-	@export PYTHONPATH="$(abspath $(SUBJECT))"; \
+compiled: | $(BIN)/python
+	@if $(COMPILES); then $(MAKE) --no-print-directory unit-core ARGS="$(COMPILED_TESTS)"; \
+	else echo "compiled: left out, because there is no $(CC), or no Python.h"; fi
+
+# What users install is measured. The shop first: it is what the others explain. Short enough for a
+# coffee; bench-full is not.
+bench: $(VENV)/.bench build/core/.done
+	@export PYTHONPATH="$(abspath build/core)"; \
 	$(BIN)/python bench/boutique/run.py || exit; \
 	for command in "local_call.py" "codec.py" "connection.py" "calls.py --rounds 3" "import_time.py" \
 	  "replicas.py --rounds 5" "ingress.py --rounds 2" "startup.py weaver uvicorn" "ssh.py"; do \
@@ -110,15 +125,15 @@ bench: $(VENV)/.bench $(SUBJECT:%=%/.done)
 	@for command in "connection.py" "calls.py --rounds 3 --ours"; do \
 	  echo "== bench/$$command"; $(BIN)/python bench/$$command || exit; done
 
-bench-full: $(VENV)/.bench $(SUBJECT:%=%/.done)
-	@export PYTHONPATH="$(abspath $(SUBJECT))"; \
+bench-full: $(VENV)/.bench build/core/.done
+	@export PYTHONPATH="$(abspath build/core)"; \
 	$(BIN)/python bench/boutique/run.py --full || exit; \
 	for command in local_call codec connection calls import_time replicas ingress startup ssh; do \
 	  echo "== bench/$$command.py"; $(BIN)/python bench/$$command.py || exit; done
 
 # Ratios of a new short run beside those in bench/results/recorded.json.
-bench-check: $(VENV)/.bench $(SUBJECT:%=%/.done)
-	@export PYTHONPATH="$(abspath $(SUBJECT))"; \
+bench-check: $(VENV)/.bench build/core/.done
+	@export PYTHONPATH="$(abspath build/core)"; \
 	$(BIN)/python bench/boutique/run.py && $(BIN)/python bench/boutique/check.py
 
 clean:
