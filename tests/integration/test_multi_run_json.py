@@ -25,7 +25,8 @@ REPLICA: Final = {
 }  # fmt: skip
 LISTENER: Final = {"name": str, "address": str}
 METHOD: Final = {
-    "caller": str, "component": str, "method": str, "calls": int, "errors": int,
+    "caller": str, "component": str, "method": str, "calls": int, "rate": (int, float),
+    "errors": int,
     "p50_ms": (int, float), "p99_ms": (int, float), "remote": int,
 }  # fmt: skip
 EVENT: Final = {"time": (int, float), "kind": str, "text": str}
@@ -55,6 +56,9 @@ def test_every_command_about_a_run_prints_json(shop: MultiRun) -> None:
     assert (method["method"], method["calls"], method["errors"]) == ("add", 1, 0)
     assert method["remote"] == 1
     assert 0 < method["p50_ms"] <= method["p99_ms"]
+    screen = shop.ask("status", "till").splitlines()
+    assert len(screen) < 24
+    assert any("Counter.add  1 " in line and line.rstrip().endswith("100%") for line in screen)
     (books,) = (group for group in status["groups"] if group["name"] == "books")
     assert books["components"] == ["till.Ledger", "till.Weak"]
     assert all(began - 60 < r["started"] < time.time() for r in books["replicas"])

@@ -74,6 +74,7 @@ def plain_status(status: "Status") -> dict[str, Any]:
             "component": m.component,
             "method": m.method,
             "calls": m.calls,
+            "rate": m.rate,
             "errors": m.errors,
             "p50_ms": quantile(m.histogram, 0.5) * 1000,
             "p99_ms": quantile(m.histogram, 0.99) * 1000,

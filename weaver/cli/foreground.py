@@ -86,8 +86,8 @@ class _Run:
         assert self._loop is not None
         self.asked += 1
         if not self._as_json:
-            hint = "stopping; press Ctrl-C again to end at once" if self.asked == 1 else "now"
-            click.echo(f"{name}: {hint}", err=True)
+            hint = "stopping; press Ctrl-C again to end at once"
+            click.echo(f"{name}: {hint if self.asked == 1 else 'ending at once'}", err=True)
         self._loop.request_stop(at_once=self.asked > 1)
 
     @contextlib.contextmanager

@@ -40,7 +40,8 @@ class MethodStatistics(msgspec.Struct, frozen=True):
     """Calls of one method by one caller, since the replica started.
 
     `histogram[i]` counts sampled calls that took less than 2**i microseconds and not less than
-    half of that; `remote` counts the calls that left the process.
+    half of that; `remote` counts the calls that left the process. `rate` are the calls per second
+    of the last moments, which the manager knows.
     """
 
     caller: str
@@ -51,6 +52,7 @@ class MethodStatistics(msgspec.Struct, frozen=True):
     remote: int = 0
     sent_bytes: int = 0
     histogram: tuple[int, ...] = ()
+    rate: float = 0.0
 
 
 # --- what an application is, as an envelope must know it ---

@@ -136,7 +136,8 @@ class ControlLoop:
 
     def status(self) -> Status:
         """The deployment now, and what its replicas have measured."""
-        return Status(report(self.state, started=self.started), self.measured.methods())
+        methods = self.measured.methods(asyncio.get_running_loop().time())
+        return Status(report(self.state, started=self.started), methods)
 
     def scale(self, group: str, replicas: int) -> None:
         """Run so many replicas of a group from now on. Raises UsageError if that cannot be."""

@@ -5,9 +5,15 @@ are shown.
 """
 
 import itertools
+from typing import Final
+
+import msgspec
 
 from weaver.control.messages import MethodStatistics, Statistics
 from weaver.telemetry.histogram import merged
+
+RECENT: Final = 10.0
+"""Seconds at most over which the rate of calls is told, and half of them at least."""
 
 
 class Measured:
@@ -17,6 +23,7 @@ class Measured:
         self.latest: dict[str, Statistics] = {}
         self._incarnations: dict[str, int] = {}
         self._samples: dict[str, list[tuple[float, float]]] = {}
+        self._before: dict[str, list[tuple[float, Statistics]]] = {}
         self._ended: tuple[MethodStatistics, ...] = ()
 
     def take(self, replica: str, incarnation: int, statistics: Statistics, now: float) -> None:
@@ -27,6 +34,11 @@ class Measured:
         if incarnation > known and replica in self.latest:
             self._ended = merged((*self._ended, *self.latest[replica].methods))
             self._samples.pop(replica, None)
+            self._before.pop(replica, None)
+        before = self._before.setdefault(replica, [])
+        if not before or now - before[-1][0] >= RECENT / 2:
+            before[:-1] = []
+            before.append((now, statistics))
         samples = self._samples.setdefault(replica, [])
         samples[1:] = [(now, statistics.cpu)]  # the first since it was asked, and the last
         self._incarnations[replica] = incarnation
@@ -37,6 +49,7 @@ class Measured:
         if replica in self.latest:
             self._ended = merged((*self._ended, *self.latest.pop(replica).methods))
         self._samples.pop(replica, None)
+        self._before.pop(replica, None)
         self._incarnations.pop(replica, None)
 
     def loads(self) -> dict[str, float]:
@@ -53,7 +66,24 @@ class Measured:
             del samples[:-1]
         return found
 
-    def methods(self) -> tuple[MethodStatistics, ...]:
+    def methods(self, now: float) -> tuple[MethodStatistics, ...]:
         """The calls of each method by each caller, over all replicas there have been."""
-        running = (statistics.methods for statistics in self.latest.values())
+        running = (
+            _rated(statistics, *self._before[replica][0], now)
+            for replica, statistics in self.latest.items()
+        )
         return merged(itertools.chain(self._ended, *running))
+
+
+def _rated(
+    statistics: Statistics, when: float, before: Statistics, now: float
+) -> list[MethodStatistics]:
+    """What a replica has measured, with the rates of its calls since it was at `before`."""
+    known = {(m.caller, m.component, m.method): m.calls for m in before.methods}
+    seconds = max(now - when, 1.0)
+    return [
+        msgspec.structs.replace(
+            m, rate=(m.calls - known.get((m.caller, m.component, m.method), 0)) / seconds
+        )
+        for m in statistics.methods
+    ]

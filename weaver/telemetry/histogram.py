@@ -61,4 +61,5 @@ def _sum(one: MethodStatistics, other: MethodStatistics) -> MethodStatistics:
         remote=one.remote + other.remote,
         sent_bytes=one.sent_bytes + other.sent_bytes,
         histogram=add(one.histogram, other.histogram),
+        rate=one.rate + other.rate,
     )

@@ -104,7 +104,7 @@ def _show(status: "Status") -> None:
 
     report, now = status.report, time.time()
     methods = plain_status(status)["methods"]
-    replicas, called = _replicas(report, now), _methods(methods, now - report.started)
+    replicas, called = _replicas(report, now), _methods(methods)
     console = console_for(replicas, *([called] if called is not None else []))
     console.print(
         f"[bold]{report.app}[/bold]  version {report.version[:12]}  deployment "
@@ -136,7 +136,7 @@ def _replicas(report: "DeploymentReport", now: float) -> "Table":
     return table
 
 
-def _methods(methods: list[dict[str, Any]], age: float) -> "Table | None":
+def _methods(methods: list[dict[str, Any]]) -> "Table | None":
     from rich.table import Table
 
     called = sorted((m for m in methods if m["calls"]), key=lambda m: -m["calls"])
@@ -150,10 +150,9 @@ def _methods(methods: list[dict[str, Any]], age: float) -> "Table | None":
             _short(m["caller"]) or "(outside)",
             f"{_short(m['component'])}.{m['method']}",
             str(m["calls"]),
-            f"{m['calls'] / age:.1f}/s" if age > 0 else "-",
+            f"{m['rate']:.1f}/s",
             str(m["errors"]),
-            f"{m['p50_ms']:.2f}",
-            f"{m['p99_ms']:.2f}",
+            *(f"{m[name]:.2f}" if m[name] else "-" for name in ("p50_ms", "p99_ms")),  # not timed
             f"{m['remote'] / m['calls']:.0%}",
         )
     return table
