@@ -16,6 +16,7 @@ from weaver.cli.comparing import compare, judge
 from weaver.cli.deploy_plan import plain_plan, plan_lines
 from weaver.cli.detached import follow_logs, live_record, nothing_to_do, start_beside, wait_live
 from weaver.cli.former import formers_here, refuse_keeping, refuse_moved
+from weaver.cli.leaving import told_if_left
 from weaver.cli.making_way import make_way
 from weaver.cli.serving import serving
 from weaver.deployers.local_lock import deploying
@@ -38,7 +39,9 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
 def deploy(config: Path | None, options: Options) -> int:
     """Build, and deploy beside what runs, or say what that would do; the exit code."""
+    from weaver.cli.source_lines import of_project
     from weaver.packaging.build import build
+    from weaver.packaging.places import release_of
 
     def say(text: str) -> None:
         if not options.as_json:
@@ -48,7 +51,8 @@ def deploy(config: Path | None, options: Options) -> int:
     if options.plan_only:
         return _show_plan(built, as_json=options.as_json)
     folder = folder_of(config)
-    return deploy_built(built, msgspec.structs.replace(options, folder=folder))
+    with of_project(release_of(built.build_id), folder):
+        return deploy_built(built, msgspec.structs.replace(options, folder=folder))
 
 
 def folder_of(config: Path | None) -> Path:
@@ -71,7 +75,8 @@ def deploy_built(built: "Built", options: Options) -> int:
         refuse_moved(formers, built.manifest)
         record = _start(built, options.folder)
         if old is None:
-            code = wait_live(record, as_json=options.as_json, detach=options.detach)
+            with told_if_left(record.app):
+                code = wait_live(record, as_json=options.as_json, detach=options.detach)
         else:
             code = conclusion.wait(
                 record, as_json=options.as_json, detach=options.detach, started=lock.close

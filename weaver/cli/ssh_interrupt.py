@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 import click
 
 from weaver.cli.failed_hosts import remember
+from weaver.cli.leaving import tell_left
 
 if TYPE_CHECKING:
     from weaver.cli.host_table import HostTable
@@ -59,11 +60,7 @@ def leave(app: str, work: "Preparation", table: "HostTable", *, starts: bool) ->
     installing = table.doing("installing")
     locked = work.leave()
     if starts:
-        click.echo(
-            f"interrupted: {app} goes on without this command; "
-            f"see: weaver status {app} · to end it: weaver stop {app}",
-            err=True,
-        )
+        tell_left(app)
         return
     kept = f"; what {', '.join(begun)} got is not sent again by the next deploy" if begun else ""
     click.echo(f"interrupted: nothing was started{kept}", err=True)

@@ -17,7 +17,7 @@ from weaver.cli.attached import wait_attached
 from weaver.cli.detached import start_manager, wait_live
 from weaver.control.messages import Application, Fault
 from weaver.control.rollout import RolloutReport, VersionReport
-from weaver.deployers import registry
+from weaver.deployers import directories, registry
 from weaver.deployers.estate import Estate
 from weaver.deployers.manager_process import Former, Task
 from weaver.deployers.registry import Record
@@ -265,3 +265,10 @@ def test_a_manager_that_ends_right_after_its_record_has_started() -> None:
     assert record.deployment == "d2"
     with contextlib.suppress(ChildProcessError):
         os.waitpid(record.pid, 0)
+
+
+def test_a_log_of_the_manager_that_cannot_be_written_is_an_error_of_its_own() -> None:
+    path = directories.state_directory("logs", "shop", "d2.log")
+    with pytest.raises(WeaverError, match="the log of the manager cannot be written") as found:
+        start_manager([sys.executable, "-c", MANAGER], TASK)
+    assert found.value.where == str(path)
