@@ -84,7 +84,7 @@ def test_a_deployment_whose_start_fails_says_why_and_is_gone(project: Path) -> N
         done = run.run("deploy", within=BUILT_WITHIN)
         assert done.returncode == 1
         assert "error: Names.start failed: ValueError: no names today" in done.stderr
-        assert "till.py:" in done.stderr
+        assert f"where: {project / 'till.py'}:" in done.stderr
         said, _error = done.stderr.split("error: ")
         assert "last lines of log:\n  names-" in said
         assert "the list of names is empty" in said

@@ -48,7 +48,11 @@ def run_foreground(config: Path | None, *, strict_copies: bool, as_json: bool) -
             )
         run.print_rest()
         if outcome.result in {"failed", "fenced"} and outcome.fault is not None:
-            raise error_of(outcome.fault)
+            from weaver.cli.local_deploy import folder_of
+            from weaver.cli.source_lines import of_project
+
+            with of_project(python.parents[2], folder_of(config)):
+                raise error_of(outcome.fault)
         return EXIT_INTERRUPTED if run.asked > 1 else 0
 
     return asyncio.run(go())
