@@ -289,9 +289,14 @@ def _work_folder(builds: Path) -> Generator[Path]:
 
 
 def _copy(files: dict[str, Path], stage: Path) -> None:
+    made: set[str] = set()
     for name, path in files.items():
-        (stage / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, stage / name)
+        target = f"{stage}/{name}"
+        folder = target.rpartition("/")[0]
+        if folder not in made:
+            os.makedirs(folder, exist_ok=True)  # noqa: PTH103 - hundreds of paths as text
+            made.add(folder)
+        shutil.copyfile(path, target)
 
 
 def _copied(built: Built, output: Path) -> Built:

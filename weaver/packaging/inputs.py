@@ -2,10 +2,11 @@
 
 import hashlib
 import importlib.metadata
+import os
 import platform
 import re
 import sysconfig
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
 
@@ -81,15 +82,18 @@ def environment_digest(distributions: Iterable[str]) -> str:
 
 
 def _below(folder: Path) -> Iterator[Path]:
-    for path in sorted(folder.iterdir()):
-        if path.name in _NEVER or path.name.startswith(".") or path.suffix in {".pyc", ".pyo"}:
+    with os.scandir(folder) as entries:
+        found = sorted(entries, key=lambda entry: entry.name)
+    for entry in found:
+        name = entry.name
+        if name in _NEVER or name.startswith(".") or name.endswith((".pyc", ".pyo")):
             continue
-        if _is_for_another_python(path.name):
+        if _is_for_another_python(name):
             continue
-        if path.is_dir():
-            yield from _below(path)
-        elif path.is_file():
-            yield path
+        if entry.is_dir():
+            yield from _below(folder / name)
+        elif entry.is_file():
+            yield folder / name
 
 
 def _is_for_another_python(name: str) -> bool:
@@ -98,8 +102,8 @@ def _is_for_another_python(name: str) -> bool:
     return _EXTENSION.search(name) is not None and not name.endswith(ours)
 
 
-def _is_excluded(file: Path, project: Path, patterns: Iterable[str]) -> bool:
-    if not file.is_relative_to(project):
+def _is_excluded(file: Path, project: Path, patterns: Collection[str]) -> bool:
+    if not patterns or not file.is_relative_to(project):
         return False
     name = file.relative_to(project).as_posix()
     return any(_matches(name, pattern) for pattern in patterns)

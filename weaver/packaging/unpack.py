@@ -15,7 +15,7 @@ import py_compile
 import shutil
 import sys
 import zipfile
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 _OF_PEX = (".bootstrap/", "__pex__/", "__main__.py", "PEX-INFO")
 _WHEELS = ".deps/"
@@ -31,14 +31,14 @@ def unpack(pex: Path, folder: Path, *, compiled: Path) -> None:
     `compiled` is the cache of bytecode. Raises UnknownLayout, BadZipFile or OSError; what was
     written until then is the caller's to remove.
     """
-    packages = _environment(folder)
+    packages = str(_environment(folder))
     cache = _Bytecode(compiled)
     with zipfile.ZipFile(pex) as archive:
         for name in archive.namelist():
             if name.endswith("/") or name.startswith(_OF_PEX):
                 continue
             if not name.startswith(_WHEELS):
-                _write(packages, name, archive.read(name), cache)
+                cache.write(packages, name, archive.read(name))
             elif name.endswith(".whl"):
                 _unpack_wheel(archive.read(name), folder, packages, cache)
             else:
@@ -60,70 +60,75 @@ def _environment(folder: Path) -> Path:
     return packages
 
 
-def _unpack_wheel(data: bytes, folder: Path, packages: Path, cache: "_Bytecode") -> None:
+def _unpack_wheel(data: bytes, folder: Path, packages: str, cache: "_Bytecode") -> None:
     with zipfile.ZipFile(io.BytesIO(data)) as wheel:
         for name in wheel.namelist():
             if name.endswith("/"):
                 continue
             first, _, rest = name.partition("/")
             if not first.endswith(".data"):
-                _write(packages, name, wheel.read(name), cache)
+                cache.write(packages, name, wheel.read(name))
                 continue
             kind, _, inner = rest.partition("/")
             if kind in {"purelib", "platlib"}:
-                _write(packages, inner, wheel.read(name), cache)
+                cache.write(packages, inner, wheel.read(name))
             elif kind == "data":
-                _write(folder, inner, wheel.read(name), cache)
+                cache.write(str(folder), inner, wheel.read(name))
             elif kind not in {"headers", "scripts"}:
                 raise UnknownLayout(name)
-
-
-def _write(root: Path, name: str, content: bytes, cache: "_Bytecode") -> None:
-    parts = PurePosixPath(name).parts
-    if PurePosixPath(name).is_absolute() or ".." in parts:
-        raise UnknownLayout(name)
-    path = root / name
-    if not path.parent.is_dir():
-        path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
-    if path.suffix == ".py":
-        cache.give(path, content)
 
 
 class _Bytecode:
     """Compiled modules by the content of their source, shared between releases.
 
     They are unchecked: the sources of a release never change. The path in them is that of the first
-    release, and Python puts in the right one when it loads them.
+    release, and Python puts in the right one when it loads them. Paths are text here: objects for
+    them take longer than the system calls.
     """
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder / str(sys.implementation.cache_tag)
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self._folder = str(folder / str(sys.implementation.cache_tag))
+        self._made: set[str] = set()
+        self._make(self._folder)
 
-    def give(self, source: Path, content: bytes) -> None:
+    def write(self, root: str, name: str, content: bytes) -> None:
+        """A file below `root`, with its bytecode beside it if it is a module."""
+        if name.startswith("/") or ".." in name.split("/"):
+            raise UnknownLayout(name)
+        folder, _, last = f"{root}/{name}".rpartition("/")
+        self._make(folder)
+        with open(f"{folder}/{last}", "wb") as file:  # noqa: PTH123
+            file.write(content)
+        if last.endswith(".py"):
+            self._give(folder, last, content)
+
+    def _make(self, folder: str) -> None:
+        if folder not in self._made:
+            os.makedirs(folder, exist_ok=True)  # noqa: PTH103
+            self._made.add(folder)
+
+    def _give(self, folder: str, last: str, content: bytes) -> None:
         """Put the bytecode of a module beside it, compiling it if nobody has."""
-        kept = self.folder / hashlib.sha256(content).hexdigest()
-        folder = source.parent / "__pycache__"
-        folder.mkdir(exist_ok=True)
-        target = folder / f"{source.stem}.{sys.implementation.cache_tag}.pyc"
+        kept = f"{self._folder}/{hashlib.sha256(content).hexdigest()}"
+        self._make(f"{folder}/__pycache__")
+        target = f"{folder}/__pycache__/{last[:-3]}.{sys.implementation.cache_tag}.pyc"
         try:
             os.link(kept, target)
         except FileNotFoundError:
-            self._compile(source, target, kept)
+            self._compile(f"{folder}/{last}", target, kept)
         except OSError:  # another file system, or too many links
             shutil.copyfile(kept, target)
 
-    def _compile(self, source: Path, target: Path, kept: Path) -> None:
+    def _compile(self, source: str, target: str, kept: str) -> None:
         try:
             py_compile.compile(
-                str(source),
-                cfile=str(target),
+                source,
+                cfile=target,
                 doraise=True,
                 invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
             )
         except py_compile.PyCompileError:  # a template, or for another Python: never imported
             return
-        part = kept.with_name(f"{kept.name}.{os.getpid()}")
+        part = f"{kept}.{os.getpid()}"
         shutil.copyfile(target, part)
-        part.replace(kept)
+        os.replace(part, kept)  # noqa: PTH105
