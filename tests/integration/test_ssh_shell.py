@@ -77,6 +77,7 @@ def test_what_was_never_deployed_ends_with_a_reason(ssh_hosts: Operator) -> None
     command += ["--ssh", str(ssh_hosts.hosts_txt)]
     code, said = in_terminal(command, "", dict(os.environ))
     assert code == 1
+    assert "error: no release of shop is current on this host" in said
     assert "apps/shop/current" in said
 
 

@@ -36,7 +36,10 @@ def shell_command(app: str, directory: str) -> str:
     """
     root = directory or ".weaver"
     script = (
-        'cd "$1/apps/$2/current/." || exit 1; PATH="$PWD/venv/bin:$PATH"; export PATH; '
+        'cd "$1/apps/$2/current/." 2>/dev/null || '
+        '{ printf "error: no release of %s is current on this host\\n  where: %s\\n'
+        '  fix:   deploy it: weaver deploy --ssh HOSTS\\n" "$2" "$1/apps/$2/current" >&2; exit 1; }; '
+        'PATH="$PWD/venv/bin:$PATH"; export PATH; '
         'exec "${SHELL:-/bin/sh}"'
     )
     return f"exec sh -c {shlex.quote(script)} sh {shlex.quote(root)} {shlex.quote(app)}"
