@@ -75,6 +75,11 @@ def test_every_command_about_a_run_prints_json(shop: MultiRun) -> None:
     bare = next(line for line in logs if line["message"] == "without Python")
     assert (bare["replica"], bare["stream"]) == ("counts-1", "stdout")
 
+    warned = lines(shop.ask("logs", "till", "--component=Counter", "--level=warning", "--json"))
+    assert [line["message"] for line in warned] == ["total 2"]
+    found = lines(shop.ask("logs", "till", "--grep=ADDED", "--since=10m", "--json"))
+    assert [line["message"] for line in found] == ["added 2"]
+
     assert json.loads(shop.ask("scale", "till", "books=2", "--json")) == [
         {"group": "books", "wanted": 2}
     ]
