@@ -81,6 +81,18 @@ def test_the_old_version_serves_on_until_the_new_one_is_there_again_and_no_longe
     assert scene.phase == "retiring"
 
 
+def test_nothing_goes_on_after_the_steps_while_the_new_version_is_ready_nowhere() -> None:
+    scene = Scene(plan(after=True)).to("closing")
+    scene.observe(NEW, ready=0, hosts={"h1": view(NEW, ready=0, attached=False)})
+    scene.report(0)
+    assert scene.phase == "closing"
+    assert scene.ordered(OLD).accepting
+    assert scene.all(effects.RunHook) == [], "there is nobody who could run it"
+    scene.observe(NEW)
+    scene.report(0)
+    assert scene.phase == "after"
+
+
 def test_an_envelope_of_either_version_finds_the_listeners_at_the_other() -> None:
     scene = Scene(plan(successors={"h1": "/run/new/control"})).to("shifting")
     assert scene.ordered(NEW).predecessor == "/run/old/control"

@@ -68,6 +68,12 @@ def reached(state: State) -> list[str]:
     ]
 
 
+def able(observed: Observed) -> bool:
+    """Whether a version has ready replicas on some host that is reached, or serves no listener."""
+    serving = [view for view in observed.hosts.values() if view.wanted]
+    return not serving or any(view.attached and any(view.ready.values()) for view in serving)
+
+
 def fronted(state: State, deployment: str) -> bool:
     """Whether an ingress stands before all of a version's listeners for good.
 

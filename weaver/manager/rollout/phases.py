@@ -162,7 +162,7 @@ def _shifting(turn: Turn) -> bool:
 def _closing(turn: Turn) -> bool:
     state, new = turn.state, turn.state.rollout.new
     observed = facts.running(state, new)
-    if observed is None:
+    if observed is None or not facts.able(observed):
         return False
     if facts.undrained(state, new, traffic.of_new(state, observed)):
         return False
