@@ -16,6 +16,12 @@ from weaver.errors import Unreachable
 SOON: Final = 30.0
 """Seconds for a process to be there."""
 
+PHASES: Final = (
+    "starting", "before", "opening", "shifting", "closing", "after", "warm", "retiring", "done",
+    "withdrawing", "removing", "withdrawn",
+)  # fmt: skip
+"""In their order: one that is brief may be over before it is seen."""
+
 Kills = Mapping[str, Sequence[str]]
 """Phases, those of `shifting` with the number of their step, and who is killed in each."""
 
@@ -29,7 +35,7 @@ def kill_by(duo: Duo, kills: Kills) -> int:
     count = 0
     with contextlib.ExitStack() as attaching:
         for phase, roles in kills.items():
-            until(lambda phase=phase: _is_in(duo, phase))  # type: ignore[misc]
+            until(lambda phase=phase: _has_reached(duo, phase))  # type: ignore[misc]
             for role in roles:
                 if role == "manager":
                     duo.kill_manager()
@@ -57,6 +63,16 @@ def _answers(duo: Duo) -> bool:
     with contextlib.suppress(Unreachable, IndexError):
         duo.rollout()
         return True
+    return False
+
+
+def _has_reached(duo: Duo, phase: str) -> bool:
+    name, _, step = phase.partition(" ")
+    with contextlib.suppress(Unreachable, IndexError):
+        report = duo.rollout()
+        if report.phase == name == "shifting":
+            return report.step >= int(step)
+        return PHASES.index(report.phase) >= PHASES.index(name)
     return False
 
 

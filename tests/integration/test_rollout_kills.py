@@ -26,18 +26,25 @@ ENDS: tuple[tuple[str, Kills], ...] = (
         "two",
         {
             "starting": ["old replica", "new replica"],
+            "before": ["new replica"],
             "shifting 0": ["new replica", "ingress worker"],
             "shifting 1": ["manager", "old replica"],
             "closing": ["new envelope"],
+            "after": ["manager"],
+            "warm": ["new replica", "old replica"],
         },
     ),
     (
         "three",
         {
             "starting": ["new replica", "manager"],
+            "before": ["old replica"],
+            "opening": ["manager", "ingress worker"],
             "shifting 0": ["old envelope"],
             "shifting 1": ["new replica", "ingress worker"],
             "closing": ["old replica", "manager"],
+            "after": ["new replica", "old replica"],
+            "warm": ["manager"],
         },
     ),
 )
@@ -74,8 +81,8 @@ def users(duo: Duo) -> Generator[tuple[Load, Load]]:
 
 
 def write(duo: Duo, version: str) -> None:
-    start = "await asyncio.sleep(1)"
-    duo.write(version, start=start, pause="1s", keep_warm="500ms")
+    start, hook = "await asyncio.sleep(1)", "sleep 1"
+    duo.write(version, start=start, pause="1s", keep_warm="90s", before=hook, after=hook)
 
 
 def test_rollouts_end_although_processes_are_killed_in_every_phase(one: Duo) -> None:
@@ -86,6 +93,8 @@ def test_rollouts_end_although_processes_are_killed_in_every_phase(one: Duo) -> 
                 until(lambda: len(one.running()) == 2)
                 killed = kill_by(one, kills)
                 assert deploy.wait(100) == 0
+            if len(one.running()) > 1:
+                one.steer("promote")  # it has been warm for long enough
             until(lambda: len(one.running()) == 1)
             load.sees(version)
         lost(killed, load, slow)
