@@ -240,11 +240,8 @@ def test_what_is_kept_of_a_pex_is_for_one_state_of_an_environment(
     (metadata / "METADATA").write_text("Name: odd\nVersion: 1\n")
     monkeypatch.setattr(sys, "path", [str(metadata.parent), *sys.path])
     with zipfile.ZipFile(built.path) as archive:
-        archive.extractall(tmp_path / "all")
-        own = [
-            n for n in archive.namelist() if not n.startswith((".", "__", "PEX")) and n[-1] != "/"
-        ]
-    files = {name: tmp_path / "all" / name for name in own}
+        names = [name for name in archive.namelist() if not name.startswith((".", "__", "PEX"))]
+        files = {name: archive.read(name) for name in names if not name.endswith("/")}
     skeleton.keep(built.path, files, ["odd"], ["odd"], tmp_path)
     kept = Skeleton.find(["odd"])
     assert kept is not None
@@ -252,7 +249,7 @@ def test_what_is_kept_of_a_pex_is_for_one_state_of_an_environment(
     (metadata / "METADATA").write_text("Name: odd\nVersion: 2\n")
     assert Skeleton.find(["odd"]) is None
     with pytest.raises(Unfit):
-        kept.fill({"__main__.py": tmp_path / "all" / "shop" / "web.py"}, tmp_path / "x.pex")
+        kept.fill({"__main__.py": b""}, tmp_path / "x.pex")
     shutil.rmtree(tmp_path / "skeleton", ignore_errors=True)
     del files["shop/web.py"]  # then it would not be what pex has made
     skeleton.keep(built.path, files, ["odd"], ["odd"], tmp_path)

@@ -20,6 +20,7 @@ from weaver.config.load import load
 from weaver.errors import UsageError
 from weaver.packaging import described, freeze, inputs, manifest, places, skeleton
 from weaver.packaging.complete import check_complete
+from weaver.packaging.contents import Contents
 from weaver.packaging.errors import BuildError, PexError
 from weaver.packaging.imports import FirstParty, Sources
 from weaver.packaging.manifest import Manifest
@@ -86,7 +87,7 @@ class _Job:
             return None
         try:
             files = self._files(self.recipe.packages)
-            key = self._key(self._inputs(files), self.recipe.distributions)
+            key = self._key(self._inputs(Contents(files)), self.recipe.distributions)
             path = self.builds / f"{key}.pex"
             expected = self.recipe.builds.get(key)
             if expected is None or manifest.build_id(path) != expected:
@@ -106,22 +107,15 @@ class _Job:
             described_as, sources = described.describe(self.source)
             requirements = requirements_of(self.project)
             with _work_folder(self.builds) as work:
-                stage, output = work / "sources", work / "app.pex"
-                files = self._stage((*sources.packages, _weaver_itself()), stage)
-                digest = self._inputs(files)
+                files = self._files((*sources.packages, _weaver_itself()))
+                contents = packer.taken(Contents(files), work / "sources")
+                digest = self._inputs(contents)
                 complete = self._completed(described_as, requirements, files, digest)
-                (stage / manifest.MANIFEST).write_bytes(manifest.encode(complete))
                 count = len(requirements)
                 self.progress(f"packing the application with {count} requirements")
-                files[manifest.MANIFEST] = stage / manifest.MANIFEST
-                packer.pack(requirements, stage, files, output)
-                return self._keep(output, complete, sources, digest)
-
-    def _stage(self, packages: tuple[FirstParty, ...], stage: Path) -> dict[str, Path]:
-        """Copy all sources to `stage`; returns what was copied."""
-        files = self._files(packages)
-        _copy(files, stage)
-        return {name: stage / name for name in files}
+                contents = contents.having(manifest.MANIFEST, manifest.encode(complete))
+                packer.pack(requirements, contents, work)
+                return self._keep(work / "app.pex", complete, sources, digest)
 
     def _completed(
         self, found: Manifest, requirements: tuple[str, ...], files: dict[str, Path], digest: str
@@ -157,8 +151,7 @@ class _Job:
     def _files(self, packages: tuple[FirstParty, ...]) -> dict[str, Path]:
         return inputs.own_files(packages, self.project, self.config.package)
 
-    def _inputs(self, files: dict[str, Path]) -> str:
-        contents = ((name, path.read_bytes()) for name, path in files.items())
+    def _inputs(self, contents: Contents) -> str:
         metadata = self.project / "pyproject.toml"
         others = [
             self.text.encode(),
@@ -167,7 +160,7 @@ class _Job:
             f"{inputs.interpreter()} pex {self.pex_version}".encode(),
             " ".join(freeze.OPTIONS).encode(),
         ]
-        return inputs.digest_of(contents, others)
+        return inputs.digest_of(contents.items(), others)
 
     def _key(self, digest: str, distributions: tuple[str, ...]) -> str:
         environment = inputs.environment_digest(distributions)
@@ -204,19 +197,24 @@ class _Packer:
         if self._pex is not None:
             self._pex.__exit__(*error)
 
-    def pack(
-        self, requirements: tuple[str, ...], stage: Path, files: dict[str, Path], output: Path
-    ) -> None:
-        """Write `output` of the files below `stage`. Raises BuildError and OSError."""
+    def taken(self, contents: Contents, stage: Path) -> Contents:
+        """What files hold now, whatever becomes of them: in memory if that will do."""
+        held = contents.held() if self.skeleton is not None else contents
+        return contents.written_to(stage) if held is contents else held
+
+    def pack(self, requirements: tuple[str, ...], contents: Contents, work: Path) -> None:
+        """Write app.pex in `work`. Raises BuildError and OSError."""
+        stage, output = work / "sources", work / "app.pex"
         if self.skeleton is not None:
             with contextlib.suppress(OSError, Unfit):  # what is wrong with a disk, pex will say
-                self.skeleton.fill(files, output)
+                self.skeleton.fill(contents, output)
                 return
             output.unlink(missing_ok=True)
+        contents.written_to(stage)
         self._pex = self._pex or freeze.Pex(places.cache_root() / "pex")
         self._pex.freeze(requirements, stage, output)
         names = (*sorted(_distributions(output)), WEAVER)
-        skeleton.keep(output, files, requirements, names, output.parent)
+        skeleton.keep(output, contents, requirements, names, work)
 
 
 def _skeleton_for(project: Path) -> Skeleton | None:
@@ -286,17 +284,6 @@ def _work_folder(builds: Path) -> Generator[Path]:
         raise _unwritable(Path(error.filename2 or error.filename or builds), error) from error
     finally:
         shutil.rmtree(work, ignore_errors=True)
-
-
-def _copy(files: dict[str, Path], stage: Path) -> None:
-    made: set[str] = set()
-    for name, path in files.items():
-        target = f"{stage}/{name}"
-        folder = target.rpartition("/")[0]
-        if folder not in made:
-            os.makedirs(folder, exist_ok=True)  # noqa: PTH103 - hundreds of paths as text
-            made.add(folder)
-        shutil.copyfile(path, target)
 
 
 def _copied(built: Built, output: Path) -> Built:

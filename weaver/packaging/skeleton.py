@@ -14,7 +14,7 @@ import os
 import shutil
 import sys
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final, Self
 
@@ -62,21 +62,19 @@ class Skeleton(msgspec.Struct, frozen=True):
                 continue
         return None
 
-    def fill(self, files: dict[str, Path], output: Path) -> None:
+    def fill(self, contents: Mapping[str, bytes], output: Path) -> None:
         """Write a PEX with these sources. Raises Unfit or OSError; `output` is undefined then."""
-        if any(n in _MODES or n.startswith(_KEPT_ENTRIES) or n.endswith(_BYTECODE) for n in files):
-            raise Unfit("pex has a say in these files")
-        texts = self._texts(_code_hash(files))
+        for name in contents:
+            if name in _MODES or name.startswith(_KEPT_ENTRIES) or name.endswith(_BYTECODE):
+                raise Unfit(f"pex has a say in {name}")
+        texts = self._texts(_code_hash(contents))
         shutil.copyfile(Path(self.folder, "skeleton.zip"), output)
         made: set[str] = set()
         with zipfile.ZipFile(output, "a") as archive:
-            for name in sorted({*files, *texts}):
+            for name in sorted({*contents, *texts}):
                 _make_parents(archive, name, made)
-                if name in texts:
-                    archive.writestr(_entry(name, _MODES[name]), texts[name])
-                    continue
-                with files[name].open("rb") as source, archive.open(_entry(name), "w") as target:
-                    shutil.copyfileobj(source, target)
+                data = texts[name] if name in texts else contents[name]
+                archive.writestr(_entry(name), data)
         with output.open("r+b") as file:
             header = file.read(self.header)
             file.seek(0)
@@ -98,7 +96,7 @@ class Skeleton(msgspec.Struct, frozen=True):
 
 def keep(
     pex: Path,
-    files: dict[str, Path],
+    contents: Mapping[str, bytes],
     requirements: Iterable[str],
     distributions: Iterable[str],
     work: Path,
@@ -111,7 +109,7 @@ def keep(
     try:
         folder.mkdir()
         found = _taken_from(pex, tuple(distributions), folder)
-        found.fill(files, work / "filled")
+        found.fill(contents, work / "filled")
         if not filecmp.cmp(pex, work / "filled", shallow=False):
             return
         (folder / "record.json").write_bytes(msgspec.json.encode(found))
@@ -157,19 +155,19 @@ def _make_parents(archive: zipfile.ZipFile, name: str, made: set[str]) -> None:
             archive.writestr(entry, b"")
 
 
-def _entry(name: str, mode: int = 0o644) -> zipfile.ZipInfo:
+def _entry(name: str) -> zipfile.ZipInfo:
     entry = zipfile.ZipInfo(name, _EPOCH)
-    entry.external_attr = (0o100000 | mode) << 16
+    entry.external_attr = (0o100000 | _MODES.get(name, 0o644)) << 16
     entry.compress_type = zipfile.ZIP_DEFLATED
     return entry
 
 
-def _code_hash(files: dict[str, Path]) -> str:
+def _code_hash(contents: Mapping[str, bytes]) -> str:
     """As pex has it: all names, then all contents; hidden files do not count."""
-    names = sorted(name for name in files if not name.rpartition("/")[2].startswith("."))
+    names = sorted(name for name in contents if not name.rpartition("/")[2].startswith("."))
     digest = hashlib.sha1("".join(names).encode(), usedforsecurity=False)
     for name in names:
-        digest.update(files[name].read_bytes())
+        digest.update(contents[name])
     return digest.hexdigest()
 
 
