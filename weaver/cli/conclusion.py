@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from weaver.cli import render_rollout
+from weaver.cli.left_log import asking, named_in
 from weaver.cli.render_rollout import SERVED, TAKEN_BACK
 from weaver.cli.rollout_follow import follow
 from weaver.cli.succession import ManagerGone, still
@@ -157,11 +158,12 @@ def taken_back(report: RolloutReport, *, as_json: bool) -> WeaverError:
     if verdict is None:
         return WeaverError(what, why=COMMANDED.get(report.outcome, "by command"))
     why = verdict.what + (f"\n{verdict.why}" if verdict.why else "")
+    version = new.version if new is not None else ""
     return WeaverError(
         what,
         where=verdict.where,
         why=render_rollout.by_version(why, report),
-        fix=verdict.fix or _fix(report.app),
+        fix=named_in(verdict.fix, report.app, version) or _fix(report.app, version),
     )
 
 
@@ -195,15 +197,18 @@ def _ended(record: "Record") -> WeaverError | None:
 
     latest = registry.latest(record)
     if latest.fault is not None:
-        return error_of(latest.fault)
+        error = error_of(latest.fault)
+        error.fix = named_in(error.fix, record.app, record.version)
+        return error
     if not latest.ended or latest.result == "lost":
         return None
     named = f"{record.app} {short(record.version)}"
+    fix = _fix(record.app, record.version)
     if latest.result in COMMANDED:
         why = COMMANDED[latest.result]
-        return WeaverError(f"{named} was taken back", why=why, fix=_fix(record.app))
-    return WeaverError(f"{named} has ended", why=f"it is {latest.result}", fix=_fix(record.app))
+        return WeaverError(f"{named} was taken back", why=why, fix=fix)
+    return WeaverError(f"{named} has ended", why=f"it is {latest.result}", fix=fix)
 
 
-def _fix(app: str) -> str:
-    return f"see: weaver history {app} · weaver logs {app}"
+def _fix(app: str, version: str) -> str:
+    return f"see: weaver history {app} · {asking(app, version)}"

@@ -15,6 +15,7 @@ import click
 
 from weaver.cli import conclusion, succession
 from weaver.cli.deployment import plain_status, print_record
+from weaver.cli.left_log import named_in
 from weaver.cli.render_rollout import evidence_lines
 from weaver.control.faults import error_of
 from weaver.deployers import registry
@@ -210,7 +211,9 @@ def failure(record: registry.Record, fault: "Fault | None") -> WeaverError:
         click.echo(text, err=True)
     known = latest.fault or fault
     if known is not None:
-        return error_of(known)
+        error = error_of(known)
+        error.fix = named_in(error.fix, record.app, record.version)
+        return error
     ended = f"it is {latest.result} now" if latest.result else ""
     where = str(log_of(record))
     return WeaverError("the deployment ended before it was live", where=where, why=ended)

@@ -72,6 +72,16 @@ def tell(record: "Record") -> None:
     click.echo(f"{ended}: {result_of(record, [record])}", err=True)
 
 
+def named_in(text: str, app: str, version: str) -> str:
+    """A message that tells of which version `weaver logs` is worth reading."""
+    return text.replace("`weaver logs`", f"`{asking(app, version)}`")
+
+
+def asking(app: str, version: str) -> str:
+    """The command that shows the log of a version, or of an application where none is known."""
+    return f"weaver logs {app}@{short(version)}" if version else f"weaver logs {app}"
+
+
 def _names(record: "LogRecord") -> tuple[str, str]:
     return record.component, record.component.rpartition(".")[2]
 

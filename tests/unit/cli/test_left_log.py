@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from weaver.cli.conclusion import taken_back
 from weaver.cli.main import execute
-from weaver.control.messages import LogRecord
+from weaver.control.messages import Fault, LogRecord
+from weaver.control.rollout import RolloutReport, VersionReport
 from weaver.deployers import left_logs, registry
 from weaver.deployers.kept_logs import KeptLogs
 from weaver.deployers.registry import Record, log_folder
@@ -135,3 +137,17 @@ async def test_of_a_journal_the_log_alone_is_left(tmp_path: Path) -> None:
     (folder).mkdir()
     left_logs.leave_only(folder)
     assert not folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("fix", "expected"),
+    [
+        ("`weaver logs` shows more", "`weaver logs shop@bbbbbbbbbbbb` shows more"),
+        ("", "see: weaver history shop · weaver logs shop@bbbbbbbbbbbb"),
+    ],
+)
+def test_of_a_version_that_was_taken_back_the_log_is_named(fix: str, expected: str) -> None:
+    versions = (VersionReport("d2", "b" * 64), VersionReport("d1", "a" * 64, weight=1.0))
+    verdict = Fault("it fails", fix=fix)
+    report = RolloutReport("shop", "withdrawn", verdict=verdict, versions=versions)
+    assert taken_back(report, as_json=True).fix == expected
