@@ -102,6 +102,7 @@ def test_every_command_about_a_run_prints_json(shop: MultiRun) -> None:
     for line in printed:
         check(json.loads(line), RECORD)
     assert any("listener http: http://" in line for line in printed)
+    assert json.loads(printed[-1])["message"] == "till was stopped by another command"
 
 
 def test_building_and_deploying_print_json(project: Path, tmp_path: Path) -> None:

@@ -47,6 +47,8 @@ def run_foreground(config: Path | None, *, strict_copies: bool, as_json: bool) -
                 prepared=run.prepare,
             )
         run.print_rest()
+        if outcome.result == "stopped" and not run.asked:
+            run.say(f"{built.manifest.app} was stopped by another command")
         if outcome.result in {"failed", "fenced"} and outcome.fault is not None:
             from weaver.cli.local_deploy import folder_of
             from weaver.cli.source_lines import of_project
@@ -131,15 +133,15 @@ class _Run:
         report = loop.status().report
         seconds = time.monotonic() - self._began
         replicas = sum(len(group.replicas) for group in report.groups)
-        self._say(
+        self.say(
             f"{report.app} {report.version[:12]} is live: {replicas} replicas of "
             f"{len(report.groups)} groups after {seconds:.1f} s"
         )
         for listener in report.listeners:
-            self._say(f"listener {listener.name}: {listener.url}")
-        self._say(f"see also: weaver status {report.app} · weaver logs -f {report.app}")
+            self.say(f"listener {listener.name}: {listener.url}")
+        self.say(f"see also: weaver status {report.app} · weaver logs -f {report.app}")
 
-    def _say(self, text: str) -> None:
+    def say(self, text: str) -> None:
         """A line among those of the log: with --json, a record of weaver's own."""
         if self._as_json:
             record = LogRecord(time.time(), "INFO", text, logger="weaver")
