@@ -17,7 +17,7 @@ class Contents(Mapping[str, bytes]):
 
     def __init__(self, files: Mapping[str, Path], held: Mapping[str, bytes] | None = None) -> None:
         self._files = files
-        self._held = {} if held is None else held
+        self._held: Mapping[str, bytes] = {} if held is None else held
 
     def __getitem__(self, name: str) -> bytes:
         return self._held[name] if name in self._held else self._files[name].read_bytes()
