@@ -1,7 +1,7 @@
 """The boutique, open for business: one visitor who has not been there before."""
 
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 
@@ -11,6 +11,7 @@ from boutique.web import Web
 
 from weaver.deployers.in_process import InProcess
 from weaver.testing import TestApp
+from weaver.testing import weaver_app as make
 
 MakeApp = Callable[..., TestApp]
 
@@ -60,15 +61,33 @@ async def shop(open_shop: OpenShop) -> AsyncIterator[Shop]:
         yield shop
 
 
+@pytest.fixture(scope="module")
+def many_processes() -> Iterator[TestApp]:
+    """The boutique as many processes, open to all tests of a file that uses this fixture.
+
+    Its visitors have nothing in common, and starting it takes a hundred times what a page does.
+    """
+    with make(Web, runner="multi", config=FREE_PORT) as app:
+        yield app
+
+
 @pytest.fixture
-def open_shop(weaver_app: MakeApp) -> OpenShop:
+def open_shop(request: pytest.FixtureRequest, weaver_runner: str, weaver_app: MakeApp) -> OpenShop:
+    if weaver_runner == "multi" and "many_processes" in request.fixturenames:
+        app: TestApp = request.getfixturevalue("many_processes")
+        return lambda: _visit(app)
     return lambda: _open(weaver_app)
 
 
 @asynccontextmanager
 async def _open(make_app: MakeApp) -> AsyncGenerator[Shop]:
-    async with make_app(Web, config=FREE_PORT) as app:
-        base = f"http://{app.address()}"
-        async with httpx.AsyncClient(base_url=base, timeout=50, trust_env=False) as visitor:
-            await visitor.get("/_healthz")  # what serving starts is not the test's to end
-            yield Shop(app, visitor)
+    async with make_app(Web, config=FREE_PORT) as app, _visit(app) as shop:
+        yield shop
+
+
+@asynccontextmanager
+async def _visit(app: TestApp) -> AsyncGenerator[Shop]:
+    base = f"http://{app.address()}"
+    async with httpx.AsyncClient(base_url=base, timeout=50, trust_env=False) as visitor:
+        await visitor.get("/_healthz")  # what serving starts is not the test's to end
+        yield Shop(app, visitor)

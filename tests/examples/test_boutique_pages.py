@@ -13,6 +13,8 @@ from boutique.shop.money import Money
 if TYPE_CHECKING:
     from tests.examples.conftest import OpenShop, Shop
 
+pytestmark = pytest.mark.usefixtures("many_processes")
+
 MUG, SUN_SHADES = "6E92ZMYYFZ", "OLJCESPC7Z"
 PRODUCTS = [
     *("Sun Shades", "Sail Tee", "Clock", "Sandals", "Hairbrush", "Brass Lantern"),
