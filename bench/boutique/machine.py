@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 
+from weaver.cli.commands.version import core
+
 PACKAGES = (
     "weaver-runtime", "grpcio", "protobuf", "fastapi", "httpx", "pydantic", "starlette", "uvicorn",
     "uvloop", "h11", "httptools", "jinja2", "msgspec", "locust",
@@ -23,6 +25,7 @@ def describe() -> dict[str, object]:
         "python": sys.version.split()[0],
         "load_before": round(os.getloadavg()[0], 2),
         "packages": {name: _version(name) for name in PACKAGES},
+        "core": core(),
     }
 
 

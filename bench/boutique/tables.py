@@ -116,6 +116,7 @@ def about(recorded: dict[str, Any]) -> str:
     noisy = sum(phase["noisy"] for phase in phases)
     foreign = sorted(phase["foreign_cores"] for phase in phases)
     versions = ", ".join(f"{name} {version}" for name, version in machine["packages"].items())
+    versions += f"; the core of weaver is {machine['core']}" if "core" in machine else ""
     return (
         f"{machine['taken']}: {machine['processor']}, {machine['cores']} cores,"
         f" {machine['system']}, Python {machine['python']}; {versions}.\n"
