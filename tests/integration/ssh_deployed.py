@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from host_processes import is_running
 from multi_run_shop import PATIENCE, MultiRun, until
-from ssh_hosts import Operator, is_running
+from ssh_hosts import Operator
 from weaver_command import weaver
 
 from weaver.control.operator import DeploymentReport, GetEvents, History

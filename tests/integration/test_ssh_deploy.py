@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from host_processes import send
 from multi_run_shop import multi_run, project_in, until
 from ssh_deployed import Deployed
-from ssh_hosts import Operator, send
+from ssh_hosts import Operator
 
 from weaver.packaging.freeze import in_virtual_environment
 
