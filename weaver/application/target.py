@@ -94,7 +94,7 @@ def config_from(path: Path | None, faults: list[Problem] | None = None) -> Confi
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(
             f"{path} cannot be read",
-            why=str(error),
+            why=getattr(error, "strerror", None) or str(error),
             fix="name a weaver.toml that exists and is UTF-8 text",
         ) from error
     if faults is None:

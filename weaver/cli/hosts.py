@@ -114,7 +114,10 @@ def _in_file(path: Path, where: str, other: str = "") -> "tuple[Host, ...]":
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(
-            f"{path} cannot be read", where=where, why=str(error), fix="it must be UTF-8 text"
+            f"{path} cannot be read",
+            where=where,
+            why=getattr(error, "strerror", None) or str(error),
+            fix="it must be UTF-8 text that you may read",
         ) from error
     return parse(text, str(path))
 
@@ -133,7 +136,9 @@ def _read_config(path: Path) -> "Config | None":
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} cannot be read", why=str(error)) from error
+        why = getattr(error, "strerror", None) or str(error)
+        fix = "it must be UTF-8 text that you may read"
+        raise UsageError(f"{path} cannot be read", why=why, fix=fix) from error
     return load(text, source=str(path), environ=os.environ)
 
 

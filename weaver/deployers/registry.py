@@ -167,7 +167,7 @@ def _version(app: str, version: str) -> Record:
     raise UsageError(
         f"no version {version} of {app} runs here",
         why=f"running: {names}",
-        fix="`weaver status` shows all",
+        fix="`weaver status` shows all" if found else f"see what did: weaver history {app}",
     )
 
 
