@@ -85,11 +85,15 @@ def line(report: RolloutReport, now: float) -> str:
     parts = [headline(report, now)]
     parts += [
         f"{short(v.version)} {percent(v.weight)}"
-        + (f" {v.ready}/{v.wanted} ready" if v.wanted else "")
+        + (f" {_ready(v)} ready" if v.wanted else "")
         + (f" {v.requests} requests {v.errors} errors" if v.requests else "")
         for v in report.versions
     ]
     return "; ".join(parts)
+
+
+def _ready(version: VersionReport) -> str:
+    return f"{version.ready if version.settled else '?'}/{version.wanted}"
 
 
 def changed(before: RolloutReport | None, after: RolloutReport) -> bool:
@@ -169,7 +173,7 @@ def _table(report: RolloutReport) -> "Table":
         table.add_row(
             short(v.version),
             percent(v.weight),
-            f"{v.ready}/{v.wanted}",
+            _ready(v),
             str(v.requests),
             errors,
             f"{v.rate:.1f}/s" if v.rate else "-",

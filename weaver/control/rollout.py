@@ -18,7 +18,8 @@ class VersionReport(msgspec.Struct, frozen=True, omit_defaults=True):
 
     `deployment` and `version` are its id and build id; `weight` is its share of the requests, from
     0 to 1; `ready` of `wanted` replicas serve. What is counted, is counted since the step began:
-    `requests`, `errors` of them, `rate` per second, `p50` and `p99` in seconds.
+    `requests`, `errors` of them, `rate` per second, `p50` and `p99` in seconds. Before it is
+    `settled`, its manager does not know yet which replicas are ready.
     """
 
     deployment: str
@@ -32,6 +33,7 @@ class VersionReport(msgspec.Struct, frozen=True, omit_defaults=True):
     rate: float = 0.0
     p50: float = 0.0
     p99: float = 0.0
+    settled: bool = True
 
 
 # --- requests ---

@@ -69,6 +69,7 @@ def _version(state: State, deployment: str, version: Version, now: float) -> Ver
         version=version.spec.application.version,
         weight=share(state, deployment),
         ready=sum(replica.stage == "ready" for replica in version.replicas.values()),
+        settled=not version.adopting,
         wanted=sum(wanted_in(version, group) for group in version.spec.groups),
         requests=sample.requests,
         errors=sample.errors,

@@ -86,6 +86,13 @@ def test_a_line_has_all_that_changes() -> None:
     )
 
 
+def test_what_a_new_manager_does_not_know_yet_is_not_told_as_nothing() -> None:
+    import msgspec
+
+    unknown = msgspec.structs.replace(NEW, ready=0, settled=False)
+    assert f"?/{NEW.wanted} ready" in line(but(SHIFTING, versions=(unknown,)), 100.0)
+
+
 def test_growing_counts_are_no_change_worth_a_line() -> None:
     more = but(SHIFTING, versions=(but_version(requests=500), OLD), next_at=113.0)
     assert not changed(SHIFTING, more)
