@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -167,6 +168,14 @@ def test_an_aborted_rollout_gives_everything_back_and_so_does_a_rollback_in_the_
     assert load.mixed == []
 
 
+def seconds_of(duo: Duo, *words: str) -> float:
+    """How long a command takes that succeeds."""
+    began = time.monotonic()
+    done = duo.command(*words)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return time.monotonic() - began
+
+
 def test_a_version_that_serves_is_taken_back_while_the_old_one_is_warm(one: Duo) -> None:
     wanted: dict[str, Any] = {"steps": ["50%", "100%"], "keep_warm": "1h", "max_versions": 3}
     with Load(one.address) as load:
@@ -183,8 +192,10 @@ def test_a_version_that_serves_is_taken_back_while_the_old_one_is_warm(one: Duo)
             assert deploy.wait(100) == 1
         one.reaches("warm")
         load.sees("two")
-        one.steer("rollback")
-        load.sees("one")
+        usual = seconds_of(one, "rollout")
+        took = seconds_of(one, "rollback")
+        load.sees("one", seconds=1 + 3 * usual)
+        assert took < 1 + 3 * usual, "a second, and what the machine needs for any command now"
         until(lambda: len(one.running()) == 1)
         before = load.answers["two"]
         load.sees("one")
