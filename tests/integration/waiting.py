@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-OFTEN: Final = 0.01
+OFTEN: Final = 0.02
 """Seconds between two looks."""
 SELDOM: Final = 0.1
 """The same at most, where looking takes time itself: all processes of the machine, say."""
@@ -19,4 +19,4 @@ def wait_until(condition: Callable[[], bool], seconds: float) -> None:
             return
         now = time.monotonic()
         assert now < deadline, "it did not happen in time"
-        time.sleep(min(max(OFTEN, 3 * (now - began)), SELDOM))
+        time.sleep(min(max(OFTEN, 5 * (now - began)), SELDOM))
