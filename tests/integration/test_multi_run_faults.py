@@ -4,6 +4,8 @@ import json
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -76,6 +78,29 @@ def test_a_crash_loop_fails_a_run_that_is_not_live_yet(project: Path, broken: Pa
         assert run.start().wait() == 1
         assert "error: books-1 ends again and again" in run.output()
         assert "the till is broken" in run.output().split("error:")[-1]
+        assert run.left() == []
+
+
+def test_a_run_whose_log_nobody_reads_any_more_ends_in_order(project: Path) -> None:
+    with multi_run(project) as run:
+        command = [sys.executable, "-m", "weaver", "multi", "run"]
+        run.process = subprocess.Popen(
+            command, cwd=project, env=run.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        stdout, stderr = run.process.stdout, run.process.stderr
+        assert stdout is not None
+        assert stderr is not None
+        lines = [stdout.readline() for _ in range(3)]
+        assert lines[-1].startswith(b"see also: ")  # nothing is printed until something happens
+        run.processes()
+        found = run.replica("counts-1")
+        assert found is not None
+        stdout.close()  # as `head -3` does
+        os.kill(found.pid, signal.SIGKILL)
+        with stderr:
+            said = stderr.read().decode()
+        assert run.wait() == 1
+        assert "error" not in said
         assert run.left() == []
 
 

@@ -30,17 +30,21 @@ def plain_record(record: LogRecord) -> dict[str, Any]:
 
 
 def print_record(record: LogRecord, *, as_json: bool) -> None:
-    """One log record on stdout: time, level, who, text; or one JSON object a line."""
+    """One log record on stdout, as `record_text` has it."""
+    click.echo(record_text(record, as_json=as_json))
+
+
+def record_text(record: LogRecord, *, as_json: bool) -> str:
+    """One log record: time, level, who, text, in colours; or one JSON object."""
     if as_json:
-        click.echo(json.dumps(plain_record(record), ensure_ascii=False))
-        return
+        return json.dumps(plain_record(record), ensure_ascii=False)
     clock = time.strftime("%H:%M:%S", time.localtime(record.time))
     who = record.replica or "weaver"
     part = record.component.rpartition(".")[2]
     name = f"{who}/{part}" if part else who
     level = click.style(f"{record.level[:1] or 'I'}", fg=_LEVEL_COLOURS.get(record.level))
     label = click.style(f"{name:<20}", fg=colour_of(name))
-    click.echo(f"{clock} {level} {label} {record.message}")
+    return f"{clock} {level} {label} {record.message}"
 
 
 def colour_of(name: str) -> str:

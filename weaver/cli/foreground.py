@@ -4,19 +4,25 @@ import asyncio
 import contextlib
 import logging
 import signal
+import sys
 import time
 from collections.abc import Callable, Generator
 from pathlib import Path
+from typing import Final
 
 import click
 
 from weaver.application.interrupts import EXIT_INTERRUPTED
-from weaver.cli.deployment import print_record
+from weaver.cli.deployment import record_text
+from weaver.cli.errors import FAILED
+from weaver.cli.terminal import Terminal
 from weaver.control.faults import error_of
 from weaver.control.messages import LogRecord
 from weaver.deployers.control_loop import ControlLoop
-from weaver.deployers.feed import Feed
 from weaver.errors import WeaverError
+
+LAST_WORDS: Final = 2.0
+"""Seconds for what is still to be read at the end."""
 
 
 def run_foreground(config: Path | None, *, strict_copies: bool, as_json: bool) -> int:
@@ -46,16 +52,16 @@ def run_foreground(config: Path | None, *, strict_copies: bool, as_json: bool) -
                 watch=run.watch,
                 prepared=run.prepare,
             )
-        run.print_rest()
-        if outcome.result == "stopped" and not run.asked:
-            run.say(f"{built.manifest.app} was stopped by another command")
+            run.print_rest()
+            if outcome.result == "stopped" and not run.asked:
+                run.say(f"{built.manifest.app} was stopped by another command")
         if outcome.result in {"failed", "fenced"} and outcome.fault is not None:
             from weaver.cli.local_deploy import folder_of
             from weaver.cli.source_lines import of_project
 
             with of_project(python.parents[2], folder_of(config)):
                 raise error_of(outcome.fault)
-        return EXIT_INTERRUPTED if run.asked > 1 else 0
+        return run.exit_code
 
     return asyncio.run(go())
 
@@ -76,14 +82,23 @@ class _Run:
 
     def __init__(self, *, as_json: bool) -> None:
         self._as_json = as_json
-        self._printed = 0
+        self._coloured = sys.stdout.isatty()
         self._began = time.monotonic()
         self._loop: ControlLoop | None = None
+        self._terminal: Terminal | None = None
+        self._kept = contextlib.ExitStack()
+        self._unread = False
         self.asked = 0
+
+    @property
+    def exit_code(self) -> int:
+        """Of a run that has not failed: whether whoever watched wanted its end in order."""
+        return EXIT_INTERRUPTED if self.asked > 1 else FAILED if self._unread else 0
 
     def prepare(self, loop: ControlLoop) -> None:
         """Before anything starts: the first Ctrl-C ends in order, the next one at once."""
         self._loop = loop
+        self._records = self._kept.enter_context(loop.logs.follow())
         running = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             running.add_signal_handler(number, self._stop, number.name)
@@ -98,7 +113,14 @@ class _Run:
 
     @contextlib.contextmanager
     def hearing(self) -> Generator[None]:
-        """Print what the manager warns of, among the lines of the log."""
+        """Print until this ends; what the manager warns of, among the lines of the log."""
+        running = asyncio.get_running_loop()
+
+        def unread() -> None:
+            with contextlib.suppress(RuntimeError):  # the run is over already
+                running.call_soon_threadsafe(self._nobody_reads)
+
+        self._terminal = Terminal(sys.stdout.fileno(), unread)
         handler = _Warnings(self._warned)
         logger = logging.getLogger("weaver")
         logger.addHandler(handler)
@@ -106,24 +128,36 @@ class _Run:
             yield
         finally:
             logger.removeHandler(handler)
+            self._terminal.close(LAST_WORDS)
+
+    def _nobody_reads(self) -> None:
+        """Whoever has read the log has gone, as `head` does: the run ends in order."""
+        self._unread = True
+        if self._loop is not None:
+            self._loop.request_stop()
+
+    def _print(self, record: LogRecord) -> None:
+        self._put(record_text(record, as_json=self._as_json))
+
+    def _put(self, text: str) -> None:
+        assert self._terminal is not None
+        self._terminal.put(text if self._coloured else click.unstyle(text))
 
     def _warned(self, record: LogRecord) -> None:
         fault = self._loop.state.fault if self._loop is not None else None
         if fault is None or fault.what not in record.message:  # else the end of the run says it
-            print_record(record, as_json=self._as_json)
+            self._print(record)
 
     async def watch(self, loop: ControlLoop) -> None:
         """Print the log as it comes, and where the listeners are once it is live."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._logs(loop.logs))
+            tasks.create_task(self._logs())
             tasks.create_task(self._announce(loop))
 
-    async def _logs(self, feed: Feed[LogRecord]) -> None:
-        with feed.follow() as reader:
-            while True:
-                for record in await reader.take():
-                    self._printed += 1
-                    print_record(record, as_json=self._as_json)
+    async def _logs(self) -> None:
+        while True:
+            for record in await self._records.take():
+                self._print(record)
 
     async def _announce(self, loop: ControlLoop) -> None:
         try:
@@ -144,18 +178,14 @@ class _Run:
     def say(self, text: str) -> None:
         """A line among those of the log: with --json, a record of weaver's own."""
         if self._as_json:
-            record = LogRecord(time.time(), "INFO", text, logger="weaver")
-            print_record(record, as_json=True)
+            self._print(LogRecord(time.time(), "INFO", text, logger="weaver"))
         else:
-            click.echo(text)
+            self._put(text)
 
     def print_rest(self) -> None:
         """Print records that came after the last look."""
-        if self._loop is None:
-            return
-        rest = list(self._loop.logs.latest)[self._printed :]
-        for record in rest:
-            print_record(record, as_json=self._as_json)
+        for record in self._records.rest():
+            self._print(record)
 
 
 class _Warnings(logging.Handler):

@@ -57,6 +57,10 @@ class Reader(Generic[T]):
     async def take(self) -> list[T]:
         """Everything that has come since the last time; waits for at least one."""
         await self._ready.wait()
+        return self.rest()
+
+    def rest(self) -> list[T]:
+        """Everything that has come since the last time, if anything has."""
         self._ready.clear()
         entries = list(self._waiting)
         self._waiting.clear()
