@@ -81,6 +81,7 @@ def wait(
         raise _ended(record) or _lost(record)
     if report.phase in TAKEN_BACK:
         raise taken_back(report, as_json=as_json)
+    _tell_hook(report)
     if not as_json:
         _last_words(record, report)
     return 0
@@ -115,6 +116,7 @@ def wait_served(record: "Record", *, as_json: bool) -> None:
         return  # it has done what it had to do
     if report.phase in TAKEN_BACK:
         raise taken_back(report, as_json=as_json)
+    _tell_hook(report)
 
 
 def was_taken_back(record: "Record") -> bool:
@@ -143,6 +145,13 @@ def _last_words(record: "Record", report: RolloutReport) -> None:
             click.echo(f"listener {listener.name}: {listener.url}")
     if text := warm_words(report):
         click.echo(text)
+
+
+def _tell_hook(report: RolloutReport) -> None:
+    """That its last hook has failed, which takes nothing back."""
+    if report.verdict is not None:
+        for text in (report.verdict.what, *report.lines):
+            click.echo(render_rollout.by_version(text, report), err=True)
 
 
 def taken_back(report: RolloutReport, *, as_json: bool) -> WeaverError:
@@ -202,12 +211,16 @@ def _ended(record: "Record") -> WeaverError | None:
         return error
     if not latest.ended or latest.result == "lost":
         return None
-    named = f"{record.app} {short(record.version)}"
-    fix = _fix(record.app, record.version)
     if latest.result in COMMANDED:
-        why = COMMANDED[latest.result]
-        return WeaverError(f"{named} was taken back", why=why, fix=fix)
+        return by_command(latest)
+    named, fix = f"{record.app} {short(record.version)}", _fix(record.app, record.version)
     return WeaverError(f"{named} has ended", why=f"it is {latest.result}", fix=fix)
+
+
+def by_command(record: "Record") -> WeaverError:
+    """That a version was taken back although nothing was wrong with it, as its record says."""
+    named, fix = f"{record.app} {short(record.version)}", _fix(record.app, record.version)
+    return WeaverError(f"{named} was taken back", why=COMMANDED.get(record.result, ""), fix=fix)
 
 
 def _fix(app: str, version: str) -> str:

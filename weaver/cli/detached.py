@@ -214,6 +214,8 @@ def failure(record: registry.Record, fault: "Fault | None") -> WeaverError:
         error = error_of(known)
         error.fix = named_in(error.fix, record.app, record.version)
         return error
+    if conclusion.was_taken_back(latest):
+        return conclusion.by_command(latest)
     ended = f"it is {latest.result} now" if latest.result else ""
     where = str(log_of(record))
     return WeaverError("the deployment ended before it was live", where=where, why=ended)

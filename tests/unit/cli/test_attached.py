@@ -251,6 +251,13 @@ def test_a_first_version_is_waited_for_until_its_hooks_have_ended_and_it_serves(
     assert "hook" not in said, "it is only shown where it can be taken away again"
 
 
+def test_a_first_version_that_was_aborted_says_so(sockets: Path) -> None:
+    record = note("d2", sockets / "gone", ended=5.0, result="aborted")
+    with pytest.raises(WeaverError, match="shop bbbbbbbbbbbb was taken back") as found:
+        wait_live(record, as_json=False)
+    assert found.value.why == "by command: weaver abort"
+
+
 MANAGER = """
 import os, sys
 from weaver.deployers.registry import Record, write

@@ -73,6 +73,18 @@ def test_following_ends_well_when_the_new_version_serves_alone(
     ]
 
 
+def test_a_last_hook_that_fails_is_told_although_the_new_version_serves(
+    sockets: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hook = Fault("the after hook failed: sh ended with exit code 4")
+    over = report("warm", 1.0, verdict=hook, lines=("cannot announce",))
+    with manager(sockets, report("shifting", 1.0, step=1), over):
+        assert execute(["rollout", "-f"]) == 0
+    said = capsys.readouterr()
+    assert "serves alone" in said.out
+    assert said.err.splitlines() == [hook.what, "cannot announce"]
+
+
 def test_a_version_that_another_manager_has_not_found_was_lost(
     sockets: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

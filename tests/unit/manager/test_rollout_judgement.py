@@ -248,6 +248,14 @@ def test_a_last_hook_that_fails_is_told_and_takes_nothing_back() -> None:
     assert scene.to("done").all(effects.Finished)[0].fault == Fault("exit code 1")
 
 
+def test_a_rollback_after_a_last_hook_that_failed_is_not_put_down_to_it() -> None:
+    scene = Scene(plan(after=True)).to("after")
+    scene.tell(events.HookEnded("after", Fault("exit code 1")))
+    scene.steer("rollback")
+    assert (scene.state.rollout.outcome, scene.state.rollout.fault) == ("rolled back", None)
+    assert "is taken back: rolled back" in scene.all(effects.Report)[-2].text
+
+
 def test_too_few_ready_replicas_take_the_version_back_in_the_end() -> None:
     scene = Scene(hosts=("h1", "h2")).to("shifting", 1)
     scene.observe(NEW, hosts={"h2": view(NEW, ready=0)})

@@ -59,7 +59,7 @@ def withdraw(turn: Turn, outcome: Outcome, fault: Fault | None = None) -> None:
         return
     turn.decide(
         outcome=outcome,
-        fault=fault or turn.state.rollout.fault,
+        fault=fault,
         evidence=turn.state.seen,
         held=False,
     )
