@@ -51,5 +51,7 @@ def _command_of(pid: int) -> str:
         raw = Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return "unknown command"
-    command = " ".join(raw.replace(b"\0", b" ").decode(errors="replace").split())
+    program, _, arguments = raw.replace(b"\0", b"\n", 1).decode(errors="replace").partition("\n")
+    # Without its folder: paths of releases are longer than what is shown.
+    command = " ".join(f"{Path(program).name} {arguments}".replace("\0", " ").split())
     return command[:_COMMAND_LENGTH] or "unknown command"

@@ -116,7 +116,7 @@ def test_a_port_in_use_names_the_process_that_holds_it() -> None:
         assert child.stdout is not None
         port = int(child.stdout.readline())
         error = problem(f"127.0.0.1:{port}")
-        assert f"held by pid {child.pid} ({sys.executable}"[:40] in error.why
+        assert f"held by pid {child.pid} ({Path(sys.executable).name} -c " in error.why
         assert "choose another port" in error.fix
         child.communicate()
 
