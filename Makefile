@@ -97,13 +97,14 @@ build/core/.done: pyproject.toml hatch_build.py \
 	@$(BIN)/python -m zipfile -e dist/weaver_runtime-*.whl build/core
 	@touch $@
 
-# All tests on it.
+# All tests on it. `python -m pytest` would put the sources before it.
 unit-core: build/core/.done $(VENV)/.test
 	@WEAVER_CORE=1 PYTHONPATH="$(abspath build/core)" \
-	  $(BIN)/python -m pytest --quiet -n $(WORKERS) $(DIST) $(ARGS)
+	  $(BIN)/pytest --quiet -n $(WORKERS) $(DIST) $(ARGS)
 
 # Those of what is compiled, from the least to real processes, and the fuzzers.
-COMPILED_TESTS := tests/unit/test_frames.py $(addprefix tests/unit/,rpc proclet ingress) \
+COMPILED_TESTS := tests/meta/test_core.py tests/unit/test_frames.py \
+  $(addprefix tests/unit/,rpc proclet ingress) \
   $(addprefix tests/property/test_,connection.py codec.py balancing.py ingress_properties.py) \
   $(addprefix tests/fuzz/test_,frames_fuzz.py ingress_fuzz.py) \
   $(addprefix tests/integration/test_,network_calls.py network_failures.py network_threads.py \
