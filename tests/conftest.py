@@ -4,6 +4,7 @@ HYPOTHESIS_PROFILE=explore looks for new failures; the default profile is determ
 """
 
 import asyncio
+import compileall
 import contextlib
 import functools
 import gc
@@ -34,6 +35,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """
     if "PYTEST_XDIST_WORKER" in os.environ:
         return  # it has the environment of who has started it
+    # Hundreds of processes will import weaver, and may be told to write no bytecode themselves.
+    compileall.compile_dir(Path(__file__).parents[1] / "weaver", quiet=2)
     folder = Path(tempfile.mkdtemp(prefix="wv-home-", dir="/tmp"))  # short: sockets are in it
     config.add_cleanup(functools.partial(shutil.rmtree, folder, ignore_errors=True))
     (folder / "run").mkdir(mode=0o700)
