@@ -57,6 +57,13 @@ with open("extensions.json", "w") as file:
 """
 
 
+# mypyc throws exceptions into what a coroutine awaits in a way that Python 3.12 warns of; tests of
+# users may take warnings for errors.
+RUN_TIME = Path("build/misc_ops.c")
+THROWN = "PyObject_CallFunctionObjArgs(_m, type, value, traceback, NULL)"
+THROWN_NOW = "PyObject_CallOneArg(_m, value)"
+
+
 class NotCompiled(Exception):
     """Why there is no library; its sources do as well."""
 
@@ -130,6 +137,9 @@ def compile_core(root: Path, work: Path) -> list[Path]:
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
     generate = GENERATE.format(files=files, python=python)
     _run([sys.executable, "-c", generate], work)
+    with contextlib.suppress(FileNotFoundError):
+        text = (work / RUN_TIME).read_text(encoding="utf-8")
+        (work / RUN_TIME).write_text(text.replace(THROWN, THROWN_NOW), encoding="utf-8")
     extensions = json.loads((work / "extensions.json").read_text(encoding="utf-8"))
     compiler = [*_compiler(work), "-w"]
     # Where mypyc puts a header depends on the name of the group.

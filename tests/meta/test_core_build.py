@@ -11,6 +11,27 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[2]
+SMALL = """
+from typing import Any
+
+async def relay(what: Any) -> Any:
+    return await what
+"""
+# Cancels what a compiled coroutine awaits, where warnings are errors.
+PROGRAM = """
+import asyncio
+from weaver import frames
+
+async def main():
+    task = asyncio.create_task(frames.relay(asyncio.sleep(60)))
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait([task])
+    assert task.cancelled(), task
+    print(frames.__file__)
+
+asyncio.run(main())
+"""
 BROKEN = "def answer() -> int:\n    return 'forty-two'\n"  # mypyc refuses it
 
 
@@ -108,15 +129,14 @@ def test_a_small_core_is_compiled_and_runs(
 ) -> None:
     if not (build._can_compile() and build._has_compiler()):
         pytest.skip("there is no C compiler here, or no Python.h")
-    (sources / "weaver" / "frames.py").write_text("def answer() -> int:\n    return 42\n")
+    (sources / "weaver" / "frames.py").write_text(SMALL)
     monkeypatch.setattr(build, "MODULES", ("frames",))
     work = tmp_path / "work"
     work.mkdir()
     libraries = build.compile_core(sources, work)
     assert {path.name.partition(".")[0] for path in libraries} == {"frames", "_core__mypyc"}
-    program = "from weaver import frames; assert frames.answer() == 42; print(frames.__file__)"
     told = subprocess.run(
-        [sys.executable, "-S", "-c", program],
+        [sys.executable, "-S", "-W", "error", "-c", PROGRAM],
         cwd=work,
         env={**os.environ, "PYTHONPATH": str(work)},
         capture_output=True,
