@@ -23,6 +23,7 @@ from typing import Protocol
 
 import pytest
 from host_processes import descendants, is_running, name_of, send
+from seasoned_homes import harvest, season
 from ssh_keygen import fingerprint, make_key
 from waiting import wait_until
 
@@ -194,6 +195,8 @@ class SshHost:
     def clear(self) -> None:
         """End sshd and everything that runs on the host."""
         self.stop()
+        if self.kind.seasoned:
+            harvest(self.home)
         while processes := self.processes():
             send(signal.SIGKILL, processes)
             time.sleep(0.01)
@@ -299,10 +302,7 @@ def furnish(host: SshHost, operator: Operator) -> None:
     shutil.copy(f"{operator.key}.pub", host.home / ".ssh" / "authorized_keys")
     (host.home / ".bashrc").write_text(host.kind.bashrc)
     if host.kind.seasoned:
-        (host.home / ".weaver").mkdir(mode=0o700)
-        compiled = Path.home() / "compiled-on-hosts"  # of all tests of this run
-        compiled.mkdir(exist_ok=True)
-        (host.home / ".weaver" / "compiled").symlink_to(compiled)
+        season(host.home)
     make_key(host.folder / "host_key")
     shell = shlex.quote(host.kind.shell)
     login = host.folder / "login"
