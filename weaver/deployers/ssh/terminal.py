@@ -39,7 +39,7 @@ def shell_command(app: str, directory: str) -> str:
         'cd "$1/apps/$2/current/." 2>/dev/null || '
         '{ printf "error: no release of %s is current on this host\\n  where: %s\\n'
         '  fix:   deploy it: weaver deploy --ssh HOSTS\\n" "$2" "$1/apps/$2/current" >&2; '
-        'exit 1; }; '
+        "exit 1; }; "
         'PATH="$PWD/venv/bin:$PATH"; export PATH; '
         'exec "${SHELL:-/bin/sh}"'
     )
