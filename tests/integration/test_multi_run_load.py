@@ -30,9 +30,14 @@ NUMBERS = itertools.count()
 
 
 class Request(NamedTuple):
-    """One GET; `answer` is what the page says, `error` how the connection failed."""
+    """One GET; `answer` is what the page says, `error` how the connection failed.
+
+    `heard` is when its connection gave its answer before, or else `began`: whoever is killed in
+    between takes the connection along, and the next request finds it closed.
+    """
 
     path: str
+    heard: float
     began: float
     ended: float
     status: int = 0
@@ -40,7 +45,7 @@ class Request(NamedTuple):
     error: Exception | None = None
 
     def was_under_way(self, kill: "Kill") -> bool:
-        return self.began <= kill.dead and self.ended >= kill.sent
+        return self.heard <= kill.dead and self.ended >= kill.sent
 
 
 class Kill(NamedTuple):
@@ -84,26 +89,33 @@ class Load:
 
     def _kept(self, page: str) -> None:
         connection = self._connection()
+        heard: float | None = None
         while not self._stop.is_set():
-            if not self._get(connection, page):
+            heard = self._get(connection, page, heard)
+            if heard is None:
                 connection.close()  # and it connects anew
         connection.close()
 
     def _connection(self) -> http.client.HTTPConnection:
         return http.client.HTTPConnection(self._host, self._port, timeout=50)
 
-    def _get(self, connection: http.client.HTTPConnection, page: str) -> bool:
+    def _get(
+        self, connection: http.client.HTTPConnection, page: str, heard: float | None = None
+    ) -> float | None:
+        """When it was answered; `heard`, when the request before on this connection was."""
         path = f"/{page}/{next(NUMBERS)}"
         began = time.monotonic()
+        heard = began if heard is None else heard
         try:
             connection.request("GET", path)
             response = connection.getresponse()
             text, status = response.read().decode(), response.status
         except (OSError, http.client.HTTPException) as error:
-            self.requests.append(Request(path, began, time.monotonic(), error=error))
-            return False
-        self.requests.append(Request(path, began, time.monotonic(), status, text))
-        return True
+            self.requests.append(Request(path, heard, began, time.monotonic(), error=error))
+            return None
+        ended = time.monotonic()
+        self.requests.append(Request(path, heard, began, ended, status, text))
+        return ended
 
 
 @pytest.fixture(scope="module")
