@@ -73,6 +73,6 @@ async def test_no_request_is_failed_by_the_end_of_what_stands_before_users(
                 0.6
             )  # within what idle connections have, and beyond what replicas need
             idle.send()
-            assert await idle.reader.readuntil(b" 0")  # one answer more
+            assert await idle.reader.readuntil(b" http 0")  # one answer more
             idle.close()
         assert set(users.answers) == {b"http/1.1 200 ok"}

@@ -167,7 +167,7 @@ async def test_the_end_of_a_deployment_ends_its_ingress_in_order(tmp_path: Path)
         client.send("/slow")
         await asyncio.sleep(0.1)
         one.manager.send(End())
-        await asyncio.wait_for(client.reader.readuntil(b" 0"), 20)
+        await asyncio.wait_for(client.reader.readuntil(b" http 0"), 20)
         client.close()
         await one.manager.until_closed(20)
 
