@@ -1,7 +1,7 @@
 """What is compiled when weaver is installed; its Python sources do all of it, too, but slower.
 
 Wherever a C compiler and the headers of Python are: the codec of records (docs/decisions/0012;
-WEAVER_NATIVE=0 leaves it out), and the core of the data plane (docs/decisions/0010; WEAVER_CORE=0
+WEAVER_NATIVE=0 leaves it out), and the core of the data plane (docs/decisions/0013; WEAVER_CORE=0
 leaves it out, =1 makes it an error that it cannot be compiled). An editable install has no core: it
 would hide changes of its sources.
 """

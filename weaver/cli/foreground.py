@@ -120,7 +120,7 @@ class _Run:
             with contextlib.suppress(RuntimeError):  # the run is over already
                 running.call_soon_threadsafe(self._nobody_reads)
 
-        self._terminal = Terminal(sys.stdout.fileno(), unread)
+        self._terminal = Terminal(sys.stdout.fileno(), unread, self._line)
         handler = _Warnings(self._warned)
         logger = logging.getLogger("weaver")
         logger.addHandler(handler)
@@ -177,10 +177,12 @@ class _Run:
 
     def say(self, text: str) -> None:
         """A line among those of the log: with --json, a record of weaver's own."""
-        if self._as_json:
-            self._print(LogRecord(time.time(), "INFO", text, logger="weaver"))
-        else:
-            self._put(text)
+        self._put(self._line(text))
+
+    def _line(self, text: str) -> str:
+        if not self._as_json:
+            return text
+        return record_text(LogRecord(time.time(), "INFO", text, logger="weaver"), as_json=True)
 
     def print_rest(self) -> None:
         """Print records that came after the last look."""

@@ -1,7 +1,7 @@
 """Lines on standard output by a thread of its own: whoever reads slowly, or not, holds nobody up.
 
 Decides what is left out where lines come faster than they are read, and notices that nobody reads
-any more. It must not know what the lines say.
+any more. It must not know what the lines say, nor in which form: that of `missing`, too, is told.
 """
 
 import collections
@@ -21,11 +21,19 @@ class Terminal:
     """Writes lines to a descriptor, in order; `close` it at the end.
 
     `unread` is called, by that thread, when nobody reads any more; what comes then is dropped.
+    `missing` makes a line of what is said where lines were left out.
     """
 
-    def __init__(self, descriptor: int, unread: Callable[[], None], most: int = MOST) -> None:
+    def __init__(
+        self,
+        descriptor: int,
+        unread: Callable[[], None],
+        missing: Callable[[str], str] = str,
+        most: int = MOST,
+    ) -> None:
         self._descriptor = descriptor
         self._unread = unread
+        self._missing = missing
         self._lines: collections.deque[str] = collections.deque(maxlen=most)
         self._lost = 0
         self._closing = self._over = False
@@ -71,7 +79,8 @@ class Terminal:
             lines = [*self._lines]
             self._lines.clear()
             if self._lost:
-                lines.insert(0, f"({self._lost} lines are left out: they were not read in time)")
+                text = f"({self._lost} lines are left out: they were not read in time)"
+                lines.insert(0, self._missing(text))
                 self._lost = 0
         return "".join(f"{line}\n" for line in lines)
 

@@ -34,7 +34,7 @@ def test_lines_come_in_order_and_whole(pipe: Pipe) -> None:
 
 
 def test_who_does_not_read_holds_nobody_up_and_is_told_what_is_missing(pipe: Pipe) -> None:
-    terminal = Terminal(pipe[1], lambda: None, most=10)
+    terminal = Terminal(pipe[1], lambda: None, "! {}".format, most=10)
     for number in range(300):
         terminal.put(f"{number} {'x' * 1000}")  # more than a pipe holds
     terminal.close(0.0)
@@ -43,11 +43,11 @@ def test_who_does_not_read_holds_nobody_up_and_is_told_what_is_missing(pipe: Pip
         found += os.read(pipe[0], 1 << 20)
     terminal.close(PATIENCE)
     lines = found.decode().splitlines()
-    missing = [line for line in lines if line.startswith("(")]
+    missing = [line for line in lines if line.startswith("! (")]
     assert all("lines are left out: they were not read in time" in line for line in missing)
     numbers = [int(line.split()[0]) for line in lines if line not in missing]
     assert numbers == sorted(numbers)
-    assert sum(int(line[1:].split()[0]) for line in missing) == 300 - len(numbers) > 0
+    assert sum(int(line[3:].split()[0]) for line in missing) == 300 - len(numbers) > 0
 
 
 def test_a_reader_that_has_gone_is_told_of_once(pipe: Pipe) -> None:
