@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from rollout_duo import Duo, duo_in
+from shared_folders import shared_folder
 from ssh_hosts import Kind, Operator, running_hosts
 
 from weaver.deployers.ssh.client_config import CONFIG_FILE
@@ -17,6 +19,19 @@ def ssh_hosts(monkeypatch: pytest.MonkeyPatch) -> Iterator[Operator]:
         monkeypatch.setenv(CONFIG_FILE, str(operator.config))
         monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
         yield operator
+
+
+@pytest.fixture(scope="session")
+def caches(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where builds and releases are kept, for all workers of this run."""
+    return shared_folder(tmp_path_factory, "packaging")
+
+
+@pytest.fixture
+def duo(caches: Path) -> Iterator[Duo]:
+    """An application of two components to roll out, not deployed yet."""
+    with duo_in(caches) as found:
+        yield found
 
 
 @pytest.fixture

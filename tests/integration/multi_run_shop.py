@@ -18,6 +18,7 @@ from typing import Any, Final, Self
 import msgspec
 import psutil
 import pytest
+from shared_folders import shared_folder
 from waiting import wait_until
 from weaver_command import weaver
 
@@ -310,10 +311,7 @@ def multi_run(project: Path, *arguments: str, app: str = "till", **env: str) -> 
 
 def project_for_session(factory: pytest.TempPathFactory) -> Path:
     """The shop's project, in a folder that all workers of this run of tests share."""
-    base = factory.getbasetemp()
-    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "multi-run"
-    folder.mkdir(exist_ok=True)
-    return project_in(folder)
+    return project_in(shared_folder(factory, "multi-run"))
 
 
 def project_in(folder: Path) -> Path:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from multi_run_shop import PATIENCE, MultiRun, multi_run, project_in, until
+from multi_run_shop import PATIENCE, MultiRun, multi_run, project_for_session, until
 from weaver_command import weaver
 
 from weaver.packaging.freeze import in_virtual_environment
@@ -22,10 +22,7 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture(scope="session")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    base = tmp_path_factory.getbasetemp()
-    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "multi-run"
-    folder.mkdir(exist_ok=True)
-    return project_in(folder)
+    return project_for_session(tmp_path_factory)
 
 
 class Deployed:

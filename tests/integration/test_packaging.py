@@ -89,28 +89,18 @@ def write(folder: Path, files: dict[str, str]) -> Path:
     return folder / "weaver.toml"
 
 
-@pytest.fixture(scope="session")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that all workers of this run share, so that they build the shop once."""
-    base = tmp_path_factory.getbasetemp()
-    workers = "PYTEST_XDIST_WORKER" in os.environ
-    folder = (base.parent if workers else base) / "packaging"
-    folder.mkdir(exist_ok=True)
-    return folder
-
-
 @pytest.fixture(autouse=True)
-def _caches(shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(shared / "cache"))
-    monkeypatch.setenv("PEX_ROOT", str(shared / "pex"))
+def _caches(caches: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(caches / "cache"))
+    monkeypatch.setenv("PEX_ROOT", str(caches / "pex"))
 
 
 @pytest.fixture
-def shop(shared: Path) -> Iterator[Path]:
+def shop(caches: Path) -> Iterator[Path]:
     """The weaver.toml of the shop, held until the test ends: it is never changed."""
-    with (shared / "lock").open("w") as lock:
+    with (caches / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        config = shared / "shop" / "weaver.toml"
+        config = caches / "shop" / "weaver.toml"
         if not config.is_file():
             write(config.parent, FILES)
         yield config
@@ -274,8 +264,8 @@ def test_a_file_that_was_cut_short_says_so(built: Built, tmp_path: Path, left: i
     assert execute(["inspect", str(cut)]) == 1
 
 
-def test_a_pex_does_not_tell_where_it_was_built(built: Built, shared: Path) -> None:
-    assert str(shared).encode() not in built.path.read_bytes()[:20_000]
+def test_a_pex_does_not_tell_where_it_was_built(built: Built, caches: Path) -> None:
+    assert str(caches).encode() not in built.path.read_bytes()[:20_000]
 
 
 def test_an_installed_release_runs_the_same(built: Built) -> None:

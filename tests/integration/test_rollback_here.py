@@ -1,11 +1,9 @@
 """Going back to versions on this machine, with real processes: warm ones, kept ones, bad ones."""
 
 import json
-import os
-from collections.abc import Iterator
 
 import pytest
-from rollout_duo import Duo, Load, duo_in, until
+from rollout_duo import Duo, Load, until
 
 from weaver.packaging.freeze import in_virtual_environment
 
@@ -15,15 +13,6 @@ pytestmark = [
     ),
     pytest.mark.timeout(240),  # two versions are built and started, on a machine that may be busy
 ]
-
-
-@pytest.fixture
-def duo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Duo]:
-    base = tmp_path_factory.getbasetemp()
-    caches = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "packaging"
-    caches.mkdir(exist_ok=True)
-    with duo_in(caches) as found:
-        yield found
 
 
 def deployed(duo: Duo, version: str, keep_warm: str = "2s") -> str:

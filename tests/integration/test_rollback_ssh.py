@@ -1,6 +1,6 @@
 """Going back to a kept version on a host that is reached over SSH."""
 
-import os
+from pathlib import Path
 
 import pytest
 from rollout_duo import Load, duo_in, until
@@ -25,12 +25,7 @@ def address_of(record: Record) -> str:
     return status.report.listeners[0].address
 
 
-def test_a_version_comes_back_from_what_this_machine_and_the_host_keep(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> None:
-    base = tmp_path_factory.getbasetemp()
-    caches = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "packaging"
-    caches.mkdir(exist_ok=True)
+def test_a_version_comes_back_from_what_this_machine_and_the_host_keep(caches: Path) -> None:
     with running_hosts(SEASONED) as hosts:
         environ = {name: value for name, value in hosts.environ.items() if name != "PATH"}
         with duo_in(caches, environ) as duo:

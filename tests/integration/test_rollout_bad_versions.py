@@ -1,10 +1,7 @@
 """Versions that are bad in other ways than by failing requests: each is taken back by itself."""
 
-import os
-from collections.abc import Iterator
-
 import pytest
-from rollout_duo import Duo, Load, duo_in, until
+from rollout_duo import Duo, Load, until
 
 from weaver.packaging.freeze import in_virtual_environment
 
@@ -24,15 +21,6 @@ SLOW = """import asyncio
 SECONDS = 0.27
 """What a request takes: above it, there is room in its bucket for what a busy machine adds."""
 DIES = "import asyncio; asyncio.get_running_loop().call_later(1.5, os._exit, 9)"
-
-
-@pytest.fixture
-def duo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Duo]:
-    base = tmp_path_factory.getbasetemp()
-    caches = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "packaging"
-    caches.mkdir(exist_ok=True)
-    with duo_in(caches) as found:
-        yield found
 
 
 @pytest.fixture

@@ -1,11 +1,10 @@
 """Rollouts behind a HAProxy that the user runs: the same decisions, over its runtime socket."""
 
-import os
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from rollout_duo import Duo, Load, duo_in, until
+from rollout_duo import Duo, Load, until
 from test_ingress_haproxy import PROGRAM, HAProxy
 
 from weaver.packaging.freeze import in_virtual_environment
@@ -17,15 +16,6 @@ pytestmark = [
     pytest.mark.skipif(PROGRAM is None, reason="haproxy is not installed"),
     pytest.mark.timeout(240),  # two versions are built and started, on a machine that may be busy
 ]
-
-
-@pytest.fixture
-def duo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Duo]:
-    base = tmp_path_factory.getbasetemp()
-    caches = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "packaging"
-    caches.mkdir(exist_ok=True)
-    with duo_in(caches) as found:
-        yield found
 
 
 @pytest.fixture

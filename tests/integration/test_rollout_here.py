@@ -1,15 +1,13 @@
 """Rollouts on this machine, with real processes: a new version beside the old one, under load."""
 
-import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from rollout_crowd import Crowd
-from rollout_duo import Duo, Load, duo_in, until
+from rollout_duo import Duo, Load, until
 
 from weaver.deployers.manager_client import is_managed
 from weaver.packaging.freeze import in_virtual_environment
@@ -20,15 +18,6 @@ pytestmark = [
     ),
     pytest.mark.timeout(240),  # two versions are built and started, on a machine that may be busy
 ]
-
-
-@pytest.fixture
-def duo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Duo]:
-    base = tmp_path_factory.getbasetemp()
-    caches = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "packaging"
-    caches.mkdir(exist_ok=True)
-    with duo_in(caches) as found:
-        yield found
 
 
 @pytest.fixture

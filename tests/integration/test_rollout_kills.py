@@ -1,11 +1,10 @@
 """Processes killed in every phase of rollouts: they end as they would have, nearly unnoticed."""
 
 import contextlib
-import os
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 
 import pytest
-from rollout_duo import Duo, Load, duo_in, until
+from rollout_duo import Duo, Load, until
 from rollout_victims import Kills, kill_by
 
 from weaver.packaging.freeze import in_virtual_environment
@@ -52,15 +51,11 @@ TAKEN_BACK: Kills = {"withdrawing": ["new replica", "old replica", "ingress work
 
 
 @pytest.fixture
-def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Duo]:
+def one(duo: Duo) -> Duo:
     """The first version, deployed."""
-    base = tmp_path_factory.getbasetemp()
-    caches = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "packaging"
-    caches.mkdir(exist_ok=True)
-    with duo_in(caches) as duo:
-        done = duo.write("one").deploy()
-        assert done.returncode == 0, done.stdout + done.stderr
-        yield duo
+    done = duo.write("one").deploy()
+    assert done.returncode == 0, done.stdout + done.stderr
+    return duo
 
 
 def lost(kills: int, *loads: Load) -> None:

@@ -2,12 +2,10 @@
 
 import collections
 import http.client
-import os
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from rollout_duo import Duo, duo_in, until
+from rollout_duo import Duo, until
 
 from weaver.packaging.freeze import in_virtual_environment
 
@@ -24,15 +22,6 @@ cookie = "version"
 header = "X-Deployment"
 trusted = ["127.0.0.0/8"]
 """
-
-
-@pytest.fixture
-def duo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Duo]:
-    base = tmp_path_factory.getbasetemp()
-    caches = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "packaging"
-    caches.mkdir(exist_ok=True)
-    with duo_in(caches) as found:
-        yield found
 
 
 class Kept:

@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-import os
 import subprocess
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -23,14 +22,6 @@ pytestmark = [
     ),
     pytest.mark.timeout(400),  # hosts install two versions, on the cores of one
 ]
-
-
-@pytest.fixture
-def caches(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    base = tmp_path_factory.getbasetemp()
-    found = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "packaging"
-    found.mkdir(exist_ok=True)
-    return found
 
 
 @contextlib.contextmanager

@@ -1,6 +1,5 @@
 """`weaver deploy --ssh`: a shop on three hosts, as a user deploys, looks at and ends it."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -10,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from host_processes import send
-from multi_run_shop import multi_run, project_in, until
+from multi_run_shop import multi_run, project_for_session, until
 from ssh_deployed import Deployed
 from ssh_hosts import Operator
 
@@ -26,10 +25,7 @@ pytestmark = [
 
 @pytest.fixture(scope="session")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    base = tmp_path_factory.getbasetemp()
-    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "multi-run"
-    folder.mkdir(exist_ok=True)
-    return project_in(folder)
+    return project_for_session(tmp_path_factory)
 
 
 @pytest.fixture
