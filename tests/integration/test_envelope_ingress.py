@@ -1,6 +1,7 @@
 """The ingress that an envelope runs for a listener: its workers, whatever becomes of them."""
 
 import asyncio
+import contextlib
 import os
 import signal
 from pathlib import Path
@@ -38,8 +39,12 @@ def proxied(table: Table, workers: int = 2, *, accepting: bool = False) -> Traff
 
 
 def workers_of(one: Version) -> list[int]:
-    found = psutil.Process(one.process.pid).children()
-    return [p.pid for p in found if "weaver.ingress.main" in " ".join(p.cmdline())]
+    found: list[int] = []
+    for child in psutil.Process(one.process.pid).children():
+        with contextlib.suppress(psutil.NoSuchProcess):  # it has just been killed
+            if "weaver.ingress.main" in " ".join(child.cmdline()):
+                found.append(child.pid)
+    return found
 
 
 def port_of(one: Version) -> int:

@@ -6,8 +6,10 @@ installed again, from the PEX that is kept.
 
 import contextlib
 import shutil
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
@@ -17,6 +19,9 @@ from weaver.deployers.registry import Record
 from weaver.packaging import places
 from weaver.packaging.errors import PexError
 from weaver.packaging.manifest import MANIFEST, decode
+
+_EXEC: Final = 1.0
+"""Seconds in which the processes that are being started have their arguments."""
 
 
 class Pruned(msgspec.Struct, frozen=True):
@@ -93,8 +98,23 @@ def _app(release: Path) -> str:
 def _used() -> Iterator[Path]:
     """The releases that processes were started from, also for another state directory."""
     root = places.release_of("")
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
+    deadline = time.monotonic() + _EXEC
+    for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            first = Path(path.read_bytes().partition(b"\0")[0].decode(errors="replace"))
+            first = Path(program(process, deadline))
             if first.is_relative_to(root):
                 yield root / first.relative_to(root).parts[0]
+
+
+def program(process: Path, deadline: float) -> str:
+    """What a process was started as.
+
+    Within execve(2) a process has its executable already and no arguments yet, also when whoever
+    starts it has been told that it runs: it is asked again.
+    """
+    while True:
+        arguments = (process / "cmdline").read_bytes()
+        if arguments or time.monotonic() > deadline:
+            return arguments.partition(b"\0")[0].decode(errors="replace")
+        (process / "exe").readlink()  # a thread of the kernel has none: OSError
+        time.sleep(0.001)

@@ -11,7 +11,7 @@ import pytest
 
 from weaver.cli.main import execute
 from weaver.deployers import registry
-from weaver.deployers.local_releases import prune_here, reasons
+from weaver.deployers.local_releases import program, prune_here, reasons
 from weaver.deployers.registry import Record
 from weaver.packaging import places
 from weaver.packaging.manifest import MANIFEST, Manifest, encode
@@ -78,6 +78,13 @@ def test_a_release_that_a_process_was_started_from_stays() -> None:
         assert prune_here("shop", 1)["shop"].kept[folder.name] == "runs"
         process.communicate(b"\n")
     assert prune_here("shop", 1)["shop"].removed == (folder.name,)
+
+
+def test_a_process_within_its_exec_is_asked_again() -> None:
+    for _ in range(20):  # most are seen without arguments at first
+        with subprocess.Popen(["sleep", "60"]) as process:
+            assert program(Path(f"/proc/{process.pid}"), time.monotonic() + 30) == "sleep"
+            process.kill()
 
 
 def test_a_removal_that_is_interrupted_leaves_no_half_release(
