@@ -1,7 +1,8 @@
 """Rollouts of the boutique under mixed load: requests, failures, answers of two versions at once.
 
 Kept, idle, new and slow connections, GET and POST, WebSockets, all strict: a request without its
-answer is a failure, whatever the reason. `--rollouts 100` is the long form. `--kill` ends one
+answer is a failure, whatever the reason. One more version is taken back at the end, while the one
+before is warm, and that is timed. `--rollouts 100` is the long form. `--kill` ends one
 process by SIGKILL in each phase of each rollout, in turn the manager, an ingress worker, a replica
 and the envelope of either version, and takes every other round of rollouts back: 12 rollouts kill
 each role in each phase. Then requests in flight in the killed process may be lost; how many, is
@@ -92,6 +93,15 @@ class Shop:
         (self.project / "boutique" / "number.py").write_text(f"NUMBER = {number}\n")
         return await self.weaver("deploy", may_fail=may_fail)
 
+    async def roll_back(self, number: int) -> float:
+        """Take a version back while the one before is warm; the seconds of the whole command."""
+        described = self.project / "weaver.toml"
+        described.write_text(described.read_text().replace('keep_warm = "1s"', 'keep_warm = "1h"'))
+        await self.deploy(number)
+        began = time.monotonic()
+        await self.weaver("rollback")
+        return time.monotonic() - began
+
     async def attach(self) -> None:
         """Have another manager take over."""
         await self.weaver("attach", "rollouts")
@@ -131,6 +141,9 @@ async def run(options: argparse.Namespace, folder: Path) -> bool:
                 seconds = time.monotonic() - began
                 print(f"{number:4} rollouts {seconds:7.1f} s {total:8} answers {failed} failed")
                 sys.stdout.flush()
+            if not options.kill:
+                took = await shop.roll_back(options.rollouts + 1)
+                print(f"rolled back while the version before was warm: {took:.2f} s")
     finally:
         await shop.weaver("stop", "rollouts")
     for line in killer.lines():

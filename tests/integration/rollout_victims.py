@@ -107,11 +107,12 @@ def _pids(duo: Duo, role: str) -> list[int]:
         record = new if role.startswith("new") else old
         if role.endswith("envelope"):
             return _processes(duo, " envelope ", record.deployment)
-        return _replicas(record)
+        return replicas(record)
     return []
 
 
-def _replicas(record: Record) -> list[int]:
+def replicas(record: Record) -> list[int]:
+    """The processes that users' requests come to."""
     groups = ask_status(record).report.groups
     return [r.pid for group in groups if group.name == "front" for r in group.replicas if r.pid]
 

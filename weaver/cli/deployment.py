@@ -29,13 +29,13 @@ def plain_record(record: LogRecord) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value != ""}
 
 
-def print_record(record: LogRecord, *, as_json: bool) -> None:
+def print_record(record: LogRecord, *, as_json: bool, version: str = "") -> None:
     """One log record on stdout, as `record_text` has it."""
-    click.echo(record_text(record, as_json=as_json))
+    click.echo(record_text(record, as_json=as_json, version=version))
 
 
-def record_text(record: LogRecord, *, as_json: bool) -> str:
-    """One log record: time, level, who, text, in colours; or one JSON object."""
+def record_text(record: LogRecord, *, as_json: bool, version: str = "") -> str:
+    """One log record: time, level, `version`, who, text, in colours; or one JSON object."""
     if as_json:
         return json.dumps(plain_record(record), ensure_ascii=False)
     clock = time.strftime("%H:%M:%S", time.localtime(record.time))
@@ -44,7 +44,8 @@ def record_text(record: LogRecord, *, as_json: bool) -> str:
     name = f"{who}/{part}" if part else who
     level = click.style(f"{record.level[:1] or 'I'}", fg=_LEVEL_COLOURS.get(record.level))
     label = click.style(f"{name:<20}", fg=colour_of(name))
-    return f"{clock} {level} {label} {record.message}"
+    named = click.style(f"{version} ", fg=colour_of(version)) if version else ""
+    return f"{clock} {level} {named}{label} {record.message}"
 
 
 def colour_of(name: str) -> str:

@@ -37,17 +37,27 @@ def entries(record: "Record", request: Asked) -> Generator[Entry]:
     How it ended is said then. Another manager may take over meanwhile: each entry comes once.
     Raises Unreachable where there is none, or it gives no answer.
     """
-    if not request.follow:
-        for answer in ask(record, request):
-            yield from _of(answer)
+    if request.follow:
+        yield from growing(record, request)
+        tell_end(record, record.app)
         return
+    for answer in ask(record, request):
+        yield from _of(answer)
+
+
+def growing(record: "Record", request: Asked) -> Generator[Entry]:
+    """What there is and what comes, until the deployment is over. Raises as `entries` does."""
     if record.foreground:  # it ends with its manager, which nobody can take over from
         yield from _to_the_end(record, request)
     else:
         yield from _over_managers(record, request)
+
+
+def tell_end(record: "Record", name: str) -> None:
+    """Say on stderr how a deployment ended, if it is over."""
     latest = registry.latest(record)
     if succession.is_over(latest):
-        click.echo(f"{record.app}: {result_of(latest, [latest])}", err=True)
+        click.echo(f"{name}: {result_of(latest, [latest])}", err=True)
 
 
 def _to_the_end(record: "Record", request: Asked) -> Generator[Entry]:

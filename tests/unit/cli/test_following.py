@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -84,6 +85,57 @@ def test_another_manager_goes_on_with_the_log(
     lines, said = shown(capsys)
     assert lines == expected
     assert said == f"shop has a manager again, process {os.getpid()}\nshop: stopped\n"
+
+
+def test_a_version_that_a_rollout_puts_beside_it_is_followed_as_well(
+    running: tuple[Record, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    record, path = running
+    newer = msgspec.structs.replace(
+        record, deployment="d3", version="c" * 64, socket=f"{path}2", started=time.time()
+    )
+    with FakeManager(path) as before, FakeManager(Path(newer.socket)) as after:
+        before.logs, after.logs = [line(1)], [line(2)]
+        begun = threading.Event()
+
+        def begins(_: str) -> bool:
+            registry.write(newer)
+            assert begun.wait(30)  # it is found while the older one runs
+            return not registry.ended(record, "replaced").ended
+
+        before.meanwhile = begins
+
+        def stops(_: str) -> bool:
+            begun.set()
+            return not registry.ended(newer, "stopped").ended
+
+        after.meanwhile = stops
+        assert execute(["logs", "-f", "shop"]) == 0
+    out, err = capsys.readouterr()
+    assert sorted(text.split()[2:] for text in out.splitlines()) == [
+        ["b" * 12, "front-1", "line", "1"],
+        ["c" * 12, "front-1", "line", "2"],
+    ]
+    first, *ends = err.splitlines()
+    assert first == f"shop {'c' * 12} runs beside it: shown as well"
+    assert sorted(ends) == [
+        f"shop {'b' * 12}: replaced by the next version",
+        f"shop {'c' * 12}: stopped",
+    ]
+
+
+def test_a_version_that_is_named_is_followed_alone(
+    running: tuple[Record, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    record, path = running
+    newer = msgspec.structs.replace(record, deployment="d3", version="c" * 64, socket="/none")
+    registry.write(newer)
+    with FakeManager(path) as manager:
+        manager.logs = [line(1)]
+        manager.meanwhile = lambda _: not registry.ended(record, "replaced").ended
+        assert execute(["logs", "-f", "shop@bbbb"]) == 0
+    lines, said = shown(capsys)
+    assert (lines, said) == (["1"], "shop: replaced by the next version\n")
 
 
 def test_what_no_manager_takes_over_is_an_error_still(

@@ -57,7 +57,8 @@ def command(
 ) -> None:
     """Show the log of the deployment of APP that runs, or else the last one that it has left.
 
-    With --follow, until the deployment is over, whichever manager it has.
+    With --follow, until the deployment is over, whichever manager it has; where no VERSION is
+    named, also of the versions that a rollout puts in its place.
     """
     from weaver.cli import left_log
     from weaver.cli.namesakes import meant
@@ -74,6 +75,9 @@ def command(
     )
     if (record := left_log.over(app)) is None:
         record = meant(app)
+        if follow and not record.foreground and "@" not in (app or ""):
+            _follow(record, wanted, as_json=as_json)
+            return
         if _show(record, wanted, follow=follow, as_json=as_json):
             return
     left_log.tell(record)
@@ -84,18 +88,14 @@ def command(
 def _show(record: "Record", wanted: "LogFilter", *, follow: bool, as_json: bool) -> bool:
     """Show what the manager knows; False where the deployment has ended before that."""
     from weaver.cli.following import entries
-    from weaver.cli.log_names import check_log_names
     from weaver.cli.succession import is_over
     from weaver.control.messages import LogRecord
     from weaver.control.operator import GetLogs
     from weaver.deployers import registry
-    from weaver.deployers.manager_client import ask_status
     from weaver.errors import Unreachable
 
-    component, replica = wanted.component, wanted.replica
     try:
-        if component or replica:
-            check_log_names(record.app, component, replica, ask_status(record).report.groups)
+        _check_names(record, wanted)
         for entry in entries(record, GetLogs(wanted, follow)):
             if isinstance(entry, LogRecord):
                 print_record(entry, as_json=as_json)
@@ -104,6 +104,28 @@ def _show(record: "Record", wanted: "LogFilter", *, follow: bool, as_json: bool)
             raise
         return False
     return True
+
+
+def _follow(record: "Record", wanted: "LogFilter", *, as_json: bool) -> None:
+    """Show the log of this version, and of those that run beside it, until all have ended."""
+    from weaver.cli.following_versions import entries
+    from weaver.cli.versions import short
+    from weaver.control.messages import LogRecord
+    from weaver.control.operator import GetLogs
+
+    _check_names(record, wanted)
+    for one, entry, several in entries(record, GetLogs(wanted, follow=True)):
+        if isinstance(entry, LogRecord):
+            print_record(entry, as_json=as_json, version=short(one.version) if several else "")
+
+
+def _check_names(record: "Record", wanted: "LogFilter") -> None:
+    from weaver.cli.log_names import check_log_names
+    from weaver.deployers.manager_client import ask_status
+
+    component, replica = wanted.component, wanted.replica
+    if component or replica:
+        check_log_names(record.app, component, replica, ask_status(record).report.groups)
 
 
 def _seconds(text: str) -> float:
