@@ -76,16 +76,31 @@ def test_draining_closes_silent_connections_with_an_end_and_no_reset(
     run(body())
 
 
-def test_a_drain_that_takes_too_long_tells_how_many_were_cut(run: Run, one: Replica) -> None:
+def test_a_drain_that_takes_too_long_answers_what_has_no_answer_and_cuts_the_rest(
+    run: Run, one: Replica
+) -> None:
     async def body() -> None:
         async with proxying(table_of(v1=(1, [one]))) as proxy:
-            reader, writer = await proxy.raw(GET % b"/wait")
+            waiting_reader, waiting = await proxy.raw(GET % b"/wait")
+            posting_reader, posting = await proxy.raw(
+                b"POST /wait HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n12"
+            )
+            begun_reader, begun = await proxy.raw(GET % b"/sse")
+            first = await asyncio.wait_for(begun_reader.readuntil(b"data: 1\n\n"), 30)
             async with asyncio.timeout(30):
-                while proxy.counts().get("v1", (0, 0, 0, 0))[3] != 1:
+                while proxy.counts()["v1"][3] != 3:
                     await asyncio.sleep(0.01)
-            assert await proxy.proxy.drain(0.2) == 1
-            with pytest.raises((ConnectionResetError, asyncio.IncompleteReadError)):
-                await reader.readuntil(b"\r\n\r\n")
-            writer.close()
+            assert await proxy.proxy.drain(0.2) == 3
+            head, content = await read_answer(waiting_reader)
+            assert head.startswith(b"HTTP/1.1 504 ")
+            assert b"connection: close" in head.lower()
+            assert content.startswith(b"504: version v1: no answer before the last moment")
+            assert await asyncio.wait_for(waiting_reader.read(), 30) == b""
+            assert first.startswith(b"HTTP/1.1 200 ")
+            for cut in (posting_reader, begun_reader):
+                with pytest.raises((ConnectionResetError, asyncio.IncompleteReadError)):
+                    await asyncio.wait_for(cut.readuntil(b"\r\n0\r\n\r\n"), 30)
+            for writer in (waiting, posting, begun):
+                writer.close()
 
     run(body())

@@ -1,5 +1,9 @@
 """Versions that are bad in other ways than by failing requests: each is taken back by itself."""
 
+import contextlib
+import socket
+from collections.abc import Generator
+
 import pytest
 from rollout_duo import Duo, Load, until
 
@@ -20,6 +24,7 @@ SLOW = """import asyncio
         self._page = slow"""
 SECONDS = 0.27
 """What a request takes: above it, there is room in its bucket for what a busy machine adds."""
+HANGS = "import asyncio; self._versions = asyncio.Event().wait"
 DIES = "import asyncio; asyncio.get_running_loop().call_later(1.5, os._exit, 9)"
 
 
@@ -46,6 +51,39 @@ def test_a_version_that_is_five_times_slower_is_taken_back_and_says_so(duo: Duo)
         assert load.answers["two"] == before
     assert load.failures == []
     assert load.mixed == []
+
+
+@contextlib.contextmanager
+def waiting(address: str, count: int) -> Generator[list[socket.socket]]:
+    """Clients that have asked, each by a connection of its own; none waits for another's answer."""
+    host, port = address.rsplit(":", 1)
+    with contextlib.ExitStack() as stack:
+        clients = [
+            stack.enter_context(socket.create_connection((host, int(port)), 100))
+            for _ in range(count)
+        ]
+        for client in clients:
+            client.sendall(b"GET / HTTP/1.1\r\nHost: duo\r\nConnection: close\r\n\r\n")
+        yield clients
+
+
+def test_a_version_that_never_answers_is_taken_back_and_says_so(one: Duo) -> None:
+    two = one.write("two", start=HANGS, steps=["50%", "100%"], pause="180s")
+    with two.deploying():
+        one.reaches("shifting")
+        with waiting(one.address, 200) as clients:
+            one.reaches("withdrawing")
+            verdict = one.rollout().verdict
+            assert verdict is not None
+            assert "does not answer" in verdict.what
+            with Load(one.address) as load:
+                load.sees("one")
+            assert set(load.answers) == {"one"}
+            assert load.failures == []
+            assert one.command("stop", "duo").returncode == 0  # or they are waited for
+            answers = [client.recv(1000).split(b" ", 2)[1] for client in clients]
+    assert set(answers) == {b"200", b"504"}
+    assert abs(answers.count(b"200") - 100) <= 2, "each of two workers deals them out by itself"
 
 
 def test_a_version_that_crashes_again_and_again_is_taken_back_and_says_so(one: Duo) -> None:

@@ -330,6 +330,12 @@ class ClientConnection(asyncio.Protocol):
         self._ending = True
         self.transport.close()
 
+    def give_up(self) -> None:
+        """End the connection now; whose answer has not begun, is told so."""
+        self.closing = True
+        told = self._exchange is not None and self._exchange.expire()
+        (self.transport.close if told else self.transport.abort)()
+
     def end(self) -> None:
         """Tell the client that nothing follows, and read what it still sends, for a while."""
         if self._ending:

@@ -236,6 +236,14 @@ class Exchange(Passage):
         self.abandon()
         return not self._begun and not self.tunnel
 
+    def expire(self) -> bool:
+        """There is no more time: whether the client can still be told by an answer, and was."""
+        if self._over or self._begun or self.tunnel or not self._asked:
+            return False
+        self._leave(good=False)
+        self._fail(504, "no answer before the last moment, and what waits for it ends now")
+        return True
+
     def abandon(self) -> None:
         """The client has gone."""
         if self._over:

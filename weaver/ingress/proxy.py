@@ -123,6 +123,7 @@ class Proxy:
     ) -> int:
         """Stop accepting and finish; the number of connections that were cut after `seconds`.
 
+        Whoever has nothing of an answer by then, gets a 504 first.
         Where they can be handed over to `others`, connections leave as soon as they are idle. Else
         what waits to be accepted is, and a client that keeps its connection gets an answer to one
         more request, with `Connection: close`; who asks nothing for `farewell_time` has its
@@ -149,7 +150,9 @@ class Proxy:
         if quiet is not None:
             quiet()
         await self._until_empty(but_tunnels=False)
-        return cut + self._abort_all(but_tunnels=False)
+        cut += self._abort_all(but_tunnels=False)
+        await self._empty_within(self.limits.linger_time, but_tunnels=False)  # a 504 has to leave
+        return cut
 
     def hasten(self, seconds: float, tunnels: float) -> None:
         """Have a drain that goes on, or will, end within this time, if that is less."""
@@ -207,7 +210,7 @@ class Proxy:
         spared = (c for c in self._clients if not (but_tunnels and c.is_tunnel))
         ended = [client for client in spared if not client.transport.is_closing()]
         for client in ended:
-            client.transport.abort()
+            client.give_up()
         return len(ended)
 
     async def _empty_within(self, seconds: float, *, but_tunnels: bool) -> None:
