@@ -11,6 +11,7 @@ from ssh_hosts import PATIENCE, Kind, Operator, eventually, running_hosts
 
 from weaver.deployers.ssh.client import Client, connect
 from weaver.deployers.ssh.connection import Connection
+from weaver.deployers.ssh.faults import NoSession
 from weaver.errors import Unreachable, WeaverError
 
 
@@ -110,6 +111,18 @@ def test_commands_share_a_connection_whose_host_allows_few() -> None:
         with pool:
             runs = [pool.submit(connection.run, f"echo {n}", timeout=50) for n in range(12)]
             assert [run.result().stdout for run in runs] == [b"%d\n" % n for n in range(12)]
+
+
+def test_commands_do_not_wait_for_sessions_that_others_keep() -> None:
+    kind = Kind(sshd=("MaxSessions 2",))
+    with running_hosts(kind) as operator, dial(operator) as connection, ThreadPoolExecutor(4) as p:
+        kept = [connection.open_command("cat", PATIENCE) for _ in range(2)]
+        runs = [p.submit(connection.run, "echo", timeout=300) for _ in range(4)]
+        errors = [run.exception(PATIENCE) for run in runs]
+        assert [type(error) for error in errors] == [NoSession] * 4
+        kept[0].close()
+        assert connection.run("echo on", timeout=PATIENCE).stdout == b"on\n"
+        kept[1].close()
 
 
 def test_a_host_without_sessions_says_so() -> None:

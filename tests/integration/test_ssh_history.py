@@ -9,13 +9,14 @@ from ssh_fakes import PYTHON, write_pex
 
 from weaver.cli.ssh_history import Audits
 from weaver.deployers.deployer import Command
-from weaver.deployers.ssh import deploy_lock
+from weaver.deployers.ssh import deploy_lock, deployer
 from weaver.deployers.ssh.deployer import SshDeployer
 from weaver.deployers.ssh.host_call import RemotePython
 from weaver.deployers.ssh.host_connections import HostConnections
 from weaver.deployers.ssh.preparation import Preparation
 from weaver.deployers.ssh.site import Site
 from weaver.deployers.ssh.upload import Parcel
+from weaver.errors import Unreachable
 
 
 @pytest.fixture
@@ -114,15 +115,40 @@ async def test_what_a_manager_does_is_kept_without_the_arguments_of_commands(
     python.symlink_to(PYTHON)
     sites = {"a": Site(host=hosts.listed[0], python=str(python))}
     connections = HostConnections(hosts.connect)
-    deployer = SshDeployer(sites, "d", connections, app="shop", version="v")
+    shop = SshDeployer(sites, "d", connections, app="shop", version="v")
     try:
-        done = await deployer.execute("a", Command(("sh", "-c", "exit 3", "secret"), {}, 10.0))
-        await deployer.note("stop", "stopped")
+        done = await shop.execute("a", Command(("sh", "-c", "exit 3", "secret"), {}, 10.0))
+        await shop.note("stop", "stopped")
     finally:
-        await deployer.aclose()
+        await shop.aclose()
     assert done.exit_code == 3
     found = deploy_lock.audit(RemotePython(hosts.connections["a"], PYTHON), "shop")
     assert [(e.what, e.build_id, e.result) for e in found] == [
         ("exec", "v", "sh: exit code 3"),
         ("stop", "v", "stopped"),
     ]
+
+
+async def test_hosts_that_cannot_be_told_which_release_is_good_are_told_again(
+    hosts: LocalHosts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def make_current(python: RemotePython, _app: str, _build_id: str, *, good: bool) -> None:
+        asked.append(python.remote.name)
+        if asked.count(python.remote.name) < {"a": 1, "b": 3, "c": 2}[python.remote.name]:
+            raise Unreachable("the connection was lost")
+        assert good
+
+    monkeypatch.setattr(deployer, "make_current", make_current)
+    monkeypatch.setattr(deployer, "AGAIN", (0.0, 0.0, 0.0, 600.0))
+    sites = {host.name: Site(host=host, python=PYTHON) for host in hosts.listed}
+    connections = HostConnections(hosts.connect)
+    shop = SshDeployer(sites, "d", connections, app="shop", version="v")
+    try:
+        for host in hosts.listed:
+            await connections.reach(host)
+        await shop.note_good()
+    finally:
+        await shop.aclose()
+    assert sorted(asked) == ["a", "b", "b", "b", "c", "c"]

@@ -150,6 +150,8 @@ async def _run(found: Sequence[Former], passphrases: dict[str, str], lock: str) 
     marking: set[asyncio.Task[None]] = set()
 
     def good(session: Session) -> None:
+        for task in marking:
+            task.cancel()  # a host that is told late must not be told of another version
         if session.deployment in over_ssh:
             marking.add(asyncio.ensure_future(over_ssh[session.deployment].note_good()))
 

@@ -45,6 +45,7 @@ class Connection:
         self._transport = transport
         self._below = below
         self._sessions = threading.Condition()
+        self._claimed = 0
         self._running = 0
 
     def __enter__(self) -> Self:
@@ -163,33 +164,41 @@ class Connection:
         """A session, in turn: a host that allows fewer than we use makes the others wait."""
         with self._sessions:
             if not self._sessions.wait_for(
-                lambda: self._running < SESSIONS, deadline - time.monotonic()
+                lambda: self._claimed < SESSIONS, deadline - time.monotonic()
             ):
                 raise faults.late(self.host, "the end of other commands", timeout)
-            self._running += 1
+            self._claimed += 1
         try:
             return self._open_in_turn(deadline, timeout)
         except BaseException:
-            self._end_session()
+            with self._sessions:
+                self._claimed -= 1
+                self._sessions.notify()
             raise
 
     def _open_in_turn(self, deadline: float, timeout: float) -> paramiko.Channel:
         refused = 0
         while True:
             try:
-                return self._open_session(deadline - time.monotonic())
+                channel = self._open_session(deadline - time.monotonic())
             except paramiko.ChannelException as error:
                 with self._sessions:
-                    # One that has ended counts until the host has cleaned up after it.
-                    refused = refused + 1 if self._running == 1 else 0
+                    # Where no command runs, others have all sessions for good, such as links. One
+                    # that has ended counts until the host has cleaned up after it.
+                    refused = 0 if self._running else refused + 1
                     if refused > _ALONE:
                         raise faults.no_session(self.host, error) from error
                     if time.monotonic() >= deadline:
                         raise faults.late(self.host, "a session", timeout) from error
                     self._sessions.wait(0.05)
+            else:
+                with self._sessions:
+                    self._running += 1
+                return channel
 
     def _end_session(self) -> None:
         with self._sessions:
+            self._claimed -= 1
             self._running -= 1
             self._sessions.notify()
 

@@ -23,6 +23,8 @@ START: Final = 60.0
 """Seconds for an envelope to take managers: its Python starts, on a host that may be busy."""
 LOOK: Final = 5.0
 NOTING: Final = 3.0
+AGAIN: Final = (1.0, 4.0, *[15.0] * 20)
+"""Seconds between attempts to have a host note which release is the current one."""
 
 
 class SshDeployer:
@@ -112,13 +114,22 @@ class SshDeployer:
         await asyncio.gather(*(self._note(host, what, result) for host in self._sites))
 
     async def note_good(self) -> None:
-        """Make this version's releases the current ones: they were seen to serve."""
+        """Make this version's releases the current ones: they were seen to serve.
+
+        Hosts that cannot be told now are told again. Cancel it where another version is to be.
+        """
         app, version = self._app, self._version
 
         def mark(python: RemotePython) -> None:
             make_current(python, app, version, good=True)
 
-        await asyncio.gather(*(self._tell(host, mark) for host in self._sites))
+        left = list(self._sites)
+        for pause in AGAIN:
+            done = await asyncio.gather(*(self._tell(host, mark) for host in left))
+            left = [host for host, told in zip(left, done, strict=True) if not told]
+            if not left:
+                return
+            await asyncio.sleep(pause)
 
     async def _note(self, host: str, what: str, result: str) -> None:
         app, version = self._app, self._version
