@@ -150,10 +150,9 @@ async def _run(found: Sequence[Former], passphrases: dict[str, str], lock: str) 
     marking: set[asyncio.Task[None]] = set()
 
     def good(session: Session) -> None:
-        for task in marking:
-            task.cancel()  # a host that is told late must not be told of another version
         if session.deployment in over_ssh:
-            marking.add(asyncio.ensure_future(over_ssh[session.deployment].note_good()))
+            before = tuple(marking)
+            marking.add(asyncio.ensure_future(_mark(over_ssh[session.deployment], before)))
 
     with contextlib.ExitStack() as stack:
         sessions: list[Session] = []
@@ -170,6 +169,15 @@ async def _run(found: Sequence[Former], passphrases: dict[str, str], lock: str) 
         running.add_signal_handler(signal.SIGINT, lambda: None)
         went_well = await versions.run(watch=_watching(over_ssh, lock), finished=finished)
     return 0 if went_well else 1
+
+
+async def _mark(deployer: "SshDeployer", before: Sequence[asyncio.Task[None]]) -> None:
+    """Have hosts note which release is good, after the earlier ones: the last one counts."""
+    for task in before:
+        task.cancel()
+    if before:
+        await asyncio.wait(before)
+    await deployer.note_good()
 
 
 def _connections(passphrases: dict[str, str]) -> "HostConnections":

@@ -116,7 +116,8 @@ class SshDeployer:
     async def note_good(self) -> None:
         """Make this version's releases the current ones: they were seen to serve.
 
-        Hosts that cannot be told now are told again. Cancel it where another version is to be.
+        Hosts that cannot be told now are told again. Cancel it where another version is to be: once
+        it has ended, no host is told any more.
         """
         app, version = self._app, self._version
 
@@ -125,7 +126,12 @@ class SshDeployer:
 
         left = list(self._sites)
         for pause in AGAIN:
-            done = await asyncio.gather(*(self._tell(host, mark) for host in left))
+            telling = asyncio.gather(*(self._tell(host, mark) for host in left))
+            try:
+                done = await asyncio.shield(telling)
+            except asyncio.CancelledError:
+                await asyncio.wait([telling])  # what a thread has begun, nobody can call back
+                raise
             left = [host for host, told in zip(left, done, strict=True) if not told]
             if not left:
                 return
