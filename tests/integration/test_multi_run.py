@@ -85,6 +85,7 @@ def test_nothing_is_left_of_a_run_whose_manager_or_envelope_is_killed(
         (manager if victim == "manager" else manager.children()[0]).kill()
         until(lambda: run.process is not None and (run.process.poll(), run.processes())[1] == [], 3)
         run.wait()
+        assert run.ask("status") == "no deployment runs on this machine\n"
         run.env["WEAVER__LISTENERS__HTTP__ADDRESS"] = f"127.0.0.1:{port}"
         run.start().live()
         assert run.get("/name/ann") == (200, "name of ann")

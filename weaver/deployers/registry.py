@@ -1,7 +1,8 @@
 """Which deployments this machine knows: one small file each, for the command line to find them.
 
 A record is written when a manager starts and when its deployment ends. Whether the manager lives is
-asked of the manager, never believed of the file.
+asked of the manager, never believed of the file; only a run in the foreground whose process is gone
+has ended for sure.
 """
 
 import os
@@ -173,9 +174,23 @@ def _version(app: str, version: str) -> Record:
 
 def _read(path: Path) -> Record | None:
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Record)
+        found = msgspec.json.decode(path.read_bytes(), type=Record)
     except (OSError, msgspec.MsgspecError):
         return None
+    if found.foreground and not found.ended and not _exists(found.pid):
+        # All of it ends with this process, which was killed before it could say so.
+        return msgspec.structs.replace(found, ended=found.started, result="lost")
+    return found
+
+
+def _exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def _prune(folder: Path) -> None:

@@ -1,5 +1,6 @@
 """All versions end, although each is served by itself and its manager may be replaced meanwhile."""
 
+import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -15,8 +16,8 @@ from weaver.deployers import registry
 from weaver.deployers.registry import Record
 from weaver.errors import Unreachable
 
-FIRST, SECOND = 4_000_001, 4_000_002
-"""No processes have these numbers."""
+FIRST, SECOND = os.getpid(), os.getppid()
+"""Processes that live: a run in the foreground has ended with its own."""
 
 
 @pytest.fixture(autouse=True)
