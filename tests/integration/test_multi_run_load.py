@@ -32,12 +32,13 @@ NUMBERS = itertools.count()
 class Request(NamedTuple):
     """One GET; `answer` is what the page says, `error` how the connection failed.
 
-    `heard` is when its connection gave its answer before, or else `began`: whoever is killed in
-    between takes the connection along, and the next request finds it closed.
+    `alive` is when the request began that its connection answered before, or else `began`: its
+    process lived then. Whoever is killed later takes the connection along, and the next request
+    finds it closed; the answer may have been read when its process was dead already.
     """
 
     path: str
-    heard: float
+    alive: float
     began: float
     ended: float
     status: int = 0
@@ -45,7 +46,7 @@ class Request(NamedTuple):
     error: Exception | None = None
 
     def was_under_way(self, kill: "Kill") -> bool:
-        return self.heard <= kill.dead and self.ended >= kill.sent
+        return self.alive <= kill.dead and self.ended >= kill.sent
 
 
 class Kill(NamedTuple):
@@ -89,10 +90,10 @@ class Load:
 
     def _kept(self, page: str) -> None:
         connection = self._connection()
-        heard: float | None = None
+        alive: float | None = None
         while not self._stop.is_set():
-            heard = self._get(connection, page, heard)
-            if heard is None:
+            alive = self._get(connection, page, alive)
+            if alive is None:
                 connection.close()  # and it connects anew
         connection.close()
 
@@ -100,22 +101,22 @@ class Load:
         return http.client.HTTPConnection(self._host, self._port, timeout=50)
 
     def _get(
-        self, connection: http.client.HTTPConnection, page: str, heard: float | None = None
+        self, connection: http.client.HTTPConnection, page: str, alive: float | None = None
     ) -> float | None:
-        """When it was answered; `heard`, when the request before on this connection was."""
+        """When it began, if it was answered; `alive`: when the one before on its connection did."""
         path = f"/{page}/{next(NUMBERS)}"
         began = time.monotonic()
-        heard = began if heard is None else heard
+        alive = began if alive is None else alive
         try:
             connection.request("GET", path)
             response = connection.getresponse()
             text, status = response.read().decode(), response.status
         except (OSError, http.client.HTTPException) as error:
-            self.requests.append(Request(path, heard, began, time.monotonic(), error=error))
+            self.requests.append(Request(path, alive, began, time.monotonic(), error=error))
             return None
         ended = time.monotonic()
-        self.requests.append(Request(path, heard, began, ended, status, text))
-        return ended
+        self.requests.append(Request(path, alive, began, ended, status, text))
+        return began
 
 
 @pytest.fixture(scope="module")
