@@ -6,6 +6,7 @@ Decides which deployments belong together, and when nothing more can come of any
 import contextlib
 import queue
 import threading
+import time
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Final
 
@@ -31,7 +32,7 @@ def entries(record: "Record", request: Asked) -> "Generator[tuple[Record, Entry,
     Versions are told on stderr as they begin and end. Raises Unreachable where the manager of one
     has gone for good.
     """
-    versions = _Versions(request)
+    versions = _Versions(record.app, request)
     versions.follow(record)
     while versions.begun():
         with contextlib.suppress(queue.Empty):
@@ -47,8 +48,10 @@ def entries(record: "Record", request: Asked) -> "Generator[tuple[Record, Entry,
 class _Versions:
     """The versions that are followed, each by a thread: a manager answers one request at a time."""
 
-    def __init__(self, request: Asked) -> None:
+    def __init__(self, app: str, request: Asked) -> None:
+        self._app = app
         self._request = request
+        self._next_look = 0.0
         self._known: dict[str, Record] = {}
         self._running: set[str] = set()
         self.waiting: queue.Queue[tuple[Record, Entry | BaseException | None]] = queue.Queue(
@@ -62,13 +65,19 @@ class _Versions:
 
     def begun(self) -> bool:
         """Follow those that have begun; False once all have ended."""
-        app = next(iter(self._known.values())).app
-        managers = {registry.latest(each).pid for each in self._known.values()}
-        for other in registry.records(app):
-            if not other.ended and other.pid in managers and other.deployment not in self._known:
-                click.echo(f"{app} {short(other.version)} runs beside it: shown as well", err=True)
-                self.follow(other)
+        if not self._running or time.monotonic() >= self._next_look:
+            self._next_look = time.monotonic() + LOOKED  # not for each line of a long log
+            self._look()
         return bool(self._running)
+
+    def _look(self) -> None:
+        records = registry.records(self._app)
+        managers = {each.pid for each in records if each.deployment in self._known}
+        for other in records:
+            if not other.ended and other.pid in managers and other.deployment not in self._known:
+                text = f"{self._app} {short(other.version)} runs beside it: shown as well"
+                click.echo(text, err=True)
+                self.follow(other)
 
     def follow(self, record: "Record") -> None:
         """Read what a deployment says from now on."""
