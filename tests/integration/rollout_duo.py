@@ -72,16 +72,11 @@ class Duo:
         start_timeout: str = "1m",
         **rollout: Any,
     ) -> Self:
-        """The sources of a version; of its answers, every one in `fails` is a failure.
-
-        A busy machine may answer the new version's first requests late, which is no reason to take
-        it back but where a test says so.
-        """
+        """The sources of a version; of its answers, every one in `fails` is a failure."""
         wanted = {
             "steps": ["50%", "100%"],
             "pause": "700ms",
             "keep_warm": "2s",
-            "abort_on.p99_factor": 50.0,
             **rollout,
         }
         lines = "\n".join(f"{name} = {json.dumps(value)}" for name, value in wanted.items())

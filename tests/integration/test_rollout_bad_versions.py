@@ -3,7 +3,6 @@
 import contextlib
 import socket
 from collections.abc import Generator
-from typing import Any
 
 import pytest
 from rollout_duo import Duo, Load, until
@@ -43,9 +42,7 @@ def test_a_version_that_is_five_times_slower_is_taken_back_and_says_so(duo: Duo)
     with Load(duo.address, clients=40) as load:
         load.sees("one")
         slow = SLOW.format(seconds=5 * SECONDS)
-        as_by_default: dict[str, Any] = {"abort_on.p99_factor": 2.0}
-        duo.write("two", start=slow, steps=["50%", "100%"], pause="180s", **as_by_default)
-        done = duo.deploy()
+        done = duo.write("two", start=slow, steps=["50%", "100%"], pause="180s").deploy()
         assert done.returncode == 1, done.stdout
         assert "is slower than" in done.stderr, done.stderr
         until(lambda: len(duo.running()) == 1)
